@@ -1,0 +1,2 @@
+// Package rest is the HTTP API, version 1.
+package rest

@@ -1,0 +1,171 @@
+package event
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// EndpointID identifies an endpoint; its public form is "ep_" and 13 characters ([EndpointID.String]).
+type EndpointID int64
+
+// Order is the promise an endpoint makes about the order of its events.
+type Order string
+
+// Orders.
+const (
+	OrderNone   Order = "none"   // best effort; a failing event blocks nothing
+	OrderKey    Order = "key"    // events of one key in version order; a failing event blocks its key
+	OrderStrict Order = "strict" // all events in version order; a failing event blocks the endpoint
+)
+
+// Payload says how much of an event is sent.
+type Payload string
+
+// Payloads.
+const (
+	PayloadFull Payload = "full"
+	PayloadThin Payload = "thin" // id, type, subject, version and a URL; the receiver reads the rest from the API
+)
+
+// Envelope is the form in which an event is sent.
+type Envelope string
+
+// Envelopes.
+const (
+	EnvelopeStandard          Envelope = "standard"           // Standard Webhooks: {"type","timestamp","data"}
+	EnvelopeCloudEvents       Envelope = "cloudevents"        // CloudEvents structured (batched when several)
+	EnvelopeCloudEventsBinary Envelope = "cloudevents-binary" // CloudEvents binary: ce-* headers, data as the body
+	EnvelopeRaw               Envelope = "raw"                // data as the body, nothing else
+)
+
+// Batch lets several events share one request.
+type Batch struct {
+	// Max is the most events in a request, 1 to 200; 0 and 1 mean no batches.
+	Max int
+	// Wait is how long a first event may wait for others, at most 60 s.
+	Wait time.Duration
+	// Coalesce keeps only the newest event of each key within a batch.
+	Coalesce bool
+}
+
+// Endpoint is where Posthorn pushes to. It is immutable once read from a store; changes make a new value.
+type Endpoint struct {
+	ID          EndpointID
+	Tenant      TenantID
+	URL         string
+	Kind        string // "webhook"
+	Description string
+	Types       []string // patterns, see package match; empty means every type
+	Channels    []string // empty: events without and with any channel… see package match
+	Filter      string   // CEL, or empty
+	Order       Order
+	Payload     Payload
+	Envelope    Envelope
+	Format      string // "json"
+	Batch       Batch
+	Signing     string // "standard" (v1), "standard-v1a", or "none"
+	AuthType    string // "", "basic" or "bearer"; the credentials are in Sealed
+	// Timeout bounds one attempt from dial to the last byte of the answer; 0 means the server's default.
+	Timeout time.Duration
+	// Retries is the schedule of waits between tries; nil means the server's default.
+	Retries []time.Duration
+	// RateLimit is the most requests a second, 0 for no limit.
+	RateLimit float64
+	// Concurrency is the most requests at once; 0 means the default.
+	Concurrency int
+	// Disabled stops deliveries; the backlog waits in the log.
+	Disabled bool
+	// DisabledReason is "paused", "gone" or "failing" while Disabled.
+	DisabledReason string
+	Metadata       map[string]string
+	// Sealed holds Secrets (signing secrets, credentials, custom headers) encrypted, bound to this endpoint.
+	Sealed []byte
+	// Start is the tenant's version when the endpoint was made: only later events are for it.
+	Start    int64
+	Created  time.Time
+	Updated  time.Time
+	Revision int64 // counts changes, the source of the ETag
+}
+
+// Secrets is what an endpoint keeps encrypted at rest.
+type Secrets struct {
+	Signing []SigningSecret `json:"signing,omitempty"`
+	Headers []Header        `json:"headers,omitempty"`
+	Auth    *Credentials    `json:"auth,omitempty"`
+}
+
+// SigningSecret is one signing secret of an endpoint. Several are valid during a rotation.
+type SigningSecret struct {
+	Secret string `json:"secret"` // whsec_… or whsk_…
+	// Expires ends an old secret's overlap; zero for the current one.
+	Expires time.Time `json:"expires,omitzero"`
+}
+
+// Header is a custom request header.
+type Header struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Credentials are sent with each request: basic (Username, Password) or bearer (Token).
+type Credentials struct {
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	Token    string `json:"token,omitempty"`
+}
+
+// Tenant is an isolated log with its endpoints, keys and limits.
+type Tenant struct {
+	ID          TenantID
+	Name        string // the handle in URLs: [a-z0-9][a-z0-9_-]{0,62}
+	Description string
+	// PublishRate is the most events a second; 0 means the server's default.
+	PublishRate float64
+	// MaxEndpoints caps the endpoints; 0 means the server's default.
+	MaxEndpoints int
+	Metadata     map[string]string
+	Created      time.Time
+	Updated      time.Time
+	Revision     int64
+}
+
+// Type is a catalogued event type. Events of types that are not catalogued are accepted as they are.
+type Type struct {
+	Tenant      TenantID
+	Name        string
+	Description string
+	// Schema is a JSON Schema that the data of every event of this type must satisfy; empty for none.
+	Schema json.RawMessage
+	// Examples are sample data, shown to people.
+	Examples []json.RawMessage
+	Archived bool
+	Created  time.Time
+	Updated  time.Time
+	Revision int64
+}
+
+// Permission is one thing that an API key may do in its tenant.
+type Permission string
+
+// Permissions.
+const (
+	AllowPublish Permission = "publish"
+	AllowRead    Permission = "read"
+	AllowManage  Permission = "manage"
+)
+
+// APIKey is a bearer key of the API. The key itself is never stored, only its SHA-256.
+type APIKey struct {
+	ID   int64
+	Name string
+	// Hash is the SHA-256 of the key, which carries 256 random bits.
+	Hash [32]byte
+	// Hint is the key's first characters, to tell keys apart.
+	Hint string
+	// Admin keys may do everything; others belong to one Tenant.
+	Admin   bool
+	Tenant  TenantID
+	Allow   []Permission
+	Created time.Time
+	Expires time.Time // zero: never
+}

@@ -1,0 +1,92 @@
+package event
+
+import (
+	"errors"
+	"strings"
+	"time"
+)
+
+// Kind classifies an error; each interface maps it to its own codes in one place.
+type Kind uint8
+
+// Kinds of error, with the HTTP status that the REST interface answers.
+const (
+	KindInternal     Kind = iota // 500, detail hidden
+	KindMalformed                // 400: bytes that cannot be read as what they claim to be
+	KindUnauthorized             // 401
+	KindForbidden                // 403
+	KindNotFound                 // 404
+	KindConflict                 // 409
+	KindGone                     // 410: older than retention
+	KindPrecondition             // 412
+	KindTooLarge                 // 413
+	KindMediaType                // 415
+	KindInvalid                  // 422: readable but not allowed
+	KindRateLimited              // 429
+	KindUnavailable              // 503
+	KindFull                     // 507: no space left to keep what was sent
+)
+
+// FieldError names a field (a JSON path such as "types[1]", or a header) and what is wrong with it.
+type FieldError struct {
+	Field   string `json:"field"`
+	Message string `json:"message"`
+}
+
+// Error is an error whose text is safe to show to the caller: it holds no secret, payload, path or SQL.
+type Error struct {
+	Kind Kind
+	// Code is a stable identifier such as "event_too_large".
+	Code string
+	// Detail is one sentence for people.
+	Detail string
+	Fields []FieldError
+	// RetryAfter is how long to wait before trying again, for KindRateLimited and KindUnavailable.
+	RetryAfter time.Duration
+	// Err is the cause, for logs only.
+	Err error
+}
+
+// Error returns the safe detail and fields, and the cause if there is one.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Detail)
+	for _, f := range e.Fields {
+		b.WriteString("; ")
+		b.WriteString(f.Field)
+		b.WriteString(": ")
+		b.WriteString(f.Message)
+	}
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errorf makes an error of a kind with a code and a detail.
+func Errorf(kind Kind, code, detail string) *Error {
+	return &Error{Kind: kind, Code: code, Detail: detail}
+}
+
+// Invalid makes a KindInvalid error that names one field.
+func Invalid(field, message string) *Error {
+	return &Error{Kind: KindInvalid, Code: "invalid", Detail: "the request is not valid", Fields: []FieldError{{field, message}}}
+}
+
+// NotFound makes a KindNotFound error for a thing such as "endpoint".
+func NotFound(what string) *Error {
+	return &Error{Kind: KindNotFound, Code: "not_found", Detail: "there is no such " + what}
+}
+
+// KindOf returns the kind of err, KindInternal for errors that are not an [*Error].
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return KindInternal
+}
