@@ -3,7 +3,6 @@ package webhook_test
 import (
 	"errors"
 	"fmt"
-	"log"
 	"net/http"
 	"time"
 
@@ -13,24 +12,24 @@ import (
 func Example() {
 	key, err := webhook.ParseKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	body := []byte(`{"type":"order.paid","data":{"order":42}}`)
 
 	// The sender.
 	signer, err := webhook.NewSigner(key)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	header, err := signer.Sign("msg_1", time.Now(), body)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	// The receiver.
 	verifier, err := webhook.NewVerifier(key)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println("as sent:", verifier.Verify(header, body))
 	fmt.Println("altered:", verifier.Verify(header, []byte(`{"type":"order.paid","data":{"order":43}}`)))
@@ -42,15 +41,15 @@ func Example() {
 func ExampleSigner_Sign() {
 	key, err := webhook.ParseKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	signer, err := webhook.NewSigner(key)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	header, err := signer.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	fmt.Println(header.Get("webhook-id"))
 	fmt.Println(header.Get("webhook-timestamp"))
@@ -66,16 +65,16 @@ func ExampleNewSigner_rotation() {
 	old, next := webhook.NewSecret(), webhook.NewSecret()
 	signer, err := webhook.NewSigner(next, old)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	header, err := signer.Sign("msg_1", time.Now(), []byte("{}"))
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	for _, key := range []webhook.Key{old, next, webhook.NewSecret()} {
 		receiver, err := webhook.NewVerifier(key)
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		fmt.Println(receiver.Verify(header, []byte("{}")))
 	}
@@ -99,15 +98,16 @@ func ExampleKey_Public() {
 func ExampleVerifier_Handler() {
 	key, err := webhook.ParseKey("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	verifier, err := webhook.NewVerifier(key)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /hook", verifier.Handler(1<<20, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// The request is genuine. Drop it if r.Header.Get(webhook.HeaderID) was seen before.
+		// The request is genuine. Receivers keep the id to drop repeats.
+		fmt.Println("received", r.Header.Get(webhook.HeaderID))
 		w.WriteHeader(http.StatusNoContent)
 	})))
 }

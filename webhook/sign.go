@@ -112,7 +112,7 @@ func (s *Signer) AppendSignature(dst []byte, id string, at time.Time, body []byt
 }
 
 func (k *signingKey) appendHMAC(dst []byte, id string, seconds int64, body []byte) []byte {
-	st := k.states.Get().(*state) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	st := k.states.Get().(*state) //nolint:errcheck // the pool holds nothing else
 	st.scratch = appendPrefix(st.scratch[:0], id, seconds)
 	st.mac.Reset()
 	st.mac.Write(st.scratch)
@@ -128,7 +128,7 @@ func (k *signingKey) appendHMAC(dst []byte, id string, seconds int64, body []byt
 const keptScratch = 64 << 10
 
 func (k *signingKey) appendEd25519(dst []byte, id string, seconds int64, body []byte) []byte {
-	st := k.states.Get().(*state) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	st := k.states.Get().(*state) //nolint:errcheck // the pool holds nothing else
 	// Ed25519 reads its message twice, so the message has to be in one piece.
 	st.scratch = appendPrefix(st.scratch[:0], id, seconds)
 	st.scratch = append(st.scratch, body...)
