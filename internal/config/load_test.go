@@ -31,7 +31,7 @@ func TestLoadDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := fmt.Sprint(c.Redacted()), fmt.Sprint(ptr(Default()).Redacted()); got != want {
+	if got, want := fmt.Sprint(c.Redacted()), fmt.Sprint(new(Default()).Redacted()); got != want {
 		t.Errorf("nothing set gives\n%s\nwant the defaults\n%s", got, want)
 	}
 	if c.Listen != "127.0.0.1:8080" || c.PublicURL != "http://127.0.0.1:8080" || c.EncryptionKeyFile != "posthorn-data/encryption.key" {
@@ -41,8 +41,6 @@ func TestLoadDefaults(t *testing.T) {
 		t.Errorf("max-event-size %d, retention-age %v, retry-schedule %v", c.MaxEventSize, c.RetentionAge, c.RetrySchedule)
 	}
 }
-
-func ptr[T any](v T) *T { return &v }
 
 func TestLoadPrecedence(t *testing.T) {
 	const file = "# comment\r\n listen = 127.0.0.1:1\n\nmax-headers=1\nmax-probes = 1\nallow-targets = 10.0.0.0/8, ::1\n"

@@ -180,6 +180,7 @@ type intValue struct {
 func (v intValue) text() string    { return strconv.Itoa(*v.p) }
 func (v intValue) kind() string    { return "number" }
 func (v intValue) allowed() string { return fmt.Sprintf("a whole number from %d to %d", v.min, v.max) }
+
 func (v intValue) set(s string) error {
 	n, err := strconv.Atoi(s)
 	if err != nil {

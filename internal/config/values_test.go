@@ -132,7 +132,7 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	if err := ptr(Default()).Validate(); err != nil {
+	if err := new(Default()).Validate(); err != nil {
 		t.Errorf("the defaults are not valid: %v", err)
 	}
 	checkFields(t)
@@ -147,7 +147,7 @@ func checkFields(t *testing.T) {
 		before := c.Redacted()
 		changed := o.Name == "store" // The only option with a single value.
 		for _, s := range samples {
-			if o.bind(&c).set(s) == nil && o.bind(&c).text() != o.bind(ptr(Default())).text() {
+			if o.bind(&c).set(s) == nil && o.bind(&c).text() != o.bind(new(Default())).text() {
 				changed = true
 				break
 			}

@@ -4,21 +4,24 @@
 package main
 
 import (
-	"log/slog"
+	"errors"
+	"fmt"
 	"os"
 
 	"github.com/posthornhq/posthorn/internal/config"
 )
 
 func main() {
-	const args = 2
-	if len(os.Args) != args {
-		slog.Error("usage: gendocs FILE")
-		os.Exit(2)
-	}
-	const readable = 0o644
-	if err := os.WriteFile(os.Args[1], []byte(config.Markdown()), readable); err != nil {
-		slog.Error("cannot write the page", slog.Any("error", err))
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "gendocs:", err)
 		os.Exit(1)
 	}
+}
+
+func run(args []string) error {
+	if len(args) != 1 {
+		return errors.New("needs the path of the file to write")
+	}
+	const readable = 0o644 // A page of the repository, not a secret.
+	return os.WriteFile(args[0], []byte(config.Markdown()), readable)
 }

@@ -1,0 +1,87 @@
+# Posthorn's tasks. "make help" lists them. Nothing here asks questions.
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+FUZZTIME ?= 10s
+BENCH    ?= .
+# Packages under test, such as PKG=./internal/store/...
+PKG      ?= ./...
+
+.PHONY: help
+help: ## List the targets.
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "%-16s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## Build bin/posthorn.
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/posthorn ./cmd/posthorn
+
+.PHONY: test-setup
+test-setup: ## Install what the tests need: Node's packages, and programs when root.
+	@test/setup
+
+.PHONY: test
+test: test-setup ## Run all tests, with the race detector.
+	$(GO) test -race -shuffle=on $(PKG)
+	@if compgen -G 'test/js/*.test.*js' >/dev/null; then cd test/js && node --test; fi
+
+.PHONY: arch
+arch: ## Check the import rules and the links of the documentation.
+	$(GO) test -count=1 ./internal/arch
+
+.PHONY: vet
+vet: ## Run go vet.
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## Run the linters and check the formatting. The first run builds them, which takes minutes.
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: fmt
+fmt: ## Format the code as the linters want it.
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: tidy-check
+tidy-check: ## Check that go.mod and go.sum are tidy.
+	$(GO) mod tidy -diff
+
+.PHONY: docs
+docs: ## Write the generated pages anew.
+	$(GO) run ./internal/config/gendocs docs/configuration.md
+
+.PHONY: generated-check
+generated-check: ## Check that the generated pages are up to date.
+	@state() { git status --porcelain -- docs; git diff -- docs; }; \
+	before=$$(state); $(MAKE) --no-print-directory docs; \
+	if [[ "$$(state)" != "$$before" ]]; then \
+		git --no-pager diff --stat -- docs; echo 'generated pages were not up to date: commit what "make docs" wrote' >&2; exit 1; \
+	fi
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities, where their database can be reached.
+	@TOOL='$(TOOL)' .ci/vulncheck
+
+.PHONY: check
+check: tidy-check generated-check arch vet lint test vuln ## Run everything that CI runs.
+	@echo 'check: all good'
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME (10s).
+	@grep -rnoE --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z0-9_]+' . | \
+	while IFS=: read -r file _ name; do \
+		echo "== $$(dirname "$$file") $${name#func }"; \
+		$(GO) test -run '^$$' -fuzz "^$${name#func }\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+	done
+
+.PHONY: bench
+bench: ## Run the Go benchmarks that match BENCH (all).
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(PKG)
+
+.PHONY: clean
+clean: ## Remove what the other targets made.
+	rm -rf bin test/js/node_modules test/js/out
