@@ -1,0 +1,291 @@
+package deliver
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// maxReplays bounds the replays that one endpoint may have running.
+const maxReplays = 4
+
+// idleLane is how long a lane with nothing to remember is kept.
+const idleLane = 5 * time.Minute
+
+// EndpointChanged takes a new version of an endpoint, or a new endpoint, into use.
+func (m *Manager) EndpointChanged(ep *event.Endpoint) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.replace(ep)
+}
+
+func (m *Manager) replace(ep *event.Endpoint) {
+	now := time.Now()
+	for _, l := range m.byEP[ep.ID] {
+		if l.ep.Revision > ep.Revision {
+			continue
+		}
+		was := l.ep
+		l.ep = ep
+		if l.replay != nil {
+			l.ep = replayEndpoint(ep)
+		}
+		l.target.Store(nil)
+		if was.RateLimit != ep.RateLimit {
+			l.setLimiter()
+		}
+		if ep.Disabled {
+			m.demoteIfHeld(l)
+			continue
+		}
+		if was.Disabled {
+			l.penalty, l.penaltyUntil, l.failures, l.failingSince, l.allowed = 0, time.Time{}, 0, time.Time{}, 1
+			m.markDirty(l)
+		}
+		m.pump(l, now)
+	}
+}
+
+// EndpointDeleted forgets an endpoint's lanes. Its saved state is deleted by the store's owner.
+func (m *Manager) EndpointDeleted(id event.EndpointID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, l := range slices.Clone(m.byEP[id]) {
+		m.remove(l)
+		for _, r := range l.retries {
+			m.rec.dropRetry(r)
+		}
+		m.rec.dropLane(l.LaneKey)
+	}
+	m.wakeRecorder()
+}
+
+// remove takes a lane out of the manager; its workers end with what they are doing.
+func (m *Manager) remove(l *lane) {
+	m.untrack(l)
+	for i := range l.entries {
+		m.free(&l.entries[i])
+	}
+	l.entries, l.queued, l.removed = nil, 0, true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	delete(m.lanes, l.LaneKey)
+	list := slices.DeleteFunc(m.byEP[l.Endpoint], func(o *lane) bool { return o == l })
+	if len(list) == 0 {
+		delete(m.byEP, l.Endpoint)
+	} else {
+		m.byEP[l.Endpoint] = list
+	}
+}
+
+// sweep forgets lanes that have been idle and have nothing to remember.
+func (m *Manager) sweep(ctx context.Context) {
+	for sleep(ctx, idleLane/5) {
+		m.mu.Lock()
+		now := time.Now()
+		for _, l := range m.lanes {
+			if l.live && !l.needsRow() && !l.saved && len(l.entries) == 0 && len(l.retries) == 0 && l.inFlight == 0 && now.Sub(l.used) > idleLane {
+				m.remove(l)
+			}
+		}
+		m.mu.Unlock()
+	}
+}
+
+// ResetPenalty ends an endpoint's penalty, makes its retries due, and tries at once.
+func (m *Manager) ResetPenalty(_ context.Context, ep *event.Endpoint) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	for _, l := range m.byEP[ep.ID] {
+		l.penalty, l.penaltyUntil, l.holdUntil, l.failures = 0, time.Time{}, time.Time{}, 0
+		for _, r := range l.retries {
+			if r.Due.After(now) {
+				r.Due = now
+				m.rec.putRetry(r)
+			}
+		}
+		m.markDirty(l)
+		m.pump(l, now)
+	}
+	return nil
+}
+
+// Resend delivers an event again to an endpoint, whether it matches or not. KindConflict when the lane's retry rows are
+// all in use.
+func (m *Manager) Resend(_ context.Context, ep *event.Endpoint, version int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	l := m.lane(ep, now)
+	if l.retryAt(version) != nil {
+		return nil // on its way already
+	}
+	if len(l.retries) >= event.MaxRetryRows {
+		return event.Errorf(event.KindConflict, "too_many_retries", "the endpoint has as many retries waiting as it may have")
+	}
+	r := &retry{Retry: event.Retry{LaneKey: l.LaneKey, Tenant: ep.Tenant, Versions: []int64{version}, Due: now}}
+	l.addRetry(r)
+	m.rec.putRetry(r)
+	m.wakeRecorder()
+	m.pump(l, now)
+	return nil
+}
+
+// replayEndpoint is an endpoint as a replay sees it: events from before it was made are for it too.
+func replayEndpoint(ep *event.Endpoint) *event.Endpoint {
+	e := *ep
+	e.Start = 0
+	return &e
+}
+
+// Replay sends a range of the log to an endpoint again, beside what is new. KindConflict when too many replays run.
+func (m *Manager) Replay(_ context.Context, ep *event.Endpoint, r event.ReplayRange) (event.ReplayView, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	running := 0
+	for _, l := range m.byEP[ep.ID] {
+		if l.replay != nil {
+			running++
+		}
+	}
+	if running >= maxReplays {
+		return event.ReplayView{}, event.Errorf(event.KindConflict, "too_many_replays", "the endpoint has as many replays running as it may have")
+	}
+	r.Sent = 0
+	key := event.LaneKey{Endpoint: ep.ID, Replay: event.NewReplayID()}
+	l := m.addLane(key, replayEndpoint(ep))
+	l.replay, l.scanned, l.used = &r, r.From-1, time.Now()
+	if r.OnlyFailed {
+		l.proven = true
+	}
+	m.markDirty(l)
+	m.pump(l, l.used)
+	return l.replayView(), nil
+}
+
+func (l *lane) replayView() event.ReplayView {
+	return event.ReplayView{
+		ID: l.LaneKey.Replay, From: l.replay.From, To: l.replay.To, Cursor: l.cursor(), OnlyFailed: l.replay.OnlyFailed, Sent: l.replay.Sent,
+	}
+}
+
+// View shows an endpoint's lane.
+func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView, error) {
+	_, head, err := m.cfg.Log.Bounds(ctx, ep.Tenant)
+	if err != nil {
+		return event.LaneView{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := time.Now()
+	v := event.LaneView{State: "live"}
+	for _, l := range m.byEP[ep.ID] {
+		if l.replay != nil {
+			v.Replays = append(v.Replays, l.replayView())
+			continue
+		}
+		v.State, v.Waiting = l.stateName(now)
+		v.Retries, v.InFlight = len(l.retries), l.inFlight
+		v.Penalty, v.FailingSince, v.Failures, v.OldestAt = l.penalty, l.failingSince, l.failures, l.oldest
+		if until := l.until(); now.Before(until) {
+			v.PenaltyUntil = until
+		}
+		if l.live {
+			v.Backlog = int64(l.queued)
+		} else {
+			v.Backlog = max(0, head-l.cursor())
+		}
+	}
+	if ep.Disabled {
+		v.State, v.Waiting = "waiting", ep.DisabledReason
+	}
+	return v, nil
+}
+
+// stateName is the lane's state for people, and why it waits.
+func (l *lane) stateName(now time.Time) (state, why string) {
+	switch {
+	case l.ep.Disabled:
+		return "waiting", l.ep.DisabledReason
+	case now.Before(l.until()):
+		return "waiting", "penalty"
+	case len(l.retries) >= event.MaxRetryRows:
+		return "waiting", "retries"
+	case l.live:
+		return "live", ""
+	}
+	return "backlog", ""
+}
+
+// Stats counts lanes by state and what they hold, for metrics.
+type Stats struct {
+	Live, Backlog, Waiting           int
+	InFlight, Retries, UnsavedEvents int
+	// Oldest is when the oldest event that a lane has still to deliver was received, zero when there is none known.
+	Oldest time.Time
+}
+
+// Stats returns the counts of now.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := Stats{InFlight: m.trusted.used + m.probes.used, UnsavedEvents: len(m.window.slots)}
+	now := time.Now()
+	for _, l := range m.lanes {
+		switch state, _ := l.stateName(now); state {
+		case "live":
+			s.Live++
+		case "backlog":
+			s.Backlog++
+		default:
+			s.Waiting++
+		}
+		s.Retries += len(l.retries)
+		if !l.oldest.IsZero() && (s.Oldest.IsZero() || l.oldest.Before(s.Oldest)) {
+			s.Oldest = l.oldest
+		}
+	}
+	return s
+}
+
+// Backlogs returns, for each tenant with lanes that read the log by themselves, the lowest cursor: what retention must
+// keep for them.
+func (m *Manager) Backlogs() map[event.TenantID]int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	lowest := map[event.TenantID]int64{}
+	note := func(t event.TenantID, v int64) {
+		if old, ok := lowest[t]; !ok || v < old {
+			lowest[t] = v
+		}
+	}
+	for _, l := range m.lanes {
+		if !l.live && l.replay == nil {
+			note(l.ep.Tenant, l.cursor())
+		}
+		if len(l.retries) > 0 {
+			note(l.ep.Tenant, l.retries[0].Versions[0]-1)
+		}
+	}
+	return lowest
+}
+
+// Test sends an event that is not on the log, and returns the outcome.
+func (m *Manager) Test(ctx context.Context, ep *event.Endpoint, ev *event.Event) (event.Attempt, error) {
+	l := &lane{LaneKey: event.LaneKey{Endpoint: ep.ID}, ep: ep}
+	u := &unit{lane: l, ep: ep, events: []*event.Event{ev}, versions: []int64{ev.Version}, number: 1}
+	if err := ctx.Err(); err != nil {
+		return event.Attempt{}, err
+	}
+	at := time.Now()
+	answer, id := m.send(u, at)
+	o := judge(&answer, m.cfg.Profile, time.Now())
+	return event.Attempt{
+		Tenant: ep.Tenant, Endpoint: ep.ID, Versions: u.versions, EventID: id, Number: 1, At: at, Duration: answer.Took,
+		Status: answer.Status, Verdict: o.verdict, Error: answer.reason, Headers: answer.Headers, Body: answer.Body,
+	}, nil
+}

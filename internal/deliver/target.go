@@ -1,0 +1,184 @@
+package deliver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/codec"
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/webhook"
+)
+
+// Request is one request to an endpoint. It is only valid during Send.
+type Request struct {
+	URL         string
+	ContentType string
+	// Headers are those of the endpoint (custom, authorization); Own are Posthorn's.
+	Headers, Own []event.Header
+	UserAgent    string
+	Body         []byte
+	Timeout      time.Duration
+}
+
+// target is an endpoint prepared for sending: its secrets opened, its signer ready.
+type target struct {
+	ep      *event.Endpoint
+	headers []event.Header
+	signer  *webhook.Signer // nil: not signed
+	options codec.Options
+	// until is when a signing secret's overlap ends and the target must be prepared again; zero for never.
+	until time.Time
+}
+
+// scratch is the memory of one request, used again.
+type scratch struct {
+	body, signature []byte
+	own             []event.Header
+}
+
+var scratches = sync.Pool{New: func() any { return &scratch{} }}
+
+// maxScratch is the largest body buffer that is kept for the next request.
+const maxScratch = 1 << 20
+
+// send builds a delivery's request, sends it and returns the answer and the webhook-id that it carried.
+func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
+	t, err := m.prepared(u, now)
+	if err != nil {
+		return Answer{failure: failureProtocol, reason: "the endpoint's secrets cannot be opened"}, ""
+	}
+	s, _ := scratches.Get().(*scratch)
+	defer func() {
+		if cap(s.body) <= maxScratch {
+			scratches.Put(s)
+		}
+	}()
+	events := u.events
+	if u.ep.Batch.Coalesce && len(events) > 1 {
+		events = coalesce(events)
+	}
+	id := deliveryID(u.events)
+	contentType, headers, body, err := codec.Encode(s.body[:0], t.options, events)
+	if err != nil {
+		return Answer{failure: failureProtocol, reason: "the event cannot be sent in this envelope"}, id
+	}
+	s.body = body
+	s.own = append(s.own[:0], headers...)
+	s.own = append(s.own,
+		event.Header{Name: "webhook-id", Value: id},
+		event.Header{Name: "webhook-timestamp", Value: strconv.FormatInt(now.Unix(), 10)},
+	)
+	if t.signer != nil {
+		if s.signature, err = t.signer.AppendSignature(s.signature[:0], id, now, body); err != nil {
+			return Answer{failure: failureProtocol, reason: "the request cannot be signed"}, id
+		}
+		s.own = append(s.own, event.Header{Name: "webhook-signature", Value: string(s.signature)})
+	}
+	s.own = append(s.own,
+		event.Header{Name: "posthorn-version", Value: strconv.FormatInt(events[len(events)-1].Version, 10)},
+		event.Header{Name: "posthorn-attempt", Value: strconv.Itoa(u.number)},
+	)
+	if len(events) > 1 {
+		s.own = append(s.own, event.Header{Name: "posthorn-batch", Value: strconv.Itoa(len(events))})
+	}
+	answer := m.cfg.Sender.Send(&Request{
+		URL: u.ep.URL, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
+		Timeout: m.timeout(u.ep),
+	})
+	return answer, id
+}
+
+func (m *Manager) timeout(ep *event.Endpoint) time.Duration {
+	if ep.Timeout > 0 {
+		return ep.Timeout
+	}
+	return m.cfg.Timeout
+}
+
+// prepared returns the lane's target, made anew after a change of the endpoint.
+func (m *Manager) prepared(u *unit, now time.Time) (*target, error) {
+	if t := u.lane.target.Load(); t != nil && t.ep == u.ep && (t.until.IsZero() || now.Before(t.until)) {
+		return t, nil
+	}
+	t, err := m.prepare(u.ep, now)
+	if err == nil {
+		u.lane.target.Store(t)
+	}
+	return t, err
+}
+
+func (m *Manager) prepare(ep *event.Endpoint, now time.Time) (*target, error) {
+	secrets, err := m.cfg.Opener.Secrets(context.WithoutCancel(m.ctx), ep)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{ep: ep, headers: secrets.Headers, options: codec.Options{
+		Envelope: ep.Envelope, Payload: ep.Payload, Format: ep.Format, Batch: ep.Batch.Max > 1, EventURL: m.cfg.EventURL,
+	}}
+	if c := secrets.Auth; c != nil {
+		t.headers = append(t.headers[:len(t.headers):len(t.headers)], event.Header{Name: "authorization", Value: authorization(ep.AuthType, c)})
+	}
+	if ep.Signing == "none" {
+		return t, nil
+	}
+	var keys []webhook.Key
+	for _, s := range secrets.Signing {
+		if !s.Expires.IsZero() {
+			if !now.Before(s.Expires) {
+				continue
+			}
+			if t.until.IsZero() || s.Expires.Before(t.until) {
+				t.until = s.Expires
+			}
+		}
+		key, err := webhook.ParseKey(s.Secret)
+		if err != nil {
+			return nil, fmt.Errorf("signing secret: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	t.signer, err = webhook.NewSigner(keys...)
+	return t, err
+}
+
+func authorization(kind string, c *event.Credentials) string {
+	if kind == "basic" {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password))
+	}
+	return "Bearer " + c.Token
+}
+
+// coalesce keeps the newest event of each key, in version order; events without a key are kept.
+func coalesce(events []*event.Event) []*event.Event {
+	newest := make(map[string]int64, len(events))
+	for _, ev := range events {
+		newest[ev.OrderingKey()] = ev.Version
+	}
+	kept := make([]*event.Event, 0, len(newest))
+	for _, ev := range events {
+		if k := ev.OrderingKey(); k == "" || newest[k] == ev.Version {
+			kept = append(kept, ev)
+		}
+	}
+	return kept
+}
+
+// deliveryID is the webhook-id: the event's own, or for a batch one that follows from the events in it, so that the same
+// batch sent again has the same id.
+func deliveryID(events []*event.Event) string {
+	if len(events) == 1 {
+		return events[0].WebhookID()
+	}
+	h := sha256.New()
+	for _, ev := range events {
+		h.Write([]byte(ev.ID))
+		h.Write([]byte{'\n'})
+	}
+	return "batch_" + hex.EncodeToString(h.Sum(nil)[:16])
+}
