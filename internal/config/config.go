@@ -59,9 +59,10 @@ type Config struct {
 	RootKey Secret
 	// RootKeyFile is the file that RootKey was read from, if any.
 	RootKeyFile string
-	// EncryptionKey protects stored secrets; empty means that EncryptionKeyFile holds it.
+	// EncryptionKey is the text of the keyset that protects stored secrets; empty
+	// means that EncryptionKeyFile holds it.
 	EncryptionKey Secret
-	// EncryptionKeyFile holds the key that protects stored secrets and is made,
+	// EncryptionKeyFile holds the keyset that protects stored secrets and is made,
 	// readable by its owner only, when it does not exist. Unused when
 	// EncryptionKey is set.
 	EncryptionKeyFile string

@@ -16,7 +16,7 @@ const (
 
 // clientVariables are read by the commands that talk to a server. They are no
 // options of the server, and no mistakes either.
-var clientVariables = []string{"POSTHORN_URL", "POSTHORN_KEY", "POSTHORN_TENANT"}
+var clientVariables = []string{"POSTHORN_SERVER", "POSTHORN_KEY", "POSTHORN_TENANT"}
 
 // layer ranks the places that an option may be set in; a higher one wins.
 type layer int

@@ -46,7 +46,7 @@ func TestLoadPrecedence(t *testing.T) {
 	const file = "# comment\r\n listen = 127.0.0.1:1\n\nmax-headers=1\nmax-probes = 1\nallow-targets = 10.0.0.0/8, ::1\n"
 	c, err := Load(
 		[]string{"--config", "a.conf", "--listen=127.0.0.1:3"},
-		[]string{"POSTHORN_LISTEN=127.0.0.1:2", "POSTHORN_MAX_HEADERS=2", "POSTHORN_MAX_PROBES=", "POSTHORN_CONFIG=missing.conf", "POSTHORN_URL=http://x"},
+		[]string{"POSTHORN_LISTEN=127.0.0.1:2", "POSTHORN_MAX_HEADERS=2", "POSTHORN_MAX_PROBES=", "POSTHORN_CONFIG=missing.conf", "POSTHORN_SERVER=http://x"},
 		files(map[string]string{"a.conf": file}))
 	if err != nil {
 		t.Fatal(err)

@@ -127,18 +127,18 @@ var storageOptions = []Option{{
 var securityOptions = []Option{{
 	Name: "root-key", Group: "Security",
 	Help: "The first admin API key. Without one the first start makes one and prints it once. Other users of the machine can see a flag's value in the process list, so prefer the variable or `root-key-file`.",
-	bind: func(c *Config) value { return secretValue{&c.RootKey, 20} },
+	bind: func(c *Config) value { return secretValue{p: &c.RootKey, min: 20, max: 4 * kib} },
 }, {
 	Name: "root-key-file", Group: "Security",
 	Help: "A file that holds the root key; white space around the key is ignored.",
 	bind: func(c *Config) value { return pathValue(&c.RootKeyFile) },
 }, {
 	Name: "encryption-key", Group: "Security",
-	Help: "The key that encrypts endpoint secrets in the database. It takes the place of `encryption-key-file`. Prefer the variable to the flag.",
-	bind: func(c *Config) value { return secretValue{&c.EncryptionKey, 32} },
+	Help: "The keys that encrypt endpoint secrets in the database: the content of an `encryption-key-file`, as it is or in base64. They take the place of that file, and cannot be rotated by the server. Prefer the variable to the flag.",
+	bind: func(c *Config) value { return secretValue{p: &c.EncryptionKey, min: 32, max: 64 * kib, spaces: true} },
 }, {
 	Name: "encryption-key-file", Group: "Security",
-	Help: "The file that holds the key that encrypts endpoint secrets in the database. When it does not exist it is made with a new key, readable by its owner only. Without this key the secrets cannot be read: keep a copy apart from the data. By default it is `encryption.key` in the data folder.",
+	Help: "The file that holds the keys that encrypt endpoint secrets in the database. When it does not exist it is made with a new key, readable by its owner only. Without it the secrets cannot be read: keep a copy apart from the data. By default it is `encryption.key` in the data folder.",
 	bind: func(c *Config) value { return pathValue(&c.EncryptionKeyFile) },
 }, {
 	Name: "allow-targets", Group: "Security",

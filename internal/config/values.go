@@ -145,30 +145,39 @@ func (v levelValue) set(s string) error {
 
 // secretValue is text that is never shown.
 type secretValue struct {
-	p   *Secret
-	min int // Fewest bytes.
+	p        *Secret
+	min, max int  // In bytes.
+	spaces   bool // White space may stand within.
 }
-
-// maxSecret bounds a secret, in bytes: longer ones are a wrong file.
-const maxSecret = 4096
 
 func (v secretValue) text() string { return v.p.String() }
 func (v secretValue) kind() string { return "secret" }
 func (v secretValue) allowed() string {
-	return fmt.Sprintf("%d to %d printable ASCII characters without spaces", v.min, maxSecret)
+	s := fmt.Sprintf("%d to %d printable ASCII characters", v.min, v.max)
+	if !v.spaces {
+		s += " without spaces"
+	}
+	return s
 }
 
 func (v secretValue) set(s string) error {
 	switch {
 	case len(s) < v.min:
 		return errors.New("is too short")
-	case len(s) > maxSecret:
+	case len(s) > v.max:
 		return errors.New("is too long")
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return errors.New("has a space, control character or character outside ASCII")
+	case strings.ContainsFunc(s, v.refuses):
+		return errors.New("has a character that is not allowed")
 	}
 	*v.p = NewSecret(s)
 	return nil
+}
+
+func (v secretValue) refuses(r rune) bool {
+	if r == ' ' || r == '\t' || r == '\r' || r == '\n' {
+		return !v.spaces
+	}
+	return r < ' ' || r > '~'
 }
 
 // intValue is a whole number within bounds.

@@ -30,7 +30,7 @@ func TestValues(t *testing.T) {
 		{"log-level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace", "info+1"}},
 		{"log-format", []string{"auto", "text", "json"}, []string{"logfmt"}},
 		{"root-key", []string{strings.Repeat("k", 20)}, []string{strings.Repeat("k", 19), strings.Repeat("k", 20) + " k", strings.Repeat("é", 20), strings.Repeat("k", 4097)}},
-		{"encryption-key", []string{strings.Repeat("k", 32)}, []string{strings.Repeat("k", 31)}},
+		{"encryption-key", []string{strings.Repeat("k", 32), "{\"primaryKeyId\": 1,\n\t\"key\": [\"AAAA\"]}"}, []string{strings.Repeat("k", 31), strings.Repeat("k\x7f", 20)}},
 		{
 			"allow-targets",
 			[]string{"", "127.0.0.0/8", "127.0.0.0/8, ::1/128", "10.1.2.3", "0.0.0.0/0", "fd00::/8"},
