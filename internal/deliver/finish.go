@@ -89,6 +89,8 @@ func (m *Manager) finish(l *lane, u *unit, a *event.Attempt, o outcome, now time
 		m.keepForRetry(l, u, u.number-1, stepOf(u), now.Add(feedRetry))
 	case o.verdict == event.VerdictDelivered:
 		m.succeed(l, u, o, now)
+	case o.verdict == event.VerdictFailed:
+		m.bury(l, u, "cannot be sent", now)
 	case o.verdict == event.VerdictGone:
 		m.bury(l, u, "gone", now)
 		m.disable(l.ep, "gone", now)

@@ -19,6 +19,7 @@ const (
 	failureTLS               // certificate or handshake not acceptable
 	failureForbidden         // the address is not one that may be dialled
 	failureProtocol          // bytes that are not HTTP
+	failureUnsendable        // the event has no form in the endpoint's envelope: nothing was sent
 )
 
 // severity ranks how badly an endpoint failed.
@@ -47,7 +48,7 @@ type Answer struct {
 
 // outcome is the judgement of one answer.
 type outcome struct {
-	verdict  event.Verdict // delivered, retry or gone
+	verdict  event.Verdict // delivered, retry, gone or, when it can never be sent, failed
 	severity severity
 	// down: the endpoint failed as a whole, not this event.
 	down bool
@@ -63,6 +64,9 @@ const maxRetryAfter = 24 * time.Hour
 // judge turns an answer into an outcome (Standard Webhooks 1.0.0, "Deliverability and reliability"): 2xx is delivered,
 // 410 gone, everything else is tried again. Redirects are failures.
 func judge(a *Answer, profile Profile, now time.Time) outcome {
+	if a.failure == failureUnsendable {
+		return outcome{verdict: event.VerdictFailed}
+	}
 	if a.failure != failureNone {
 		return outcome{verdict: event.VerdictRetry, severity: severityDown, down: true}
 	}

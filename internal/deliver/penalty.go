@@ -62,11 +62,11 @@ func jitter(d time.Duration) time.Duration {
 // schedule is an endpoint's retry schedule: waits before tries 2, 3, ….
 type schedule []time.Duration
 
-// length is the time from the first try to the end of the schedule.
+// length is the longest time from the first try to the end of the schedule, its jitter included.
 func (s schedule) length() time.Duration {
 	var sum time.Duration
 	for _, d := range s {
-		sum += d
+		sum += d + d/10
 	}
 	return sum
 }

@@ -64,9 +64,11 @@ func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
 		events = coalesce(events)
 	}
 	id := deliveryID(u.events)
-	contentType, headers, body, err := codec.Encode(s.body[:0], t.options, events)
+	options := t.options
+	options.Batch = options.Batch || len(events) > 1 // a batch that failed stays one, also when batches were switched off since
+	contentType, headers, body, err := codec.Encode(s.body[:0], options, events)
 	if err != nil {
-		return Answer{failure: failureProtocol, reason: "the event cannot be sent in this envelope"}, id
+		return Answer{failure: failureUnsendable, reason: "the event cannot be sent in this envelope"}, id
 	}
 	s.body = body
 	s.own = append(s.own[:0], headers...)
