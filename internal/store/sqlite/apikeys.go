@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"context"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/store"
+)
+
+const selectAPIKeys = "SELECT id, body FROM apikeys "
+
+// ofTenantOrNone hides keys of a tenant that was deleted; admin keys have none.
+const ofTenantOrNone = " AND (tenant = 0 OR EXISTS (SELECT 1 FROM tenants t WHERE t.id = tenant))"
+
+func scanAPIKey(s *stmt) (event.APIKey, error) {
+	k := event.APIKey{ID: s.int(0)}
+	return k, s.damaged("API key", unpackAPIKey(s.blob(1), &k))
+}
+
+// PutAPIKey implements [store.Control]. A key with the same ID is replaced; another key with the same hash is
+// KindConflict, and a tenant that does not exist KindNotFound.
+func (s *Store) PutAPIKey(ctx context.Context, k event.APIKey) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.state.w.update(ctx, func(c *conn) error {
+		if k.Tenant != 0 {
+			if err := needTenant(c, k.Tenant); err != nil {
+				return err
+			}
+		}
+		id, err := c.number("SELECT id FROM apikeys WHERE hash = ?", k.Hash[:])
+		if err != nil {
+			return err
+		}
+		if id != 0 && id != k.ID {
+			return refuse(exists("API key"))
+		}
+		return c.exec("INSERT OR REPLACE INTO apikeys VALUES (?, ?, ?, ?)", k.ID, k.Hash[:], int64(k.Tenant), packAPIKey(&k))
+	})
+}
+
+// APIKeyByHash implements [store.Control].
+func (s *Store) APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
+	return s.apiKey(ctx, selectAPIKeys+"WHERE hash = ?"+ofTenantOrNone, hash[:])
+}
+
+// APIKey implements [store.Control].
+func (s *Store) APIKey(ctx context.Context, id int64) (event.APIKey, error) {
+	return s.apiKey(ctx, selectAPIKeys+"WHERE id = ?"+ofTenantOrNone, id)
+}
+
+func (s *Store) apiKey(ctx context.Context, sql string, arg any) (event.APIKey, error) {
+	list, err := readList(ctx, s, scanAPIKey, sql, arg)
+	if err = one(len(list) == 1, "API key", err); err != nil {
+		return event.APIKey{}, err
+	}
+	return list[0], nil
+}
+
+// APIKeys implements [store.Control].
+func (s *Store) APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error) {
+	return readList(ctx, s, scanAPIKey, selectAPIKeys+"WHERE id > ?"+ofTenantOrNone+" ORDER BY id LIMIT ?", after, max(limit, 0))
+}
+
+// DeleteAPIKey implements [store.Control].
+func (s *Store) DeleteAPIKey(ctx context.Context, id int64) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.state.w.update(ctx, func(c *conn) error {
+		if err := c.exec("DELETE FROM apikeys WHERE id = ?", id); err != nil {
+			return err
+		}
+		if c.changes() == 0 {
+			return refuse(event.NotFound("API key"))
+		}
+		return nil
+	})
+}
+
+// Answer implements [store.Control].
+func (s *Store) Answer(ctx context.Context, scope, key string) (store.Answer, error) {
+	list, err := readList(ctx, s, func(s *stmt) (store.Answer, error) {
+		var a store.Answer
+		return a, s.damaged("answer", unpackAnswer(s.blob(0), &a))
+	}, "SELECT body FROM answers WHERE scope = ? AND key = ?", scope, key)
+	if err = one(len(list) == 1, "answer", err); err != nil {
+		return store.Answer{}, err
+	}
+	return list[0], nil
+}
+
+// SaveAnswer implements [store.Control].
+func (s *Store) SaveAnswer(ctx context.Context, scope, key string, a store.Answer) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.state.w.update(ctx, func(c *conn) error {
+		err := c.exec("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?)", scope, key, micros(a.At), packAnswer(&a))
+		if err == nil && c.changes() == 0 {
+			return refuse(exists("answer"))
+		}
+		return err
+	})
+}

@@ -1,0 +1,215 @@
+package sqlite
+
+import (
+	"embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/posthornhq/posthorn/internal/store"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Application ids in the files' headers: "PHlg" and "PHst".
+const (
+	logID   = 0x50486c67
+	stateID = 0x50487374
+)
+
+const (
+	logName   = "log.db"
+	stateName = "state.db"
+	lockName  = "lock"
+	headerLen = 100
+)
+
+// folderLock keeps other processes out of a data folder.
+type folderLock struct{ f *os.File }
+
+func lockFolder(dir string) (*folderLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, osError(dir, err)
+	}
+	path := filepath.Join(dir, lockName)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's data folder
+	if err != nil {
+		return nil, osError(path, err)
+	}
+	if err := lockFile(f); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return &folderLock{f: f}, nil
+}
+
+// release lets others in. The file stays: removing it would let two processes lock two files of one name.
+func (l *folderLock) release() error { return l.f.Close() }
+
+func osError(path string, err error) error {
+	if isFull(err) {
+		return fmt.Errorf("%s: %w (%w)", path, store.ErrFull, err)
+	}
+	return fmt.Errorf("opening %s: %w", path, err)
+}
+
+type filePaths struct{ log, state string }
+
+// prepareFiles checks both files before it changes either, then makes or migrates them.
+func prepareFiles(dir string) (filePaths, error) {
+	p := filePaths{log: filepath.Join(dir, logName), state: filepath.Join(dir, stateName)}
+	logNew, err := inspect(p.log, logID, "log")
+	if err != nil {
+		return p, err
+	}
+	stateNew, err := inspect(p.state, stateID, "state")
+	if err != nil {
+		return p, err
+	}
+	if stateNew && !logNew {
+		return p, fmt.Errorf("%s is missing beside %s: %w", p.state, logName, store.ErrCorrupt)
+	}
+	if err := migrateFile(p.state, stateID, "state"); err != nil {
+		return p, err
+	}
+	if err := migrateFile(p.log, logID, "log"); err != nil {
+		return p, err
+	}
+	if logNew || stateNew {
+		if err := syncDir(dir); err != nil {
+			return p, osError(dir, err)
+		}
+	}
+	return p, nil
+}
+
+// inspect reports whether a file is missing or empty, or why it cannot be used. It changes nothing.
+func inspect(path string, appID uint32, kind string) (fresh bool, err error) {
+	fresh, err = checkHeader(path, appID)
+	if err != nil || fresh {
+		return fresh, err
+	}
+	c, err := openConn(path, readOnly)
+	if err != nil {
+		return false, err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	version, err := c.pragmaInt("user_version", 0)
+	if err != nil {
+		return false, err
+	}
+	scripts, err := scriptsOf(kind)
+	if err != nil {
+		return false, err
+	}
+	if version > int64(len(scripts)) {
+		return false, fmt.Errorf("%s has schema %d, this program knows %d: %w", path, version, len(scripts), store.ErrNewer)
+	}
+	if version == 0 {
+		return false, nil // making it was interrupted
+	}
+	// The first page of every table and index is looked at by planning a query on each.
+	return false, c.query("SELECT count(*) FROM sqlite_schema", nil)
+}
+
+// checkHeader reads the file's first bytes: what they should be is at https://www.sqlite.org/fileformat2.html#the_database_header.
+func checkHeader(path string, appID uint32) (fresh bool, err error) {
+	f, err := os.Open(path) //nolint:gosec // the operator's data folder
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, osError(path, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var h [headerLen]byte
+	n, err := io.ReadFull(f, h[:])
+	switch {
+	case n == 0 && errors.Is(err, io.EOF):
+		return true, nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return false, fmt.Errorf("%s is cut short: %w", path, store.ErrCorrupt)
+	case err != nil:
+		return false, osError(path, err)
+	}
+	if string(h[:16]) != "SQLite format 3\x00" {
+		return false, fmt.Errorf("%s is not a database: %w", path, store.ErrCorrupt)
+	}
+	// A file whose making was interrupted has no id yet, only SQLite's own first page.
+	if id := binary.BigEndian.Uint32(h[68:]); id != appID && id != 0 {
+		return false, fmt.Errorf("%s belongs to another program: %w", path, store.ErrCorrupt)
+	}
+	return false, nil
+}
+
+// scriptsOf returns the migrations of a kind of file, in order.
+func scriptsOf(kind string) ([]string, error) {
+	names, err := fs.Glob(migrations, "migrations/"+kind+"/*.sql")
+	if err != nil {
+		return nil, fmt.Errorf("listing migrations: %w", err)
+	}
+	slices.Sort(names)
+	list := make([]string, len(names))
+	for i, name := range names {
+		b, err := migrations.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("reading migration: %w", err)
+		}
+		list[i] = string(b)
+	}
+	return list, nil
+}
+
+func migrateFile(path string, appID int32, kind string) (err error) {
+	scripts, err := scriptsOf(kind)
+	if err != nil {
+		return err
+	}
+	c, err := openConn(path, create)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	version, err := c.pragmaInt("user_version", 0)
+	if err != nil || version == int64(len(scripts)) {
+		return err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return osError(path, err)
+	}
+	if err := c.pragmas("page_size=4096", "journal_mode=WAL", "synchronous=FULL"); err != nil {
+		return err
+	}
+	return c.migrate(appID, scripts)
+}
+
+// openWriter opens the connection of a file's writer.
+func openWriter(path string) (*conn, error) {
+	c, err := openConn(path, readWrite)
+	if err != nil {
+		return nil, err
+	}
+	err = c.pragmas("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0", "journal_size_limit=67108864",
+		"cache_size=-24576", "temp_store=MEMORY", "foreign_keys=OFF")
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+// openReader opens a connection for reads. It may write to the file's shared memory only.
+func openReader(path string) (*conn, error) {
+	c, err := openConn(path, readWrite)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.pragmas("query_only=ON", "wal_autocheckpoint=0", "cache_size=-4096", "temp_store=MEMORY"); err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
