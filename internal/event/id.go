@@ -2,8 +2,6 @@ package event
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"strings"
 )
@@ -76,21 +74,5 @@ func FormatReplayID(n int64) string { return encodeID("rpl_", n) }
 // NewReplayID returns a random replay id.
 func NewReplayID() int64 { return randomID() }
 
-// WebhookID is the event's webhook-id header. Standard Webhooks signs "id.timestamp.body", so an id must be printable ASCII
-// without dots or spaces; an event id that is something else is replaced by one that follows from its SHA-256.
-func (e *Event) WebhookID() string {
-	if plainID(e.ID) {
-		return e.ID
-	}
-	sum := sha256.Sum256([]byte(e.ID))
-	return "evt_" + base64.RawURLEncoding.EncodeToString(sum[:24])
-}
-
-func plainID(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '.' {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 256
-}
+// WebhookID is the event's webhook-id header; see the function [WebhookID].
+func (e *Event) WebhookID() string { return WebhookID(e.ID) }
