@@ -118,6 +118,7 @@ func TestConformance(t *testing.T) {
 		if string(e.Data) == "1e400" {
 			e.Data = []byte("1e40") // the SDK reads numbers as float64
 		}
+		e.Subject = strings.TrimSpace(e.Subject) // as the SDK does
 		e.Version = rapid.Int64Range(1, 1<<40).Draw(t, "version")
 		var theirs ce.Event
 		if err := json.Unmarshal(AppendCloudEvent(nil, &e), &theirs); err != nil {
