@@ -1,0 +1,195 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/posthornhq/posthorn/client"
+)
+
+type endpointTestCmd struct {
+	ID   string `arg:""`
+	Type string `help:"The event's type; posthorn.test without it."`
+	Data string `help:"The event's data, as JSON; @FILE reads a file, - standard input."`
+}
+
+// Run sends the test event.
+func (x *endpointTestCmd) Run(c *console) error {
+	cl, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	t := client.TestRequest{Type: x.Type}
+	if x.Data != "" {
+		data, err := c.readArgument(x.Data)
+		if err != nil {
+			return err
+		}
+		if t.Data, err = asJSON(data); err != nil {
+			return err
+		}
+	}
+	result, err := cl.Test(c.ctx, tenant, x.ID, t)
+	if err != nil {
+		return err
+	}
+	failed := &statusError{err: errors.New("the test event was not delivered"), status: ExitFailure, quiet: true}
+	if c.json {
+		if err := c.writeJSON(result); err != nil || result.Verdict == "delivered" {
+			return err
+		}
+		return failed
+	}
+	status := ""
+	if result.Status > 0 {
+		status = fmt.Sprint(result.Status)
+	}
+	c.fields([]field{
+		{"verdict", verdictCell(result.Verdict)}, {"status", text(status)}, {"error", cell{result.Error, red}},
+		{"took", text(fmt.Sprintf("%.1f ms", result.DurationMS))}, {"answer", text(strings.TrimSpace(result.Body))},
+	})
+	if result.Verdict != "delivered" {
+		return failed
+	}
+	return nil
+}
+
+type endpointReplayCmd struct {
+	ID     string    `arg:""`
+	From   int64     `help:"The first version to send again." placeholder:"VERSION" xor:"from"`
+	Since  timestamp `help:"The time of receipt to begin with: a time such as 2026-11-21T10:00:00Z, or how long ago, such as 2h." xor:"from"`
+	Until  timestamp `help:"The time of receipt to end before; what is on the log now without it."`
+	Failed bool      `help:"Only events that finally failed."`
+}
+
+// timestamp is a time, or how long ago it was.
+type timestamp struct{ time.Time }
+
+// UnmarshalText reads RFC 3339, a date, or a duration before now.
+func (t *timestamp) UnmarshalText(b []byte) error {
+	s := string(b)
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
+		if at, err := time.Parse(layout, s); err == nil {
+			t.Time = at.UTC()
+			return nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		t.Time = time.Now().UTC().Add(-d)
+		return nil
+	}
+	return fmt.Errorf("%q is neither a time such as 2026-11-21T10:00:00Z nor a duration such as 2h", s)
+}
+
+// orNil returns the time where one was given.
+func (t timestamp) orNil() *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t.Time
+}
+
+// Run starts the replay.
+func (x *endpointReplayCmd) Run(c *console) error {
+	cl, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	q := client.ReplayRequest{FromVersion: x.From, Since: x.Since.orNil(), Until: x.Until.orNil()}
+	if x.Failed {
+		q.Only = "failed"
+	}
+	if q.FromVersion == 0 && q.Since == nil {
+		return usagef("give --from VERSION or --since TIME")
+	}
+	r, err := cl.Replay(c.ctx, tenant, x.ID, q)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(r)
+	}
+	c.printf("replay %s began: versions %d to %d\n", r.ID, r.FromVersion, r.ToVersion)
+	return nil
+}
+
+type (
+	endpointPauseCmd  struct{ oneEndpoint }
+	endpointResumeCmd struct{ oneEndpoint }
+	endpointRetryCmd  struct{ oneEndpoint }
+)
+
+// oneEndpoint is a command about one endpoint.
+type oneEndpoint struct {
+	ID string `arg:""`
+}
+
+// Run pauses the endpoint.
+func (x *endpointPauseCmd) Run(c *console) error {
+	return x.change(c, "paused", (*client.Client).Pause)
+}
+
+// Run resumes the endpoint.
+func (x *endpointResumeCmd) Run(c *console) error {
+	return x.change(c, "resumed", (*client.Client).Resume)
+}
+
+// Run ends the endpoint's penalty.
+func (x *endpointRetryCmd) Run(c *console) error {
+	return x.change(c, "is being tried", (*client.Client).Retry)
+}
+
+func (x oneEndpoint) change(c *console, what string, do func(*client.Client, context.Context, string, string) (*client.Endpoint, error)) error {
+	cl, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	e, err := do(cl, c.ctx, tenant, x.ID)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(e)
+	}
+	c.printf("%s %s\n", e.ID, what)
+	return nil
+}
+
+type endpointSecretCmd struct {
+	ID      string         `arg:""`
+	Rotate  bool           `help:"Make a new secret; the old one goes on signing for the overlap."`
+	Overlap *time.Duration `help:"How long the old secret goes on signing too; the server's default, 24h, without it." placeholder:"DURATION"`
+	New     string         `help:"The new secret instead of one that the server makes." placeholder:"SECRET"`
+}
+
+// Run shows or rotates the secret.
+func (x *endpointSecretCmd) Run(c *console) error {
+	cl, tenant, err := c.tenantClient()
+	if err != nil {
+		return err
+	}
+	if !x.Rotate && (x.Overlap != nil || x.New != "") {
+		return usagef("--overlap and --new need --rotate")
+	}
+	var s *client.Secret
+	if x.Rotate {
+		s, err = cl.RotateSecret(c.ctx, tenant, x.ID, client.Rotation{Secret: x.New, Overlap: (*client.Duration)(x.Overlap)})
+	} else {
+		s, err = cl.Secret(c.ctx, tenant, x.ID)
+	}
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(s)
+	}
+	list := []field{{"secret", cell{s.Secret, bold}}, {"public key", text(s.PublicKey)}}
+	for _, p := range s.Previous {
+		list = append(list, field{"until " + stamp(p.Expires), text(p.Secret)})
+	}
+	c.fields(list)
+	return nil
+}
