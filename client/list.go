@@ -1,0 +1,72 @@
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ListOption narrows a list.
+type ListOption func(url.Values)
+
+// PageSize sets how many items a request of a list fetches, 1 to 1,000; default 100.
+func PageSize(n int) ListOption { return func(q url.Values) { q.Set("limit", strconv.Itoa(n)) } }
+
+// WithState makes a list of endpoints carry their states.
+func WithState() ListOption { return func(q url.Values) { q.Set("state", "true") } }
+
+// Types keeps events whose type matches one of the patterns.
+func Types(patterns ...string) ListOption {
+	return func(q url.Values) { q.Set("types", strings.Join(patterns, ",")) }
+}
+
+// Subject keeps events with this subject.
+func Subject(s string) ListOption { return func(q url.Values) { q.Set("subject", s) } }
+
+// Since keeps events received at or after t.
+func Since(t time.Time) ListOption {
+	return func(q url.Values) { q.Set("since", t.UTC().Format(time.RFC3339Nano)) }
+}
+
+// Until keeps events received before t.
+func Until(t time.Time) ListOption {
+	return func(q url.Values) { q.Set("until", t.UTC().Format(time.RFC3339Nano)) }
+}
+
+// Verdicts keeps attempts with one of the verdicts.
+func Verdicts(verdicts ...string) ListOption {
+	return func(q url.Values) { q.Set("verdict", strings.Join(verdicts, ",")) }
+}
+
+// list yields the items of all pages. An error is yielded once, as the last item.
+func list[T any](ctx context.Context, c *Client, path string, opts []ListOption) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		query := url.Values{}
+		for _, o := range opts {
+			o(query)
+		}
+		for {
+			var page Page[T]
+			k := newCall(http.MethodGet, path, nil)
+			k.query = query
+			if _, err := c.do(ctx, k, nil, &page); err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range page.Data {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			query.Set("cursor", page.Next)
+		}
+	}
+}

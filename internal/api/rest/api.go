@@ -1,0 +1,292 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"path"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// Config is what the API is made of. All ports and Logger must be given.
+type Config struct {
+	Publisher Publisher
+	Auth      Authenticator
+	Control   Control
+	Delivery  Delivery
+	Log       Log
+	Answers   Answers
+	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
+	Patterns func(patterns []string) (func(eventType string) bool, error)
+
+	Limits event.Limits
+	Logger *slog.Logger
+	// Version is Posthorn's, shown in the OpenAPI document.
+	Version string
+	// PublicURL is the server's address as callers see it, without a path; empty: relative addresses.
+	PublicURL string
+
+	// Health, Ready and Metrics answer GET of /healthz, /readyz and /metrics without a key; Profile answers
+	// /debug/pprof/ for admin keys. Those that are nil are not served.
+	Health, Ready, Metrics, Profile http.Handler
+}
+
+// API is the HTTP API.
+type API struct {
+	Config
+	log     *slog.Logger
+	base    context.Context // of log lines that belong to no request's context
+	mux     *http.ServeMux
+	huma    huma.API
+	spec    []byte
+	specTag string
+	writing inFlight
+	buffers sync.Pool
+}
+
+// New makes the API. It panics when the routes contradict each other, which a test would have found.
+func New(c Config) *API {
+	setHumaDefaults()
+	a := &API{Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux()}
+	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
+	a.tenantRoutes()
+	a.eventRoutes()
+	a.endpointRoutes()
+	a.endpointActionRoutes()
+	a.eventTypeRoutes()
+	a.keyRoutes()
+	a.publishRoute()
+	a.finishSpec()
+	a.systemRoutes()
+	return a
+}
+
+// setHumaDefaults sets what huma keeps in package variables: strict names, no null for lists, our problem documents.
+var setHumaDefaults = sync.OnceFunc(func() {
+	huma.DefaultArrayNullable = false
+	huma.ValidateStrictCasing = true
+	huma.NewError = humaError
+	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return humaError(status, message, errs...)
+	}
+})
+
+// Handler returns the handler of every path of the API.
+func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }
+
+// OpenAPI returns the OpenAPI 3.1 document that is served at /openapi.json.
+func (a *API) OpenAPI() []byte { return a.spec }
+
+// serve is the way in: the publish path first, then the router.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		if tenant, ok := publishTenant(r); ok {
+			a.servePublish(w, r, tenant)
+			return
+		}
+	}
+	start := time.Now()
+	id := requestID(r.Header.Get("X-Request-Id"))
+	h := w.Header()
+	h.Set("X-Request-Id", id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	status := &statusWriter{ResponseWriter: w}
+	defer func() {
+		if v := recover(); v != nil {
+			a.recovered(status, r, v)
+		}
+		if a.log.Enabled(r.Context(), slog.LevelDebug) {
+			a.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("request_id", id), slog.String("method", r.Method),
+				slog.String("path", r.URL.Path), slog.Int("status", status.status), slog.Duration("took", time.Since(start)))
+		}
+	}()
+	a.route(status, r)
+}
+
+// recovered answers for a handler that panicked.
+func (a *API) recovered(w *statusWriter, r *http.Request, v any) {
+	if v == http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+		panic(v)
+	}
+	p := problemOf(fmt.Errorf("panic: %v", v))
+	if w.status != 0 {
+		a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
+		return
+	}
+	a.writeProblem(w, r, p)
+}
+
+// route passes a request to its handler; one without gets a problem document instead of the router's text.
+func (a *API) route(w http.ResponseWriter, r *http.Request) {
+	handler, pattern := a.mux.Handler(r)
+	if pattern != "" && cleanPath(r.URL.Path) {
+		a.mux.ServeHTTP(w, r)
+		return
+	}
+	if pattern == "" {
+		router := &answer{header: http.Header{}}
+		handler.ServeHTTP(router, r)
+		if allow := router.header.Get("Allow"); allow != "" {
+			p := newProblem(http.StatusMethodNotAllowed, "method_not_allowed", "this path takes "+allow)
+			a.writeProblem(w, r, p.with("Allow", allow))
+			return
+		}
+	}
+	a.writeProblem(w, r, newProblem(http.StatusNotFound, "not_found", "there is nothing at this path"))
+}
+
+// cleanPath reports whether the router would take a path as it is. It redirects others, which would lose a body.
+func cleanPath(p string) bool {
+	clean := path.Clean(p)
+	return p == clean || p == clean+"/"
+}
+
+// requestID keeps a caller's id that is safe to log, and makes one otherwise.
+func requestID(s string) string {
+	if s == "" || len(s) > 64 {
+		return newRequestID()
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && c != '-' && c != '_' && c != '.' {
+			return newRequestID()
+		}
+	}
+	return s
+}
+
+func newRequestID() string {
+	return strconv.FormatUint(rand.Uint64()|1<<63, 36) //nolint:gosec // names a request in a log, guards nothing
+}
+
+// statusWriter remembers the status for the log.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// systemRoutes adds the routes that are not part of /v1.
+func (a *API) systemRoutes() {
+	for route, h := range map[string]http.Handler{"/healthz": a.Health, "/readyz": a.Ready, "/metrics": a.Metrics} {
+		if h != nil {
+			a.mux.Handle("GET "+route, h)
+		}
+	}
+	if a.Profile != nil {
+		a.mux.Handle("GET /debug/pprof/", a.adminOnly(a.Profile))
+		a.mux.Handle("POST /debug/pprof/symbol", a.adminOnly(a.Profile))
+	}
+	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		a.static(w, r, "application/vnd.oai.openapi+json;version=3.1", a.specTag, a.spec)
+	})
+	a.docsRoutes()
+}
+
+// adminOnly lets requests with an admin key through.
+func (a *API) adminOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, p := a.authenticate(r.Context(), r.Header.Get("Authorization"), scopeAdmin); p != nil {
+			a.writeProblem(w, r, p)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		h.ServeHTTP(w, r)
+	})
+}
+
+// static answers with a fixed body, or 304.
+func (a *API) static(w http.ResponseWriter, r *http.Request, contentType, tag string, body []byte) {
+	h := w.Header()
+	h.Set("ETag", tag)
+	h.Set("Cache-Control", "no-cache")
+	if noneMatch(r.Header.Get("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // the client may be gone; nobody is left to tell
+}
+
+// humaConfig sets huma up without its own documents and pages.
+func (a *API) humaConfig() huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Posthorn", Version: a.Version,
+				Description: "An event goes in once and reaches every endpoint as a signed webhook: durable, in order where asked, recorded. " +
+					"See /docs/problems for the codes of errors.",
+				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"bearer": {Type: "http", Scheme: "bearer", Description: "An API key"},
+				},
+			},
+			Security: []map[string][]string{{"bearer": {}}},
+			Servers:  []*huma.Server{{URL: serverURL(a.PublicURL)}},
+			Tags: []*huma.Tag{
+				{Name: "Publishing", Description: "Events go in"},
+				{Name: "Events", Description: "The log: events, changes, attempts"},
+				{Name: "Endpoints", Description: "Where events are pushed to"},
+				{Name: "Event types", Description: "The catalogue"},
+				{Name: "Tenants", Description: "Isolated logs"},
+				{Name: "API keys", Description: "Who may do what"},
+			},
+		},
+		Formats: map[string]huma.Format{
+			typeJSON: {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+			"json":   {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: unmarshal},
+		},
+		DefaultFormat:                typeJSON,
+		NoFormatFallback:             true,
+		RejectUnknownQueryParameters: true,
+	}
+}
+
+func serverURL(public string) string {
+	if public == "" {
+		return "/"
+	}
+	return public
+}
+
+// finishSpec renders the OpenAPI document once all routes are known.
+func (a *API) finishSpec() {
+	spec, err := json.MarshalIndent(a.huma.OpenAPI(), "", "  ")
+	if err != nil {
+		panic(errors.Join(errors.New("rest: the OpenAPI document cannot be rendered"), err))
+	}
+	a.spec = append(spec, '\n')
+	a.specTag = etag(1, a.spec)
+}

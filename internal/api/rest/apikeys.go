@@ -1,0 +1,165 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+type inKey struct {
+	Key string `path:"key" doc:"The API key's id"`
+}
+
+func (a *API) keyRoutes() {
+	const list, one = "/v1/apikeys", "/v1/apikeys/{key}"
+	register(a, operation{
+		id: "create-apikey", method: http.MethodPost, path: list, tag: "API keys", summary: "Create an API key",
+		doc:   "For everything (admin), or for one tenant (tenant and allow). The answer holds the key itself, this once; only its hash is stored.",
+		scope: scopeAdmin, status: http.StatusCreated, secret: true,
+	}, a.createKey)
+	register(a, operation{
+		id: "list-apikeys", method: http.MethodGet, path: list, tag: "API keys", summary: "List API keys", scope: scopeAdmin,
+	}, a.listKeys)
+	register(a, operation{
+		id: "get-apikey", method: http.MethodGet, path: one, tag: "API keys", summary: "Get an API key's record", scope: scopeAdmin,
+	}, a.getKey)
+	register(a, operation{
+		id: "delete-apikey", method: http.MethodDelete, path: one, tag: "API keys", summary: "Delete an API key",
+		doc: "It ends at once.", scope: scopeAdmin,
+	}, a.deleteKey)
+}
+
+// showKey renders a key's record.
+func (a *API) showKey(ctx context.Context, k *event.APIKey) (client.APIKey, error) {
+	out := client.APIKey{
+		ID: event.FormatAPIKeyID(k.ID), Name: k.Name, Admin: k.Admin, Expires: timePointer(k.Expires), Hint: k.Hint, Created: k.Created.UTC(),
+	}
+	if k.Admin {
+		return out, nil
+	}
+	for _, p := range k.Allow {
+		out.Allow = append(out.Allow, string(p))
+	}
+	name, err := a.Control.TenantName(ctx, k.Tenant)
+	if err != nil && event.KindOf(err) != event.KindNotFound {
+		return out, err
+	}
+	out.Tenant = name // empty while a deleted tenant's keys are being deleted
+	return out, nil
+}
+
+// readKey checks and converts a new key.
+func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, error) {
+	k := event.APIKey{Name: in.Name, Admin: in.Admin}
+	if in.Expires != nil {
+		if !in.Expires.After(time.Now()) {
+			return k, invalid("expires", "must be in the future")
+		}
+		k.Expires = in.Expires.UTC().Truncate(time.Microsecond)
+	}
+	if in.Admin {
+		if in.Tenant != "" {
+			return k, invalid("tenant", "does not go with admin")
+		}
+		if len(in.Allow) > 0 {
+			return k, invalid("allow", "does not go with admin")
+		}
+		return k, nil
+	}
+	if in.Tenant == "" {
+		return k, invalid("tenant", "must be given, or admin")
+	}
+	if len(in.Allow) == 0 {
+		return k, invalid("allow", "must be given, or admin")
+	}
+	t, err := a.Control.Tenant(ctx, in.Tenant)
+	if err != nil {
+		if event.KindOf(err) == event.KindNotFound {
+			return k, invalid("tenant", "there is no such tenant")
+		}
+		return k, err
+	}
+	k.Tenant = t.ID
+	for _, s := range in.Allow {
+		if !slices.Contains(k.Allow, event.Permission(s)) {
+			k.Allow = append(k.Allow, event.Permission(s))
+		}
+	}
+	return k, nil
+}
+
+func (a *API) createKey(ctx context.Context, _ *call, in *struct {
+	inOnce
+	Body client.APIKey
+}) (*struct {
+	Location string `header:"Location" doc:"Where the record is"`
+	Body     client.APIKey
+}, error) {
+	k, err := a.readKey(ctx, &in.Body)
+	if err != nil {
+		return nil, err
+	}
+	k, key, err := a.Control.CreateAPIKey(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.showKey(ctx, &k)
+	if err != nil {
+		return nil, err
+	}
+	body.Key = key
+	return &struct {
+		Location string `header:"Location" doc:"Where the record is"`
+		Body     client.APIKey
+	}{"/v1/apikeys/" + body.ID, body}, nil
+}
+
+func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ inPage }) (*outBody[client.Page[client.APIKey]], error) {
+	after, p := decodeNumberCursor(listKeys, in.Cursor)
+	if p != nil {
+		return nil, p
+	}
+	list, err := a.Control.APIKeys(ctx, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	out := page(list, in.Limit, func(k *event.APIKey) client.APIKey {
+		shown, failed := a.showKey(ctx, k)
+		if failed != nil {
+			err = failed
+		}
+		return shown
+	}, func(k *event.APIKey) string { return encodeNumberCursor(listKeys, k.ID) })
+	if err != nil {
+		return nil, err
+	}
+	return &outBody[client.Page[client.APIKey]]{out}, nil
+}
+
+func (a *API) getKey(ctx context.Context, _ *call, in *inKey) (*outBody[client.APIKey], error) {
+	id, ok := event.ParseAPIKeyID(in.Key)
+	if !ok {
+		return nil, event.NotFound("API key")
+	}
+	k, err := a.Control.APIKey(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.showKey(ctx, &k)
+	return &outBody[client.APIKey]{body}, err
+}
+
+func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {
+	inKey
+	inOnce
+}) (*struct{}, error) {
+	id, ok := event.ParseAPIKeyID(in.Key)
+	if !ok {
+		return nil, event.NotFound("API key")
+	}
+	return nil, a.Control.DeleteAPIKey(ctx, id)
+}

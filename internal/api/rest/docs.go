@@ -1,0 +1,92 @@
+package rest
+
+import (
+	"embed"
+	"html/template"
+	"net/http"
+	"strings"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// code is one stable code of problem documents.
+type code struct {
+	Code   string
+	Status int
+	Text   string
+}
+
+// codes lists the codes of problems for people. Other packages may add more specific ones under the same statuses.
+var codes = []code{
+	{"malformed", 400, "The request cannot be read: a body that ends early, a query that is not encoded."},
+	{"invalid_json", 400, "The body is not JSON, or not strict JSON: a name given twice, invalid UTF-8. The detail says where."},
+	{"unauthorized", 401, "There is no API key, or it is unknown or has ended."},
+	{"forbidden", 403, "The API key may not do this, or is for another tenant."},
+	{"not_found", 404, "There is no such thing, or nothing at this path."},
+	{"method_not_allowed", 405, "The path takes the methods in the Allow header only."},
+	{"not_acceptable", 406, "The Accept header asks for something else than application/json."},
+	{"conflict", 409, "It exists already, or its state does not allow this."},
+	{"too_many_endpoints", 409, "The tenant has as many endpoints as it may have."},
+	{"idempotency_key_reused", 409, "The Idempotency-Key was used for a request with another content."},
+	{"idempotency_key_in_use", 409, "The first request with this Idempotency-Key is still being worked on; try again after Retry-After."},
+	{"gone", 410, "What is asked for is older than retention; the member oldest holds the oldest version left."},
+	{"precondition_failed", 412, "The resource was changed since its ETag was read: read it again."},
+	{"too_large", 413, "The body is too large."},
+	{"event_too_large", 413, "An event is too large."},
+	{"batch_too_large", 413, "A publish holds too many events or bytes."},
+	{"unsupported_media_type", 415, "The body's Content-Type is not one that is taken here."},
+	{"invalid", 422, "The request can be read but something in it is not allowed; errors names the fields."},
+	{"rate_limited", 429, "The tenant publishes faster than it may; try again after Retry-After."},
+	{"internal", 500, "Something went wrong on the server; its log says more under the X-Request-Id."},
+	{"unavailable", 503, "The server cannot take this now; try again after Retry-After."},
+	{"full", 507, "There is no space left to keep what was sent. It is safe to try again later."},
+}
+
+var problemsPage = template.Must(template.New("problems").Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Posthorn API: codes of errors</title>
+<link rel="stylesheet" href="/docs/docs.css">
+</head>
+<body>
+<header><h1>Codes of errors</h1><p>Errors are problem documents (RFC 9457) of the media type application/problem+json:
+type, title, status, code, detail, and errors, a list of field and message. <a href="/docs">The API</a></p></header>
+<section class="codes"><table>
+<thead><tr><th scope="col">code</th><th scope="col">status</th><th scope="col">meaning</th></tr></thead>
+<tbody>{{range .}}<tr id="{{.Code}}"><td><code>{{.Code}}</code></td><td>{{.Status}}</td><td>{{.Text}}</td></tr>
+{{end}}</tbody></table></section>
+</body>
+</html>
+`))
+
+// contentPolicy lets the pages load nothing but their own script, style and document.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// docsRoutes adds the documentation pages.
+func (a *API) docsRoutes() {
+	var problems strings.Builder
+	if err := problemsPage.Execute(&problems, codes); err != nil {
+		panic(err) // a template and a table that are fixed
+	}
+	serve := func(path, contentType string, body []byte) {
+		tag := etag(1, body)
+		a.mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Security-Policy", contentPolicy)
+			w.Header().Set("Referrer-Policy", "no-referrer")
+			a.static(w, r, contentType, tag, body)
+		})
+	}
+	serve("/docs/problems", "text/html; charset=utf-8", []byte(problems.String()))
+	for path, file := range map[string][2]string{
+		"/docs": {"docs.html", "text/html"}, "/docs/docs.js": {"docs.js", "text/javascript"}, "/docs/docs.css": {"docs.css", "text/css"},
+	} {
+		body, err := assets.ReadFile("assets/" + file[0])
+		if err != nil {
+			panic(err) // embedded
+		}
+		serve(path, file[1]+"; charset=utf-8", body)
+	}
+}

@@ -1,0 +1,262 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+const (
+	endpointsPath = "/v1/tenants/{tenant}/endpoints"
+	endpointPath  = endpointsPath + "/{endpoint}"
+)
+
+type inEndpoint struct {
+	inTenant
+	Endpoint string `path:"endpoint" doc:"The endpoint's id"`
+}
+
+func (a *API) endpointRoutes() {
+	register(a, operation{
+		id: "create-endpoint", method: http.MethodPost, path: endpointsPath, tag: "Endpoints", summary: "Create an endpoint",
+		doc: "It gets the events published from now on. Its signing secret is made here; read it at …/secret.", scope: scopeManage,
+		status: http.StatusCreated, secret: true,
+	}, a.createEndpoint)
+	register(a, operation{
+		id: "list-endpoints", method: http.MethodGet, path: endpointsPath, tag: "Endpoints", summary: "List endpoints",
+		doc: "By id.", scope: scopeRead, secret: true,
+	}, a.listEndpoints)
+	register(a, operation{
+		id: "get-endpoint", method: http.MethodGet, path: endpointPath, tag: "Endpoints", summary: "Get an endpoint with its state",
+		doc:   "The ETag changes with the state, too; If-Match looks at the configuration only.",
+		scope: scopeRead, tagged: true, secret: true,
+	}, a.getEndpoint)
+	register(a, operation{
+		id: "replace-endpoint", method: http.MethodPut, path: endpointPath, tag: "Endpoints", summary: "Replace an endpoint's configuration",
+		doc: "Fields left out go back to their defaults; a password or token left out is kept while the type, the username and the URL's " +
+			"scheme and host stay the same. Signing secrets stay.",
+		scope: scopeManage, tagged: true, secret: true,
+	}, a.replaceEndpoint)
+	register(a, operation{
+		id: "patch-endpoint", method: http.MethodPatch, path: endpointPath, tag: "Endpoints", summary: "Change fields of an endpoint",
+		scope: scopeManage, tagged: true, secret: true, patch: typeOf[client.Endpoint](),
+	}, a.patchEndpoint)
+	register(a, operation{
+		id: "delete-endpoint", method: http.MethodDelete, path: endpointPath, tag: "Endpoints", summary: "Delete an endpoint",
+		doc: "At once; its attempts go soon after.", scope: scopeManage, tagged: true,
+	}, a.deleteEndpoint)
+}
+
+// endpoint reads the endpoint of a path.
+func (a *API) endpoint(ctx context.Context, c *call, id string) (event.Endpoint, error) {
+	n, ok := event.ParseEndpointID(id)
+	if !ok {
+		return event.Endpoint{}, event.NotFound("endpoint")
+	}
+	return a.Control.Endpoint(ctx, c.tenant, n)
+}
+
+// showFor renders an endpoint as far as the caller may see it.
+func (a *API) showFor(ctx context.Context, c *call, e *event.Endpoint) (client.Endpoint, error) {
+	if !c.may(scopeManage) {
+		return showEndpoint(e, nil), nil
+	}
+	s, err := a.Control.Secrets(ctx, e)
+	if err != nil {
+		return client.Endpoint{}, err
+	}
+	return showEndpoint(e, &s), nil
+}
+
+// endpointAnswer is the answer to a write, without the state.
+func (a *API) endpointAnswer(ctx context.Context, c *call, e *event.Endpoint) (*outTagged[client.Endpoint], error) {
+	body, err := a.showFor(ctx, c, e)
+	if err != nil {
+		return nil, err
+	}
+	return &outTagged[client.Endpoint]{ETag: etag(e.Revision, nil), Body: body}, nil
+}
+
+func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
+	inTenant
+	inOnce
+	Body client.Endpoint
+}) (*outCreated[client.Endpoint], error) {
+	if p := checkAuth(in.Body.Auth); p != nil {
+		return nil, p
+	}
+	e, s := readEndpoint(&in.Body)
+	e.Tenant = c.tenant.ID
+	e, err := a.Control.CreateEndpoint(ctx, c.tenant, e, s)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.endpointAnswer(ctx, c, &e)
+	if err != nil {
+		return nil, err
+	}
+	return &outCreated[client.Endpoint]{
+		ETag: out.ETag, Location: "/v1/tenants/" + c.tenant.Name + "/endpoints/" + e.ID.String(), Body: out.Body,
+	}, nil
+}
+
+func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
+	inTenant
+	inPage
+	State bool `query:"state" doc:"With the endpoints' states"`
+}) (*outBody[client.Page[client.Endpoint]], error) {
+	after, p := decodeNumberCursor(listEndpoints, in.Cursor)
+	if p != nil {
+		return nil, p
+	}
+	list, err := a.Control.Endpoints(ctx, c.tenant, event.EndpointID(after), in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	out := page(list, in.Limit, func(e *event.Endpoint) client.Endpoint {
+		shown, err := a.showFor(ctx, c, e)
+		if err == nil && in.State {
+			var view event.LaneView
+			if view, err = a.Delivery.View(ctx, e); err == nil {
+				shown.State = showState(&view)
+			}
+		}
+		if err != nil {
+			failed = err
+		}
+		return shown
+	}, func(e *event.Endpoint) string { return encodeNumberCursor(listEndpoints, int64(e.ID)) })
+	if failed != nil {
+		return nil, failed
+	}
+	return &outBody[client.Page[client.Endpoint]]{out}, nil
+}
+
+func (a *API) getEndpoint(ctx context.Context, c *call, in *struct {
+	inEndpoint
+	inNoneMatch
+}) (*outTagged[client.Endpoint], error) {
+	e, err := a.endpoint(ctx, c, in.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return a.endpointWithState(ctx, c, &e)
+}
+
+// endpointWithState is an endpoint with what its deliveries are doing.
+func (a *API) endpointWithState(ctx context.Context, c *call, e *event.Endpoint) (*outTagged[client.Endpoint], error) {
+	body, err := a.showFor(ctx, c, e)
+	if err != nil {
+		return nil, err
+	}
+	view, err := a.Delivery.View(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	newest, _, err := a.Log.AttemptsOfEndpoint(ctx, e.ID, nil, 0, 1)
+	if err != nil {
+		return nil, err
+	}
+	body.State = showState(&view)
+	if len(newest) > 0 {
+		body.State.LastAttempt = timePointer(newest[0].At)
+	}
+	live, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	return &outTagged[client.Endpoint]{ETag: etag(e.Revision, live), Body: body}, nil
+}
+
+// saveEndpoint stores what a body makes of an endpoint.
+func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint, in *client.Endpoint, revision int64) (*outTagged[client.Endpoint], error) {
+	old, err := a.Control.Secrets(ctx, stored)
+	if err != nil {
+		return nil, err
+	}
+	keepCredentials(in, stored, &old)
+	if p := checkAuth(in.Auth); p != nil {
+		return nil, p
+	}
+	e, s := readEndpoint(in)
+	e.ID, e.Tenant, e.Start, e.Created, e.Sealed = stored.ID, stored.Tenant, stored.Start, stored.Created, stored.Sealed
+	if e.Disabled && stored.Disabled {
+		e.DisabledReason = stored.DisabledReason
+	}
+	saved, err := a.Control.UpdateEndpoint(ctx, c.tenant, e, &s, revision)
+	if err != nil {
+		return nil, err
+	}
+	return a.endpointAnswer(ctx, c, &saved)
+}
+
+func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
+	inEndpoint
+	inMatch
+	inOnce
+	Body client.Endpoint
+}) (*outTagged[client.Endpoint], error) {
+	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
+		stored, err := a.endpoint(ctx, c, in.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		rev, err := revision(in.IfMatch, stored.Revision)
+		if err != nil {
+			return nil, err
+		}
+		body := in.Body
+		if body.Auth != nil { // keepCredentials changes it
+			auth := *body.Auth
+			body.Auth = &auth
+		}
+		return a.saveEndpoint(ctx, c, &stored, &body, readRevision(rev, stored.Revision))
+	})
+}
+
+func (a *API) patchEndpoint(ctx context.Context, c *call, in *struct {
+	inEndpoint
+	inMatch
+	inOnce
+	Body json.RawMessage
+}) (*outTagged[client.Endpoint], error) {
+	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
+		stored, err := a.endpoint(ctx, c, in.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		rev, err := revision(in.IfMatch, stored.Revision)
+		if err != nil {
+			return nil, err
+		}
+		current, err := a.showFor(ctx, c, &stored)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := patched(a, &current, in.Body)
+		if err != nil {
+			return nil, err
+		}
+		return a.saveEndpoint(ctx, c, &stored, changed, readRevision(rev, stored.Revision))
+	})
+}
+
+func (a *API) deleteEndpoint(ctx context.Context, c *call, in *struct {
+	inEndpoint
+	inMatch
+	inOnce
+}) (*struct{}, error) {
+	e, err := a.endpoint(ctx, c, in.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	rev, err := revision(in.IfMatch, e.Revision)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.Control.DeleteEndpoint(ctx, c.tenant, e.ID, rev)
+}

@@ -1,0 +1,295 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/codec"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+const (
+	// maxScan bounds the events that one request for a filtered part of the log looks at; its next goes on after them.
+	maxScan = 10_000
+	// maxPageBytes bounds the events of one answer, in bytes; one event is always given.
+	maxPageBytes = 4 << 20
+	// beyond is a version that no log reaches, to ask for a log's bounds only.
+	beyond = int64(1) << 61
+)
+
+type inEvent struct {
+	inTenant
+	Event string `path:"event" doc:"The event's id"`
+}
+
+// inFilter narrows events.
+type inFilter struct {
+	Types   []string `query:"types" doc:"Patterns of types, separated by commas: order.paid, order.* or order.**"`
+	Subject string   `query:"subject" doc:"Only events with this subject"`
+}
+
+// outRaw is an answer whose JSON the handler made, so that the events' data stays as it was published.
+type outRaw struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	Body        []byte
+}
+
+type outRawTagged struct {
+	ContentType string `header:"Content-Type" hidden:"true"`
+	ETag        string `header:"ETag" doc:"The answer's version"`
+	Body        []byte
+}
+
+func (a *API) eventRoutes() {
+	const list, one = "/v1/tenants/{tenant}/events", "/v1/tenants/{tenant}/events/{event}"
+	register(a, operation{
+		id: "list-events", method: http.MethodGet, path: list, tag: "Events", summary: "List events",
+		doc:   "Newest first. With filters a page may hold fewer than limit, also none, and still have a next.",
+		scope: scopeRead, answer: typeOf[client.Page[client.Event]](),
+	}, a.listEvents)
+	register(a, operation{
+		id: "get-event", method: http.MethodGet, path: one, tag: "Events", summary: "Get an event",
+		scope: scopeRead, answer: typeOf[client.Event](), tagged: true,
+	}, a.getEvent)
+	register(a, operation{
+		id: "list-event-attempts", method: http.MethodGet, path: one + "/attempts", tag: "Events", summary: "List attempts to deliver an event",
+		doc: "Newest first.", scope: scopeRead,
+	}, a.eventAttempts)
+	register(a, operation{
+		id: "resend-event", method: http.MethodPost, path: one + "/resend", tag: "Events", summary: "Deliver an event again",
+		doc:   "To one endpoint, or to every one that the event is for.",
+		scope: scopeManage, status: http.StatusAccepted,
+	}, a.resendEvent)
+	register(a, operation{
+		id: "list-changes", method: http.MethodGet, path: "/v1/tenants/{tenant}/changes", tag: "Events", summary: "Read the log in version order",
+		doc: "The events with a version of at least start. Ask again with next; nothing is missed between two answers. " +
+			"When start is older than retention: 410, with the oldest version left.",
+		scope: scopeRead, answer: typeOf[client.Changes](), tagged: true, errors: []int{http.StatusGone},
+	}, a.listChanges)
+}
+
+// gone is the answer when what was asked for is older than retention.
+func gone(field string, oldest int64) *problem {
+	p := newProblem(http.StatusGone, "gone", fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest),
+		client.FieldError{Field: field, Message: fmt.Sprintf("must be at least %d", oldest)})
+	p.Oldest = oldest
+	return p
+}
+
+// filter compiles the filters of a request; nil means that every event fits.
+func (a *API) filter(in *inFilter) (func(*event.Event) bool, error) {
+	var fits func(string) bool
+	if len(in.Types) > 0 {
+		compiled, err := a.Patterns(in.Types)
+		if err != nil {
+			return nil, invalid("types", err.Error())
+		}
+		fits = compiled
+	}
+	if fits == nil && in.Subject == "" {
+		return nil, nil //nolint:nilnil // documented
+	}
+	return func(e *event.Event) bool {
+		return (in.Subject == "" || e.Subject == in.Subject) && (fits == nil || fits(e.Type))
+	}, nil
+}
+
+func (a *API) listChanges(ctx context.Context, c *call, in *struct {
+	inTenant
+	inNoneMatch
+	inFilter
+	Start int64 `query:"start" minimum:"1" doc:"The first version; absent: the oldest one kept"`
+	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The most events of the answer"`
+}) (*outRawTagged, error) {
+	fits, err := a.filter(&in.inFilter)
+	if err != nil {
+		return nil, err
+	}
+	w := eventWriter{fits: fits, limit: in.Limit, body: append(make([]byte, 0, 4<<10), `{"changes":[`...)}
+	after := max(in.Start-1, 0)
+	var head int64
+	for {
+		var oldest int64
+		var list []event.Event
+		list, oldest, head, err = a.Log.Changes(ctx, c.tenant.ID, after, in.Limit, maxPageBytes)
+		if err != nil {
+			return nil, err
+		}
+		if after+1 < oldest {
+			if in.Start > 0 {
+				return nil, gone("start", oldest)
+			}
+			after = oldest - 1
+		}
+		for i := range list {
+			if !w.add(&list[i]) {
+				break
+			}
+			after = list[i].Version
+		}
+		if len(list) == 0 || w.full() || fits == nil || after >= head {
+			break
+		}
+	}
+	next := after + 1
+	body := append(w.body, `],"next":`...)
+	body = strconv.AppendInt(body, next, 10)
+	body = append(body, `,"head":`...)
+	body = strconv.AppendInt(body, head, 10)
+	body = append(body, '}')
+	// Versions never change, so that the place reached and the head say whether an answer is the same.
+	tag := fmt.Sprintf(`"c%d-%d"`, next, head)
+	return &outRawTagged{ContentType: typeJSON, ETag: tag, Body: body}, nil
+}
+
+// eventWriter renders events that fit a filter as members of a JSON array, within bounds.
+type eventWriter struct {
+	fits    func(*event.Event) bool // nil: all
+	limit   int
+	body    []byte
+	count   int
+	scanned int
+}
+
+// full reports whether no more events are to be looked at for this answer.
+func (w *eventWriter) full() bool {
+	return w.count >= w.limit || len(w.body) >= maxPageBytes || w.scanned >= maxScan
+}
+
+// add looks at an event, unless the writer is full.
+func (w *eventWriter) add(e *event.Event) bool {
+	if w.full() {
+		return false
+	}
+	w.scanned++
+	if w.fits != nil && !w.fits(e) {
+		return true
+	}
+	if w.count > 0 {
+		w.body = append(w.body, ',')
+	}
+	w.body = codec.AppendEvent(w.body, e)
+	w.count++
+	return true
+}
+
+func (a *API) listEvents(ctx context.Context, c *call, in *struct {
+	inTenant
+	inPage
+	inFilter
+	Since time.Time `query:"since" doc:"Only events received at or after this time"`
+	Until time.Time `query:"until" doc:"Only events received before this time"`
+}) (*outRaw, error) {
+	before, p := decodeNumberCursor(listEvents, in.Cursor)
+	if p != nil {
+		return nil, p
+	}
+	fits, err := a.filter(&in.inFilter)
+	if err != nil {
+		return nil, err
+	}
+	if before == 0 && !in.Until.IsZero() {
+		if before, err = a.Log.VersionAt(ctx, c.tenant.ID, in.Until.UTC()); err != nil {
+			return nil, err
+		}
+	}
+	w := eventWriter{fits: fits, limit: in.Limit, body: append(make([]byte, 0, 4<<10), `{"data":[`...)}
+	done := false
+	for !done && !w.full() {
+		want := min(in.Limit, maxScan-w.scanned)
+		list, err := a.Log.Newest(ctx, c.tenant.ID, before, want)
+		if err != nil {
+			return nil, err
+		}
+		done = len(list) < want
+		for i := range list {
+			if !in.Since.IsZero() && list[i].Received.Before(in.Since) {
+				done = true
+				break
+			}
+			if !w.add(&list[i]) {
+				done = false
+				break
+			}
+			before = list[i].Version
+		}
+		done = done || before == 1
+	}
+	body := append(w.body, ']')
+	if !done {
+		body = append(body, `,"next":"`...)
+		body = append(body, encodeNumberCursor(listEvents, before)...)
+		body = append(body, '"')
+	}
+	return &outRaw{ContentType: typeJSON, Body: append(body, '}')}, nil
+}
+
+func (a *API) getEvent(ctx context.Context, c *call, in *struct {
+	inEvent
+	inNoneMatch
+}) (*outRawTagged, error) {
+	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
+	if err != nil {
+		return nil, err
+	}
+	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: codec.AppendEvent(nil, &e)}, nil
+}
+
+func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
+	inEvent
+	inPage
+}) (*outBody[client.Page[client.Attempt]], error) {
+	before, p := decodeNumberCursor(listEventTries, in.Cursor)
+	if p != nil {
+		return nil, p
+	}
+	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Log.AttemptsOfEvent(ctx, c.tenant.ID, e.Version, before, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return &outBody[client.Page[client.Attempt]]{page(list, in.Limit, showAttempt,
+		func(t *event.Attempt) string { return encodeNumberCursor(listEventTries, t.ID) })}, nil
+}
+
+func (a *API) resendEvent(ctx context.Context, c *call, in *struct {
+	inEvent
+	inOnce
+	Body *client.ResendRequest
+}) (*outBody[client.Resent], error) {
+	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
+	if err != nil {
+		return nil, err
+	}
+	var targets []*event.Endpoint
+	if in.Body != nil && in.Body.Endpoint != "" {
+		one, err := a.endpoint(ctx, c, in.Body.Endpoint)
+		if event.KindOf(err) == event.KindNotFound {
+			return nil, invalid("endpoint", "there is no such endpoint")
+		}
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, &one)
+	} else if targets, err = a.Delivery.Targets(ctx, &e); err != nil {
+		return nil, err
+	}
+	out := client.Resent{Event: e.ID, Version: e.Version, Endpoints: []string{}}
+	for _, t := range targets {
+		if err := a.Delivery.Resend(ctx, t, e.Version); err != nil {
+			return nil, err
+		}
+		out.Endpoints = append(out.Endpoints, t.ID.String())
+	}
+	slices.SortFunc(out.Endpoints, strings.Compare)
+	return &outBody[client.Resent]{out}, nil
+}

@@ -1,0 +1,400 @@
+package rest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// maxBody bounds the bodies of all writes but publishes, in bytes.
+const maxBody = 1 << 20
+
+// scope says which keys may use a route.
+type scope string
+
+const (
+	scopeAdmin   scope = "admin"
+	scopePublish scope = "publish"
+	scopeRead    scope = "read"
+	scopeManage  scope = "manage"
+)
+
+// operation describes one route of huma: what is documented and what the pipeline does for it.
+type operation struct {
+	id, method, path, tag string
+	summary, doc          string
+	scope                 scope
+	status                int // of success; 0: 200, or 204 without a body
+	tagged                bool
+	secret                bool         // answers may hold secrets: never cached
+	errors                []int        // besides those of every route of its kind
+	answer                reflect.Type // of answers whose bytes the handler makes
+	patch                 reflect.Type // of the resource that a merge patch is for
+}
+
+// call is what the pipeline has found out about a request.
+type call struct {
+	id     string // the request's
+	key    event.APIKey
+	bearer string
+	tenant *event.Tenant // of routes under /v1/tenants/{tenant}
+}
+
+// may reports whether the caller's key has a permission in the tenant of the call.
+func (c *call) may(s scope) bool { return allows(&c.key, s) }
+
+type callKey struct{}
+
+func callOf(ctx context.Context) *call {
+	c, _ := ctx.Value(callKey{}).(*call) // set for every operation by handle
+	return c
+}
+
+// adapter connects huma to the router through the pipeline.
+type adapter struct{ api *API }
+
+// Handle is for huma.
+func (a *adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
+	spec, _ := op.Metadata["operation"].(*operation) // set by register
+	a.api.mux.HandleFunc(op.Method+" "+op.Path, a.api.handle(op, spec, handler))
+}
+
+// ServeHTTP is for huma.
+func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.api.serve(w, r) }
+
+// humaContext hides the Accept header from huma, which knows no wildcards; the pipeline has looked at it.
+type humaContext struct{ innerContext }
+
+type innerContext huma.Context
+
+// Header is for huma.
+func (c humaContext) Header(name string) string {
+	if name == "Accept" {
+		return typeJSON
+	}
+	return c.innerContext.Header(name)
+}
+
+// register adds an operation.
+func register[I, O any](a *API, o operation, h func(context.Context, *call, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Tags: []string{o.tag}, Summary: o.summary,
+		Description: describe(&o), DefaultStatus: o.status, MaxBodyBytes: maxBody + 2,
+		Metadata: map[string]any{"operation": &o},
+	}
+	_, hasBody := reflect.TypeFor[I]().FieldByName("Body")
+	op.Errors = o.statuses(hasBody)
+	a.documentSpecial(&op, &o)
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		c := callOf(ctx)
+		out, err := h(ctx, c, in)
+		if err != nil {
+			p := problemOf(err)
+			a.logCause(p, c.id, o.method, o.path)
+			return nil, p
+		}
+		return out, nil
+	})
+}
+
+// describe says who may use an operation.
+func describe(o *operation) string {
+	who := map[scope]string{
+		scopeAdmin: "Needs an admin key.", scopePublish: "Needs a key that may publish.",
+		scopeRead: "Needs a key that may read or manage.", scopeManage: "Needs a key that may manage.",
+	}[o.scope]
+	return strings.TrimSpace(o.doc + " " + who)
+}
+
+// statuses lists the statuses of errors of an operation.
+func (o *operation) statuses(hasBody bool) []int {
+	list := slices.Clone(o.errors)
+	list = append(list, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotAcceptable,
+		http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	if strings.Contains(o.path, "{") {
+		list = append(list, http.StatusNotFound)
+	}
+	if o.method != http.MethodGet {
+		list = append(list, http.StatusConflict, http.StatusInsufficientStorage)
+	}
+	if hasBody {
+		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	if o.tagged && o.method != http.MethodGet && o.method != http.MethodPost {
+		list = append(list, http.StatusPreconditionFailed)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// handle is the pipeline of every operation but publish: who, what kind, the body, once only, huma, not modified.
+func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		c, p := a.admit(r, spec)
+		if p == nil {
+			p = acceptable(r.Header.Get("Accept"))
+		}
+		if p == nil {
+			p = readable(r)
+		}
+		var body []byte
+		if p == nil && op.RequestBody != nil {
+			body, p = readBody(w, r, op.RequestBody)
+		}
+		if p != nil {
+			a.writeProblem(w, r, p)
+			return
+		}
+		c.id = w.Header().Get("X-Request-Id")
+		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+		run := func() *answer {
+			out := &answer{header: http.Header{}}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			next(humaContext{humago.NewContext(op, r, out)})
+			return out
+		}
+		out, p := a.once(r, c, body, run)
+		if p != nil {
+			a.writeProblem(w, r, p)
+			return
+		}
+		cacheControl := "private, no-cache"
+		if spec.secret {
+			cacheControl = "no-store"
+		}
+		w.Header().Set("Cache-Control", cacheControl)
+		out.send(w, r)
+	}
+}
+
+// answer is a response held back until it is complete: it may become a 304, be kept for a repetition, or, when
+// something panics on the way, be dropped for a 500.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header is for [http.ResponseWriter].
+func (w *answer) Header() http.Header { return w.header }
+
+// WriteHeader is for [http.ResponseWriter].
+func (w *answer) WriteHeader(status int) { w.status = status }
+
+// Write is for [http.ResponseWriter].
+func (w *answer) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+// send writes the answer out.
+func (w *answer) send(to http.ResponseWriter, r *http.Request) {
+	h := to.Header()
+	for name, values := range w.header {
+		h[name] = values
+	}
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	get := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if get && w.status == http.StatusOK && noneMatch(r.Header.Get("If-None-Match"), h.Get("ETag")) {
+		h.Del("Content-Type")
+		to.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if w.body.Len() > 0 {
+		h.Set("Content-Length", strconv.Itoa(w.body.Len()))
+	}
+	to.WriteHeader(w.status)
+	_, _ = to.Write(w.body.Bytes()) // the client may be gone; nobody is left to tell
+}
+
+// admit finds out who calls, whether the key may, and for which tenant.
+func (a *API) admit(r *http.Request, spec *operation) (*call, *problem) {
+	authorization := r.Header.Get("Authorization")
+	name := r.PathValue("tenant")
+	if name == "" || spec.scope == scopeAdmin {
+		key, p := a.authenticate(r.Context(), authorization, spec.scope)
+		if p != nil {
+			return nil, p
+		}
+		c := &call{key: key, bearer: bearer(authorization)}
+		if name == "" {
+			return c, nil
+		}
+		t, err := a.Control.Tenant(r.Context(), name)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		c.tenant = t
+		return c, nil
+	}
+	key, t, err := a.authorize(r.Context(), authorization, name, spec.scope)
+	if err != nil {
+		return nil, problemOf(err)
+	}
+	return &call{key: key, bearer: bearer(authorization), tenant: t}, nil
+}
+
+// bearer returns the key of an Authorization header, or "".
+func bearer(authorization string) string {
+	const prefix = "bearer "
+	if len(authorization) <= len(prefix) || !strings.EqualFold(authorization[:len(prefix)], prefix) {
+		return ""
+	}
+	return strings.TrimSpace(authorization[len(prefix):])
+}
+
+// authenticate returns the caller's key when it may use routes of a scope outside any tenant.
+func (a *API) authenticate(ctx context.Context, authorization string, s scope) (event.APIKey, *problem) {
+	key, err := a.key(ctx, authorization)
+	if err != nil {
+		return key, problemOf(err)
+	}
+	if !key.Admin {
+		return key, forbidden(s)
+	}
+	return key, nil
+}
+
+// key looks a bearer key up.
+func (a *API) key(ctx context.Context, authorization string) (event.APIKey, error) {
+	token := bearer(authorization)
+	if token == "" {
+		return event.APIKey{}, event.Errorf(event.KindUnauthorized, "unauthorized", "send an API key as: Authorization: Bearer <key>")
+	}
+	return a.Auth.Authenticate(ctx, token)
+}
+
+// authorize returns the caller's key and the tenant when the key may use routes of a scope there. A key of another
+// tenant gets the same answer whether the tenant exists or not.
+func (a *API) authorize(ctx context.Context, authorization, tenant string, s scope) (event.APIKey, *event.Tenant, error) {
+	key, err := a.key(ctx, authorization)
+	if err != nil {
+		return key, nil, err
+	}
+	t, err := a.Control.Tenant(ctx, tenant)
+	if !key.Admin {
+		if err != nil && event.KindOf(err) == event.KindNotFound || err == nil && t.ID != key.Tenant {
+			return key, nil, newProblem(http.StatusForbidden, "forbidden", "this key is not for this tenant")
+		}
+		if !allows(&key, s) {
+			return key, nil, forbidden(s)
+		}
+	}
+	return key, t, err
+}
+
+// allows reports whether a key has a permission in its tenant; manage includes read.
+func allows(k *event.APIKey, s scope) bool {
+	if k.Admin {
+		return true
+	}
+	for _, p := range k.Allow {
+		if scope(p) == s || s == scopeRead && p == event.AllowManage {
+			return true
+		}
+	}
+	return false
+}
+
+func forbidden(s scope) *problem {
+	detail := "this key may not " + string(s) + " here"
+	if s == scopeAdmin {
+		detail = "this needs an admin key"
+	}
+	return newProblem(http.StatusForbidden, "forbidden", detail)
+}
+
+// acceptable reports whether an Accept header can be met with JSON (RFC 9110, 12.5.1).
+func acceptable(accept string) *problem {
+	if accept == "" || accept == "*/*" || accept == typeJSON {
+		return nil
+	}
+	best, quality := -1, 0.0 // the most specific range that fits says
+	for part := range strings.SplitSeq(accept, ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		rank := slices.Index([]string{"*/*", "application/*", typeJSON}, media)
+		if rank < 0 || rank < best {
+			continue
+		}
+		q := 1.0
+		if s, ok := params["q"]; ok {
+			if q, err = strconv.ParseFloat(s, 64); err != nil {
+				q = 0
+			}
+		}
+		best, quality = rank, q
+	}
+	if quality > 0 {
+		return nil
+	}
+	return newProblem(http.StatusNotAcceptable, "not_acceptable", "answers are "+typeJSON)
+}
+
+// readable refuses a query that cannot be parsed; package url would drop what it does not understand.
+func readable(r *http.Request) *problem {
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return newProblem(http.StatusBadRequest, "malformed", "the query string cannot be read; is something not percent-encoded?")
+	}
+	return nil
+}
+
+// readBody reads a body of one of the media types that an operation takes, as strict JSON.
+func readBody(w http.ResponseWriter, r *http.Request, want *huma.RequestBody) ([]byte, *problem) {
+	if r.ContentLength > maxBody {
+		return nil, tooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, bodyProblem(err)
+	}
+	contentType := r.Header.Get("Content-Type")
+	if len(body) == 0 && (contentType == "" || !want.Required) {
+		if want.Required {
+			return nil, newProblem(http.StatusBadRequest, "malformed", "there must be a body, as "+typeJSON)
+		}
+		return nil, nil
+	}
+	if contentType != "" {
+		media, params, err := mime.ParseMediaType(contentType)
+		charset, given := params["charset"]
+		if err != nil || want.Content[media] == nil || given && !strings.EqualFold(charset, "utf-8") {
+			p := newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send the body as "+typeJSON)
+			return nil, p.with("Accept", typeJSON)
+		}
+	}
+	if len(body) == 0 {
+		return nil, newProblem(http.StatusBadRequest, "malformed", "there must be a body, as "+typeJSON)
+	}
+	return body, checkJSON(body)
+}
+
+// bodyProblem is the answer when a body cannot be read.
+func bodyProblem(err error) *problem {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return tooLarge()
+	}
+	return newProblem(http.StatusBadRequest, "malformed", "the body ended before it was complete")
+}
+
+func tooLarge() *problem {
+	return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have at most %d bytes", maxBody))
+}
+
+// typeOf is short for tables of routes.
+func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }

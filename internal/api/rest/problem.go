@@ -1,0 +1,244 @@
+package rest
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+const (
+	typeJSON    = "application/json"
+	typeProblem = "application/problem+json"
+	typePatch   = "application/merge-patch+json"
+)
+
+// statusOf is the one place where kinds of error become HTTP statuses.
+func statusOf(k event.Kind) int {
+	switch k {
+	case event.KindMalformed:
+		return http.StatusBadRequest
+	case event.KindUnauthorized:
+		return http.StatusUnauthorized
+	case event.KindForbidden:
+		return http.StatusForbidden
+	case event.KindNotFound:
+		return http.StatusNotFound
+	case event.KindConflict:
+		return http.StatusConflict
+	case event.KindGone:
+		return http.StatusGone
+	case event.KindPrecondition:
+		return http.StatusPreconditionFailed
+	case event.KindTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case event.KindMediaType:
+		return http.StatusUnsupportedMediaType
+	case event.KindInvalid:
+		return http.StatusUnprocessableEntity
+	case event.KindRateLimited:
+		return http.StatusTooManyRequests
+	case event.KindUnavailable:
+		return http.StatusServiceUnavailable
+	case event.KindFull:
+		return http.StatusInsufficientStorage
+	default:
+		return http.StatusInternalServerError
+	}
+}
+
+// problem is an error on its way to a client. It is what huma writes, too.
+type problem struct {
+	client.Problem
+	header http.Header
+	cause  error // for the log only; nil when the client is at fault
+}
+
+// GetStatus is for huma.
+func (p *problem) GetStatus() int { return p.Status }
+
+// GetHeaders is for huma.
+func (p *problem) GetHeaders() http.Header { return p.header }
+
+// ContentType is for huma.
+func (p *problem) ContentType(string) string { return typeProblem }
+
+func newProblem(status int, code, detail string, fields ...client.FieldError) *problem {
+	return &problem{Problem: client.Problem{
+		Type: "/docs/problems#" + code, Title: http.StatusText(status), Status: status, Code: code, Detail: detail, Errors: fields,
+	}}
+}
+
+func (p *problem) with(header, value string) *problem {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	p.header.Set(header, value)
+	return p
+}
+
+// problemOf turns any error into a problem. What is not an [event.Error] is hidden behind a 500.
+func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	e, ok := errors.AsType[*event.Error](err)
+	if !ok || e.Kind == event.KindInternal {
+		p := newProblem(http.StatusInternalServerError, "internal", "something went wrong on the server; its log says more under this request's id")
+		p.cause = err
+		return p
+	}
+	p := newProblem(statusOf(e.Kind), e.Code, e.Detail)
+	if p.Code == "" {
+		p.Code = "error"
+	}
+	for _, f := range e.Fields {
+		p.Errors = append(p.Errors, client.FieldError{Field: f.Field, Message: f.Message})
+	}
+	switch e.Kind {
+	case event.KindRateLimited, event.KindUnavailable:
+		p.with("Retry-After", retryAfter(e.RetryAfter))
+	case event.KindUnauthorized:
+		p.with("WWW-Authenticate", `Bearer realm="posthorn"`)
+	}
+	if p.Status >= http.StatusInternalServerError {
+		p.cause = err
+	}
+	return p
+}
+
+// retryAfter renders a wait in whole seconds, rounded up, at least 1.
+func retryAfter(d time.Duration) string {
+	return strconv.FormatInt(max(1, int64((d+time.Second-1)/time.Second)), 10)
+}
+
+func invalid(field, message string) *problem {
+	return newProblem(http.StatusUnprocessableEntity, "invalid", "the request is not valid", client.FieldError{Field: field, Message: message})
+}
+
+// logCause logs what a problem hides from the client.
+func (a *API) logCause(p *problem, id, method, path string) {
+	if p.cause == nil {
+		return
+	}
+	level := slog.LevelError
+	if p.Status != http.StatusInternalServerError {
+		level = slog.LevelWarn // busy or full: the caller was told why
+	}
+	a.log.LogAttrs(a.base, level, "request failed", slog.String("request_id", id), slog.String("method", method),
+		slog.String("path", path), slog.Int("status", p.Status), slog.Any("error", p.cause))
+}
+
+// writeProblem answers with a problem document.
+func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
+	a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", typeProblem)
+	body, err := json.Marshal(p.Problem)
+	if err != nil { // strings and numbers only
+		body = nil
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body) // the client may be gone; nobody is left to tell
+}
+
+// fieldSeparator joins a field and a message in the text of an error that passes through huma, which keeps only text.
+const fieldSeparator = "\x1f"
+
+// humaError makes a problem of an error that huma found: a body or parameter that does not fit its schema.
+func humaError(status int, message string, errs ...error) huma.StatusError {
+	if status == http.StatusNotModified {
+		return newProblem(status, "not_modified", "")
+	}
+	p := newProblem(status, codeOf(status), message)
+	if status == http.StatusInternalServerError {
+		p.Detail = "something went wrong on the server; its log says more under this request's id"
+		p.cause = errors.Join(errs...)
+		return p
+	}
+	if status == http.StatusUnprocessableEntity {
+		p.Detail = "the request is not valid"
+	}
+	for _, err := range errs {
+		d, ok := errors.AsType[*huma.ErrorDetail](err)
+		if !ok {
+			continue
+		}
+		p.Errors = append(p.Errors, fieldError(d.Location, d.Message))
+	}
+	slices.SortStableFunc(p.Errors, func(x, y client.FieldError) int { return strings.Compare(x.Field, y.Field) }) // huma walks maps
+	return p
+}
+
+// fieldError names a field as callers know it, and words the most common messages of huma.
+func fieldError(location, message string) client.FieldError {
+	field := location
+	for _, in := range []string{"body.", "query.", "path.", "header."} {
+		field = strings.TrimPrefix(field, in)
+	}
+	if field == "body" {
+		field = ""
+	}
+	if inner, text, ok := strings.Cut(message, fieldSeparator); ok {
+		return client.FieldError{Field: inner, Message: text}
+	}
+	if name, ok := strings.CutPrefix(message, "expected required property "); ok {
+		name = strings.TrimSuffix(name, " to be present")
+		if field != "" {
+			name = field + "." + name
+		}
+		return client.FieldError{Field: name, Message: "must be given"}
+	}
+	switch {
+	case message == "unexpected property":
+		message = "is not a known field"
+	case message == "unknown query parameter":
+		message = "is not a known query parameter"
+	case strings.HasPrefix(message, "expected string to be "):
+		message = "must be " + strings.TrimPrefix(message, "expected string to be ")
+	case strings.HasPrefix(message, "expected value to be "):
+		message = "must be " + strings.TrimPrefix(message, "expected value to be ")
+	case strings.HasPrefix(message, "expected "):
+		message = "must be of this kind: " + strings.TrimPrefix(message, "expected ")
+	}
+	if field == "" {
+		field = "body"
+	}
+	return client.FieldError{Field: field, Message: message}
+}
+
+// codeOf gives a status that huma or the router chose its code.
+func codeOf(status int) string {
+	switch status {
+	case http.StatusBadRequest:
+		return "malformed"
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusMethodNotAllowed:
+		return "method_not_allowed"
+	case http.StatusNotAcceptable:
+		return "not_acceptable"
+	case http.StatusRequestTimeout:
+		return "request_timeout"
+	case http.StatusRequestEntityTooLarge:
+		return "too_large"
+	case http.StatusUnsupportedMediaType:
+		return "unsupported_media_type"
+	case http.StatusUnprocessableEntity:
+		return "invalid"
+	default:
+		return "internal"
+	}
+}
