@@ -204,6 +204,6 @@ func bodyText(body []byte) string {
 	case len(body) > shownBody:
 		return clean(strings.ToValidUTF8(string(body[:shownBody]), "")) + fmt.Sprintf(" … (%d bytes in all)", len(body))
 	default:
-		return clean(string(body))
+		return clean(strings.TrimSpace(string(body)))
 	}
 }
