@@ -52,8 +52,8 @@ func (a *API) endpointActionRoutes() {
 }
 
 func (a *API) endpointAttempts(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inPage
+	InEndpoint
+	InPage
 	Verdict []string `query:"verdict" enum:"delivered,retry,failed,gone" doc:"Only these, separated by commas"`
 }) (*outBody[client.Page[client.Attempt]], error) {
 	before, p := decodeNumberCursor(listTries, in.Cursor)
@@ -80,8 +80,8 @@ func (a *API) endpointAttempts(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inPage
+	InEndpoint
+	InPage
 }) (*outBody[client.Page[client.DeadLetter]], error) {
 	after, p := decodeNumberCursor(listDeadLetters, in.Cursor)
 	if p != nil {
@@ -128,8 +128,8 @@ func (a *API) eventNames(ctx context.Context, tenant event.TenantID, list []even
 }
 
 func (a *API) testEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 	Body *client.TestRequest
 }) (*outBody[client.TestResult], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
@@ -186,22 +186,22 @@ func (a *API) setDisabled(ctx context.Context, c *call, id string, disabled bool
 }
 
 func (a *API) pauseEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 }) (*outTagged[client.Endpoint], error) {
 	return a.setDisabled(ctx, c, in.Endpoint, true, "paused")
 }
 
 func (a *API) resumeEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 }) (*outTagged[client.Endpoint], error) {
 	return a.setDisabled(ctx, c, in.Endpoint, false, "")
 }
 
 func (a *API) retryEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 }) (*outTagged[client.Endpoint], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
@@ -214,8 +214,8 @@ func (a *API) retryEndpoint(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) replayEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 	Body client.ReplayRequest
 }) (*outBody[client.Replay], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
@@ -274,7 +274,7 @@ func (a *API) replayRange(ctx context.Context, c *call, in *client.ReplayRequest
 	return r, nil
 }
 
-func (a *API) getSecret(ctx context.Context, c *call, in *inEndpoint) (*outBody[client.Secret], error) {
+func (a *API) getSecret(ctx context.Context, c *call, in *InEndpoint) (*outBody[client.Secret], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
@@ -287,8 +287,8 @@ func (a *API) getSecret(ctx context.Context, c *call, in *inEndpoint) (*outBody[
 }
 
 func (a *API) rotateSecret(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inOnce
+	InEndpoint
+	InOnce
 	Body *client.Rotation
 }) (*outBody[client.Secret], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)

@@ -10,7 +10,8 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-type inKey struct {
+// InKey is the API key of a path.
+type InKey struct {
 	Key string `path:"key" doc:"The API key's id"`
 }
 
@@ -93,7 +94,7 @@ func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, err
 }
 
 func (a *API) createKey(ctx context.Context, _ *call, in *struct {
-	inOnce
+	InOnce
 	Body client.APIKey
 }) (*struct {
 	Location string `header:"Location" doc:"Where the record is"`
@@ -118,7 +119,7 @@ func (a *API) createKey(ctx context.Context, _ *call, in *struct {
 	}{"/v1/apikeys/" + body.ID, body}, nil
 }
 
-func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ inPage }) (*outBody[client.Page[client.APIKey]], error) {
+func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ InPage }) (*outBody[client.Page[client.APIKey]], error) {
 	after, p := decodeNumberCursor(listKeys, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -140,7 +141,7 @@ func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ inPage }) (*out
 	return &outBody[client.Page[client.APIKey]]{out}, nil
 }
 
-func (a *API) getKey(ctx context.Context, _ *call, in *inKey) (*outBody[client.APIKey], error) {
+func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.APIKey], error) {
 	id, ok := event.ParseAPIKeyID(in.Key)
 	if !ok {
 		return nil, event.NotFound("API key")
@@ -154,8 +155,8 @@ func (a *API) getKey(ctx context.Context, _ *call, in *inKey) (*outBody[client.A
 }
 
 func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {
-	inKey
-	inOnce
+	InKey
+	InOnce
 }) (*struct{}, error) {
 	id, ok := event.ParseAPIKeyID(in.Key)
 	if !ok {

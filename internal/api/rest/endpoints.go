@@ -14,8 +14,9 @@ const (
 	endpointPath  = endpointsPath + "/{endpoint}"
 )
 
-type inEndpoint struct {
-	inTenant
+// InEndpoint is the endpoint of a path.
+type InEndpoint struct {
+	InTenant
 	Endpoint string `path:"endpoint" doc:"The endpoint's id"`
 }
 
@@ -81,8 +82,8 @@ func (a *API) endpointAnswer(ctx context.Context, c *call, e *event.Endpoint) (*
 }
 
 func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
-	inTenant
-	inOnce
+	InTenant
+	InOnce
 	Body client.Endpoint
 }) (*outCreated[client.Endpoint], error) {
 	if p := checkAuth(in.Body.Auth); p != nil {
@@ -104,8 +105,8 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
-	inTenant
-	inPage
+	InTenant
+	InPage
 	State bool `query:"state" doc:"With the endpoints' states"`
 }) (*outBody[client.Page[client.Endpoint]], error) {
 	after, p := decodeNumberCursor(listEndpoints, in.Cursor)
@@ -137,8 +138,8 @@ func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) getEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inNoneMatch
+	InEndpoint
+	InNoneMatch
 }) (*outTagged[client.Endpoint], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
@@ -195,9 +196,9 @@ func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint,
 }
 
 func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inMatch
-	inOnce
+	InEndpoint
+	InMatch
+	InOnce
 	Body client.Endpoint
 }) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
@@ -219,9 +220,9 @@ func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) patchEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inMatch
-	inOnce
+	InEndpoint
+	InMatch
+	InOnce
 	Body json.RawMessage
 }) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
@@ -246,9 +247,9 @@ func (a *API) patchEndpoint(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) deleteEndpoint(ctx context.Context, c *call, in *struct {
-	inEndpoint
-	inMatch
-	inOnce
+	InEndpoint
+	InMatch
+	InOnce
 }) (*struct{}, error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {

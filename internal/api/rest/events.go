@@ -23,13 +23,14 @@ const (
 	beyond = int64(1) << 61
 )
 
-type inEvent struct {
-	inTenant
+// InEvent is the event of a path.
+type InEvent struct {
+	InTenant
 	Event string `path:"event" doc:"The event's id"`
 }
 
-// inFilter narrows events.
-type inFilter struct {
+// InFilter narrows events.
+type InFilter struct {
 	Types   []string `query:"types" doc:"Patterns of types, separated by commas: order.paid, order.* or order.**"`
 	Subject string   `query:"subject" doc:"Only events with this subject"`
 }
@@ -83,7 +84,7 @@ func gone(field string, oldest int64) *problem {
 }
 
 // filter compiles the filters of a request; nil means that every event fits.
-func (a *API) filter(in *inFilter) (func(*event.Event) bool, error) {
+func (a *API) filter(in *InFilter) (func(*event.Event) bool, error) {
 	var fits func(string) bool
 	if len(in.Types) > 0 {
 		compiled, err := a.Patterns(in.Types)
@@ -101,13 +102,13 @@ func (a *API) filter(in *inFilter) (func(*event.Event) bool, error) {
 }
 
 func (a *API) listChanges(ctx context.Context, c *call, in *struct {
-	inTenant
-	inNoneMatch
-	inFilter
+	InTenant
+	InNoneMatch
+	InFilter
 	Start int64 `query:"start" minimum:"1" doc:"The first version; absent: the oldest one kept"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The most events of the answer"`
 }) (*outRawTagged, error) {
-	fits, err := a.filter(&in.inFilter)
+	fits, err := a.filter(&in.InFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -180,9 +181,9 @@ func (w *eventWriter) add(e *event.Event) bool {
 }
 
 func (a *API) listEvents(ctx context.Context, c *call, in *struct {
-	inTenant
-	inPage
-	inFilter
+	InTenant
+	InPage
+	InFilter
 	Since time.Time `query:"since" doc:"Only events received at or after this time"`
 	Until time.Time `query:"until" doc:"Only events received before this time"`
 }) (*outRaw, error) {
@@ -190,7 +191,7 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 	if p != nil {
 		return nil, p
 	}
-	fits, err := a.filter(&in.inFilter)
+	fits, err := a.filter(&in.InFilter)
 	if err != nil {
 		return nil, err
 	}
@@ -231,8 +232,8 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) getEvent(ctx context.Context, c *call, in *struct {
-	inEvent
-	inNoneMatch
+	InEvent
+	InNoneMatch
 }) (*outRawTagged, error) {
 	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
 	if err != nil {
@@ -242,8 +243,8 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
-	inEvent
-	inPage
+	InEvent
+	InPage
 }) (*outBody[client.Page[client.Attempt]], error) {
 	before, p := decodeNumberCursor(listEventTries, in.Cursor)
 	if p != nil {
@@ -262,8 +263,8 @@ func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) resendEvent(ctx context.Context, c *call, in *struct {
-	inEvent
-	inOnce
+	InEvent
+	InOnce
 	Body *client.ResendRequest
 }) (*outBody[client.Resent], error) {
 	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)

@@ -10,8 +10,9 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-type inType struct {
-	inTenant
+// InType is the event type of a path.
+type InType struct {
+	InTenant
 	Name string `path:"name" doc:"The event type's name"`
 }
 
@@ -48,8 +49,8 @@ func typeAnswer(t *event.Type) *outTagged[client.EventType] {
 }
 
 func (a *API) createType(ctx context.Context, c *call, in *struct {
-	inTenant
-	inOnce
+	InTenant
+	InOnce
 	Body client.EventType
 }) (*outCreated[client.EventType], error) {
 	t := readType(&in.Body)
@@ -65,8 +66,8 @@ func (a *API) createType(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) listTypes(ctx context.Context, c *call, in *struct {
-	inTenant
-	inPage
+	InTenant
+	InPage
 }) (*outBody[client.Page[client.EventType]], error) {
 	after, p := decodeCursor(listTypes, in.Cursor)
 	if p != nil {
@@ -81,8 +82,8 @@ func (a *API) listTypes(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) getType(ctx context.Context, c *call, in *struct {
-	inType
-	inNoneMatch
+	InType
+	InNoneMatch
 }) (*outTagged[client.EventType], error) {
 	t, err := a.Control.Type(ctx, c.tenant, in.Name)
 	if err != nil {
@@ -105,9 +106,9 @@ func (a *API) saveType(ctx context.Context, c *call, stored *event.Type, in *cli
 }
 
 func (a *API) replaceType(ctx context.Context, c *call, in *struct {
-	inType
-	inMatch
-	inOnce
+	InType
+	InMatch
+	InOnce
 	Body client.EventType
 }) (*outTagged[client.EventType], error) {
 	stored, err := a.Control.Type(ctx, c.tenant, in.Name)
@@ -122,9 +123,9 @@ func (a *API) replaceType(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) patchType(ctx context.Context, c *call, in *struct {
-	inType
-	inMatch
-	inOnce
+	InType
+	InMatch
+	InOnce
 	Body json.RawMessage
 }) (*outTagged[client.EventType], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.EventType], error) {
@@ -146,9 +147,9 @@ func (a *API) patchType(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) deleteType(ctx context.Context, c *call, in *struct {
-	inType
-	inMatch
-	inOnce
+	InType
+	InMatch
+	InOnce
 }) (*struct{}, error) {
 	rev, err := a.typeRevision(ctx, c, in.Name, in.IfMatch)
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 )
 
 func (a *API) endpointStats(ctx context.Context, c *call, in *struct {
-	inEndpoint
+	InEndpoint
 	Window string `query:"window" default:"24h" doc:"How far to look back: a duration such as 1h, at most 2160h"`
 }) (*outBody[client.Stats], error) {
 	var window client.Duration

@@ -10,22 +10,27 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Parts of inputs.
+// Parts of inputs. Their names are exported because huma looks into exported embedded fields only.
 type (
-	inTenant struct {
+	// InTenant is the tenant of a path.
+	InTenant struct {
 		Tenant string `path:"tenant" doc:"The tenant's name"`
 	}
-	inPage struct {
+	// InPage is the place in a list.
+	InPage struct {
 		Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The most items of the answer"`
 		Cursor string `query:"cursor" doc:"Where to go on: the next of an earlier answer"`
 	}
-	inMatch struct {
+	// InMatch makes a write conditional.
+	InMatch struct {
 		IfMatch string `header:"If-Match" doc:"Only if the stored resource has this ETag"`
 	}
-	inNoneMatch struct {
+	// InNoneMatch makes a read conditional.
+	InNoneMatch struct {
 		IfNoneMatch string `header:"If-None-Match" doc:"304 when the resource still has this ETag"`
 	}
-	inOnce struct {
+	// InOnce makes a write repeatable.
+	InOnce struct {
 		IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"Makes the write repeatable: a second one with the same key and content gets the first one's answer"`
 	}
 )
@@ -119,7 +124,7 @@ func (a *API) tenantRoutes() {
 }
 
 func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
-	inOnce
+	InOnce
 	Body client.Tenant
 }) (*outCreated[client.Tenant], error) {
 	t, err := a.Control.CreateTenant(ctx, readTenant(&in.Body))
@@ -129,7 +134,7 @@ func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
 	return &outCreated[client.Tenant]{ETag: etag(t.Revision, nil), Location: "/v1/tenants/" + t.Name, Body: showTenant(&t)}, nil
 }
 
-func (a *API) listTenants(ctx context.Context, _ *call, in *struct{ inPage }) (*outBody[client.Page[client.Tenant]], error) {
+func (a *API) listTenants(ctx context.Context, _ *call, in *struct{ InPage }) (*outBody[client.Page[client.Tenant]], error) {
 	after, p := decodeCursor(listTenants, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -147,8 +152,8 @@ func tenantAnswer(t *event.Tenant) *outTagged[client.Tenant] {
 }
 
 func (a *API) getTenant(_ context.Context, c *call, _ *struct {
-	inTenant
-	inNoneMatch
+	InTenant
+	InNoneMatch
 }) (*outTagged[client.Tenant], error) {
 	return tenantAnswer(c.tenant), nil
 }
@@ -168,9 +173,9 @@ func (a *API) saveTenant(ctx context.Context, stored *event.Tenant, in *client.T
 }
 
 func (a *API) replaceTenant(ctx context.Context, c *call, in *struct {
-	inTenant
-	inMatch
-	inOnce
+	InTenant
+	InMatch
+	InOnce
 	Body client.Tenant
 }) (*outTagged[client.Tenant], error) {
 	rev, err := revision(in.IfMatch, c.tenant.Revision)
@@ -181,9 +186,9 @@ func (a *API) replaceTenant(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) patchTenant(ctx context.Context, _ *call, in *struct {
-	inTenant
-	inMatch
-	inOnce
+	InTenant
+	InMatch
+	InOnce
 	Body json.RawMessage
 }) (*outTagged[client.Tenant], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Tenant], error) {
@@ -213,9 +218,9 @@ func readRevision(asked, read int64) int64 {
 }
 
 func (a *API) deleteTenant(ctx context.Context, c *call, in *struct {
-	inTenant
-	inMatch
-	inOnce
+	InTenant
+	InMatch
+	InOnce
 }) (*struct{}, error) {
 	rev, err := revision(in.IfMatch, c.tenant.Revision)
 	if err != nil {
