@@ -52,6 +52,7 @@ func (m *Manager) replace(ep *event.Endpoint) {
 func (m *Manager) EndpointDeleted(id event.EndpointID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.deleted[id] = time.Now()
 	for _, l := range slices.Clone(m.byEP[id]) {
 		m.remove(l)
 		for _, r := range l.retries {
@@ -89,6 +90,11 @@ func (m *Manager) sweep(ctx context.Context) {
 		for _, l := range m.lanes {
 			if l.live && !l.needsRow() && !l.saved && len(l.entries) == 0 && len(l.retries) == 0 && l.inFlight == 0 && now.Sub(l.used) > idleLane {
 				m.remove(l)
+			}
+		}
+		for id, at := range m.deleted {
+			if now.Sub(at) > idleLane {
+				delete(m.deleted, id)
 			}
 		}
 		m.mu.Unlock()
@@ -288,4 +294,19 @@ func (m *Manager) Test(ctx context.Context, ep *event.Endpoint, ev *event.Event)
 		Tenant: ep.Tenant, Endpoint: ep.ID, Versions: u.versions, EventID: id, Number: 1, At: at, Duration: answer.Took,
 		Status: answer.Status, Verdict: o.verdict, Error: answer.reason, Headers: answer.Headers, Body: answer.Body,
 	}, nil
+}
+
+// TenantDeleted forgets the lanes of all endpoints of a tenant.
+func (m *Manager) TenantDeleted(id event.TenantID) {
+	m.mu.Lock()
+	var gone []event.EndpointID
+	for ep, lanes := range m.byEP {
+		if lanes[0].ep.Tenant == id {
+			gone = append(gone, ep)
+		}
+	}
+	m.mu.Unlock()
+	for _, ep := range gone {
+		m.EndpointDeleted(ep)
+	}
 }

@@ -118,10 +118,11 @@ func (m *Manager) absorb(l *lane, r *feedRead, now time.Time) {
 
 // join makes a lane that has nothing left to do live again, if it has read at least as far as the follower.
 func (m *Manager) join(l *lane, seq int64) bool {
-	if seq < m.window.last {
+	if seq < m.announced {
 		return false
 	}
 	l.live, l.liveFrom, l.restored = true, seq, nil
+	m.cfg.Follow(l.ep, true)
 	m.markDirty(l)
 	return true
 }

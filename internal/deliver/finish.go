@@ -35,8 +35,9 @@ func (m *Manager) deliver(u *unit) *unit {
 		Duration: answer.Took, Status: answer.Status, Verdict: o.verdict, Error: answer.reason,
 		Headers: answer.Headers, Body: answer.Body,
 	}
-	m.cfg.Observer.Attempted(o.verdict, len(u.events), answer.Took, time.Since(u.events[0].Received))
-	return m.complete(u, a, o)
+	next := m.complete(u, a, o)
+	m.cfg.Observer.Attempted(a.Verdict, len(u.events), answer.Took, at.Add(answer.Took).Sub(u.events[0].Received))
+	return next
 }
 
 // load reads the events of a retry; those that retention has deleted are left out.
@@ -205,14 +206,14 @@ func (m *Manager) fail(l *lane, u *unit, a *event.Attempt, o outcome, now time.T
 		m.demoteIfHeld(l)
 	}
 	m.markDirty(l)
-	if now.Sub(l.failingSince) >= m.cfg.DisableAfter {
+	if m.cfg.DisableAfter > 0 && now.Sub(l.failingSince) >= m.cfg.DisableAfter {
 		m.disable(l.ep, "failing", l.failingSince)
 	}
 }
 
 // penalise starts or lengthens an endpoint's penalty. Requests that were under way when it began do not count again.
 func (m *Manager) penalise(l *lane, u *unit, o outcome, now time.Time) {
-	if u.started.Before(l.penalisedAt) {
+	if !u.started.After(l.penalisedAt) {
 		return
 	}
 	l.penalty = m.cfg.Profile.worse(l.penalty, o.severity)
@@ -237,6 +238,9 @@ func (m *Manager) disable(ep *event.Endpoint, reason string, since time.Time) {
 	stopped := *ep
 	stopped.Disabled, stopped.DisabledReason = true, reason
 	m.replace(&stopped)
+	if m.closing {
+		return // it will fail again at the next run
+	}
 	m.wg.Go(func() {
 		for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 			err := m.cfg.Owner.Disable(m.ctx, ep, reason, since)

@@ -13,13 +13,13 @@ import (
 type failure uint8
 
 const (
-	failureNone      failure = iota
-	failureConnect           // refused, reset, unreachable, name not found
-	failureTimeout           // no answer within the endpoint's timeout
-	failureTLS               // certificate or handshake not acceptable
-	failureForbidden         // the address is not one that may be dialled
-	failureProtocol          // bytes that are not HTTP
-	failureUnsendable        // the event has no form in the endpoint's envelope: nothing was sent
+	failureNone       failure = iota
+	failureConnect            // refused, reset, unreachable, name not found
+	failureTimeout            // no answer within the endpoint's timeout
+	failureTLS                // certificate or handshake not acceptable
+	failureForbidden          // the address is not one that may be dialled
+	failureProtocol           // bytes that are not HTTP
+	failureUnsendable         // the event has no form in the endpoint's envelope: nothing was sent
 )
 
 // severity ranks how badly an endpoint failed.

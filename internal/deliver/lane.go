@@ -235,7 +235,7 @@ func (l *lane) state() event.LaneState {
 func (l *lane) addRetry(r *retry) {
 	i := sort.Search(len(l.retries), func(i int) bool { return l.retries[i].Versions[0] >= r.Versions[0] })
 	l.retries = slices.Insert(l.retries, i, r)
-	if l.ep.Order == event.OrderKey && l.blocked == nil {
+	if len(r.Keys) > 0 && l.blocked == nil {
 		l.blocked = map[uint64]int{}
 	}
 	for _, k := range r.Keys {

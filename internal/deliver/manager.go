@@ -63,6 +63,9 @@ type Config struct {
 	Owner    Owner
 	Opener   Opener
 	Observer Observer
+	// Follow tells the follower whether to match events for an endpoint: not while its lane reads the log by itself. It is
+	// called under the manager's lock.
+	Follow func(ep *event.Endpoint, follow bool)
 	// Matches tells whether an event is for an endpoint.
 	Matches func(*event.Endpoint, *event.Event) bool
 	Logger  *slog.Logger
@@ -88,24 +91,27 @@ type Manager struct {
 	cfg      Config
 	schedule schedule
 
-	mu      sync.Mutex
-	lanes   map[event.LaneKey]*lane
-	byEP    map[event.EndpointID][]*lane
-	window  window
-	trusted slots // proven endpoints
-	probes  slots // the others
-	rec     pending
-	feedMem int     // bytes of events that feeds hold
-	feedFor []*lane // lanes that wait for feed memory
-	recheck int     // events of the follower still to be checked against recorded attempts
-	closing bool
-	unsaved *store.Record // what the recorder could not save before it ended
+	mu        sync.Mutex
+	lanes     map[event.LaneKey]*lane
+	byEP      map[event.EndpointID][]*lane
+	deleted   map[event.EndpointID]time.Time // lately
+	window    window
+	trusted   slots // proven endpoints
+	probes    slots // the others
+	rec       pending
+	announced int64   // Seq up to which the follower has matched, or is matching
+	feedMem   int     // bytes of events that feeds hold
+	feedFor   []*lane // lanes that wait for feed memory
+	recheck   int     // events of the follower still to be checked against recorded attempts
+	closing   bool
+	unsaved   *store.Record // what the recorder could not save before it ended
 
 	ctx    context.Context //nolint:containedctx // the manager's life: Start to Stop
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // recorder, feeds, disables
 	work   sync.WaitGroup // workers
-	kick   chan struct{}
+	kick   chan struct{}  // results are to be saved
+	moved  chan struct{}  // only the position is
 	failed chan error
 }
 
@@ -130,11 +136,11 @@ func New(cfg Config) *Manager {
 		cfg.Profile = DefaultProfile()
 	}
 	m := &Manager{
-		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{},
-		kick: make(chan struct{}, 1), failed: make(chan error, 1),
+		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{}, deleted: map[event.EndpointID]time.Time{},
+		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), failed: make(chan error, 1),
 	}
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
-	m.window.last = cfg.Lease.Position
+	m.window.last, m.announced = cfg.Lease.Position, cfg.Lease.Position
 	m.rec.saved = cfg.Lease.Position
 	m.recheck = windowEvents
 	m.ctx, m.cancel = context.WithCancel(context.Background())
@@ -149,6 +155,14 @@ func (m *Manager) Position() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.window.position()
+}
+
+// Announce tells that the follower is about to match events up to a Seq. A lane that reads the log by itself becomes live
+// again only when it has read as far as that.
+func (m *Manager) Announce(seq int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.announced = seq
 }
 
 // Offer gives an event to the lanes of its targets. The follower calls it once for each event, in Seq order. It never
@@ -170,13 +184,14 @@ func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.E
 	if len(m.window.slots) >= windowEvents || m.window.bytes >= windowBytes {
 		m.relieve()
 	}
-	taken := 0
+	m.window.begin(ev.Seq, len(targets), ev.Size())
 	for _, ep := range targets {
-		if m.offer(m.lane(ep, now), ev, now) {
-			taken++
+		_, deleted := m.deleted[ep.ID] // after it was matched
+		if deleted || !m.offer(m.lane(ep, now), ev, now) {
+			m.window.done(ev.Seq)
 		}
 	}
-	m.window.begin(ev.Seq, taken, ev.Size())
+	hint(m.moved)
 	return nil
 }
 
@@ -204,8 +219,6 @@ func (m *Manager) unattempted(ctx context.Context, ev *event.Event, targets []*e
 func (m *Manager) offer(l *lane, ev *event.Event, now time.Time) bool {
 	l.used = now
 	if !l.live {
-		l.atEnd = false
-		m.pump(l, now)
 		return false
 	}
 	if ev.Seq <= l.liveFrom || m.recheck >= 0 && l.covers(ev.Version) {
@@ -257,6 +270,7 @@ func (m *Manager) demote(l *lane, drop bool) {
 	if l.live {
 		l.live, l.atEnd = false, false
 		m.untrack(l)
+		m.cfg.Follow(l.ep, false)
 	}
 	if drop {
 		n := len(l.entries)

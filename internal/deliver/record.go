@@ -13,10 +13,10 @@ import (
 
 // Bounds of what may wait to be saved.
 const (
-	recordMax    = 8192             // attempts; over that no delivery starts
-	recordSoon   = 1024             // attempts; from there on the delay is cut short
-	positionTick = time.Second      // how often a position that moved alone is saved
-	retryMax     = 10 * time.Second // longest wait before a failed save is tried again
+	recordMax     = 8192             // attempts; over that no delivery starts
+	recordSoon    = 1024             // attempts; from there on the delay is cut short
+	positionDelay = time.Second      // how long a position that moved alone may be behind
+	retryMax      = 10 * time.Second // longest wait before a failed save is tried again
 )
 
 // pending is what has happened and is not saved yet.
@@ -72,9 +72,12 @@ func (p *pending) setDead(k store.DeadKey, d *event.DeadLetter) {
 }
 
 // wakeRecorder hints that there is something to save.
-func (m *Manager) wakeRecorder() {
+func (m *Manager) wakeRecorder() { hint(m.kick) }
+
+// hint wakes the reader of a channel with room for one, unless it is to wake already.
+func hint(c chan<- struct{}) {
 	select {
-	case m.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -133,15 +136,14 @@ func (m *Manager) pumpAll() {
 
 // record saves what happens until the context ends, and then what is left.
 func (m *Manager) record(ctx context.Context) {
-	tick := time.NewTicker(positionTick)
-	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-m.moved:
+			m.gather(ctx, positionDelay)
 		case <-m.kick:
-			m.gather(ctx)
+			m.gather(ctx, m.cfg.RecordDelay)
 		}
 		r, ok := m.snapshot()
 		if ok && !m.save(ctx, r) {
@@ -152,8 +154,8 @@ func (m *Manager) record(ctx context.Context) {
 }
 
 // gather waits for more results, so that they share a commit.
-func (m *Manager) gather(ctx context.Context) {
-	t := time.NewTimer(m.cfg.RecordDelay)
+func (m *Manager) gather(ctx context.Context, delay time.Duration) {
+	t := time.NewTimer(delay)
 	defer t.Stop()
 	for {
 		select {
@@ -162,6 +164,10 @@ func (m *Manager) gather(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-m.kick:
+			if delay > m.cfg.RecordDelay {
+				delay = m.cfg.RecordDelay
+				t.Reset(delay)
+			}
 			m.mu.Lock()
 			soon := len(m.rec.attempts) >= recordSoon
 			m.mu.Unlock()
@@ -254,6 +260,9 @@ func (m *Manager) restore(s *event.LaneState, ep *event.Endpoint) {
 	l := m.addLane(s.LaneKey, ep)
 	l.live, l.saved, l.scanned = !s.Backlog, true, s.Cursor
 	l.penalty, l.penaltyUntil, l.failures, l.failingSince = s.Penalty, s.PenaltyUntil, s.Failures, s.FailingSince
+	if s.Backlog && s.Replay == 0 {
+		m.cfg.Follow(ep, false)
+	}
 	l.used = time.Now()
 	if l.penalty > 0 {
 		l.allowed = 1

@@ -27,7 +27,10 @@ func (m *Manager) claim(l *lane, now time.Time) *unit {
 		pool = &m.trusted
 	}
 	if pool.used >= pool.max {
-		if !l.inReady && l.wants(now) {
+		switch {
+		case l.queued == 0 && len(l.retries) == 0:
+			m.feed(l) // what it reads puts the lane in line
+		case !l.inReady && l.wants(now):
 			l.inReady = true
 			pool.ready = append(pool.ready, l)
 		}
@@ -185,8 +188,9 @@ func (m *Manager) holdBack(l *lane, e *entry, now time.Time) {
 func (m *Manager) takeBatch(l *lane, now time.Time) *unit {
 	limit := l.batchMax()
 	if l.queued < limit && !l.live && !l.atEnd {
-		m.feed(l)
-		return nil
+		if m.feed(l); l.feeding {
+			return nil
+		}
 	}
 	var picked []*entry
 	for i := range l.entries {

@@ -27,6 +27,8 @@ type Log interface {
 
 // Lanes takes each event with the endpoints it is for, in Seq order.
 type Lanes interface {
+	// Announce tells that events up to a Seq are about to be matched.
+	Announce(seq int64)
 	Offer(ctx context.Context, ev *event.Event, targets []*event.Endpoint) error
 }
 
@@ -48,6 +50,9 @@ func (f *Follower) Run(ctx context.Context) error {
 		// The hint must be taken before the read: an append between the two then wakes the next wait.
 		appended := f.Log.Appended(f.Partition)
 		events, err := f.Log.ReadPartition(ctx, f.Partition, f.Position, readEvents, readBytes)
+		if len(events) > 0 {
+			f.Lanes.Announce(events[len(events)-1].Seq)
+		}
 		for i := 0; err == nil && i < len(events); i++ {
 			ev := &events[i]
 			if targets, err = f.Registry.Match(ctx, ev, targets[:0]); err != nil {

@@ -1,0 +1,242 @@
+// Package app wires Posthorn together, and starts and stops it in order. It is the only package that knows every other:
+// store → control, ingest → registry, lanes → follower → HTTP. Stopping goes the other way: no new requests, no new
+// deliveries, what is under way finished or saved, files closed.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/posthornhq/posthorn/internal/api/rest"
+	"github.com/posthornhq/posthorn/internal/config"
+	"github.com/posthornhq/posthorn/internal/control"
+	"github.com/posthornhq/posthorn/internal/deliver"
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/fanout"
+	"github.com/posthornhq/posthorn/internal/guard"
+	"github.com/posthornhq/posthorn/internal/ingest"
+	"github.com/posthornhq/posthorn/internal/keyring"
+	"github.com/posthornhq/posthorn/internal/match"
+	"github.com/posthornhq/posthorn/internal/store"
+	"github.com/posthornhq/posthorn/internal/store/sqlite"
+)
+
+// Options are what the command line adds to the configuration.
+type Options struct {
+	// Log is where log lines go; os.Stderr when nil.
+	Log io.Writer
+	// Version is shown by the API and sent in User-Agent.
+	Version string
+	// OnReady is called once when the server takes requests, with its base URL and the API key that was made at the first
+	// start, empty otherwise.
+	OnReady func(baseURL, rootKey string)
+}
+
+// App is a server. Make one with New, run it once with Run.
+type App struct {
+	cfg      config.Config
+	options  Options
+	log      *slog.Logger
+	metrics  *metrics
+	store    *sqlite.Store
+	control  *control.Control
+	ingest   *ingest.Service
+	registry *fanout.Registry
+	sender   *deliver.HTTPSender
+	manager  *deliver.Manager
+	follower *fanout.Follower
+	listener net.Listener
+	server   *http.Server
+	rootKey  string
+	started  time.Time
+}
+
+// node is this node's name in leases; the embedded store has only one.
+const node = "local"
+
+// leaseTime is for how long shards are taken; the embedded store grants them for good.
+const leaseTime = time.Minute
+
+// New opens the data folder and the port and puts everything together; nothing runs yet. Errors name what is wrong: the
+// folder, the file, the port or the option.
+func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) {
+	if o.Log == nil {
+		o.Log = os.Stderr
+	}
+	a := &App{cfg: cfg, options: o, log: newLogger(cfg, o.Log), metrics: newMetrics(o.Version), started: time.Now()}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w", cfg.Listen, cause(err))
+	}
+	if a.cfg.PublicURL == "" {
+		a.cfg.PublicURL = config.PublicURLFor(a.listener.Addr().String())
+	}
+	if a.store, err = sqlite.Open(cfg.Data, sqlite.Options{LogDelay: cfg.CommitDelay}); err != nil {
+		return nil, fmt.Errorf("cannot open the data folder %s: %w", cfg.Data, err)
+	}
+	a.store.Observe(a.metrics.committed)
+	keys, err := keyring.Open(keyring.Source{Path: cfg.EncryptionKeyFile, Text: cfg.EncryptionKey.Reveal()})
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the encryption key: %w", err)
+	}
+	if err = checkKey(ctx, a.store, keys); err != nil {
+		return nil, err
+	}
+	if err = a.wire(ctx, keys); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// cause leaves out the address, which the caller's message names already.
+func cause(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+// wire makes the parts, each from those before it.
+func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
+	limits := a.limits()
+	checks := guard.New(a.cfg.AllowTargets, a.cfg.DenyTargets)
+	if a.control, err = control.New(control.Options{
+		Store: a.store, Sealer: keys, Limits: limits,
+		CheckURL:     func(url string) error { _, err := checks.CheckURL(url, limits.MaxURL); return err },
+		CheckPattern: checkPattern,
+		CheckFilter:  func(filter string) error { return checkFilter(filter, limits) },
+	}); err != nil {
+		return err
+	}
+	if a.rootKey, err = a.control.EnsureRootKey(ctx, a.cfg.RootKey.Reveal()); err != nil {
+		return fmt.Errorf("cannot keep the root key: %w", err)
+	}
+	if a.ingest, err = ingest.New(ingest.Options{
+		Store: a.store, Catalog: a.control, Limits: limits, Rate: float64(a.cfg.PublishRate), Burst: a.cfg.PublishBurst, Observer: a.metrics,
+	}); err != nil {
+		return err
+	}
+	a.registry = fanout.NewRegistry(a.store, match.New(limits))
+	a.sender = deliver.NewHTTPSender(checks, nil)
+	leases, err := a.store.Acquire(ctx, node, time.Now(), leaseTime)
+	if err != nil {
+		return fmt.Errorf("cannot take the shards: %w", err)
+	}
+	a.manager = a.newManager(leases[0])
+	a.metrics.manager.Store(a.manager)
+	a.control.Listen(changes{a.registry, a.manager, a.ingest})
+	a.follower = &fanout.Follower{
+		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
+	}
+	api := rest.New(rest.Config{
+		Publisher: a.ingest, Auth: a.control, Control: a.control, Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
+		Answers: answers{a.store}, Patterns: match.Patterns, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
+	})
+	a.server = &http.Server{
+		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+	return nil
+}
+
+func (a *App) limits() event.Limits {
+	return event.Limits{
+		MaxEvent: a.cfg.MaxEventSize, MaxBatch: a.cfg.MaxBatchEvents, MaxBatchBytes: a.cfg.MaxBatchSize,
+		MaxAttribute: a.cfg.MaxAttributeSize, MaxJSONDepth: a.cfg.MaxJSONDepth, MaxURL: a.cfg.MaxURLSize,
+		MaxHeaders: a.cfg.MaxHeaders, MaxFilter: a.cfg.MaxFilterSize, FilterCost: uint64(max(0, a.cfg.FilterCostLimit)), //nolint:gosec // not negative
+		MaxEndpoints: a.cfg.MaxEndpoints,
+	}
+}
+
+func (a *App) newManager(lease store.Lease) *deliver.Manager {
+	return deliver.New(deliver.Config{
+		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Owner: owner{a}, Opener: a.control, Observer: a.metrics,
+		Follow: a.registry.Follow, Matches: a.registry.Matches, Logger: a.log, EventURL: a.eventURL, UserAgent: "Posthorn/" + a.options.Version,
+		Timeout: a.cfg.DeliveryTimeout, Retries: a.cfg.RetrySchedule, DisableAfter: a.cfg.DisableAfter,
+		MaxInFlight: a.cfg.MaxInFlight, MaxProbes: a.cfg.MaxProbes, RecordDelay: a.cfg.RecordDelay,
+	})
+}
+
+// Addr is the server's base URL.
+func (a *App) Addr() string { return config.PublicURLFor(a.listener.Addr().String()) }
+
+// RootKey is the API key made at the first start, empty when there was one already.
+func (a *App) RootKey() string { return a.rootKey }
+
+// Run serves until ctx ends, then stops in order within the configured time. It returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	defer a.close()
+	if err := a.manager.Start(ctx); err != nil {
+		return fmt.Errorf("cannot load the lanes: %w", err)
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	var g errgroup.Group
+	g.Go(func() error { return a.follower.Run(background) })
+	g.Go(func() error { return a.keepHouse(background) })
+	failed := make(chan error, 1)
+	go func() {
+		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			failed <- fmt.Errorf("cannot serve: %w", err)
+		}
+	}()
+	a.log.Info("ready", slog.String("address", a.Addr()), slog.Duration("took", time.Since(a.started)))
+	if a.options.OnReady != nil {
+		a.options.OnReady(a.Addr(), a.rootKey)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	case err = <-a.manager.Failed():
+		err = fmt.Errorf("delivery stopped: %w", err)
+	}
+	return errors.Join(err, a.stop(ctx, stop, &g))
+}
+
+// stop ends the parts in the reverse order of the event's way.
+func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgroup.Group) error {
+	a.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(a.server.Close(), fmt.Errorf("requests were cut off: %w", err))
+	}
+	background()
+	err = errors.Join(err, g.Wait())
+	if e := a.manager.Stop(ctx); e != nil {
+		a.log.Warn("deliveries under way were left for the next start", slog.Any("error", e))
+	}
+	a.log.Info("stopped")
+	return err
+}
+
+// close releases what New opened.
+func (a *App) close() {
+	if a.sender != nil {
+		a.sender.Close()
+	}
+	if a.store != nil {
+		if err := a.store.Close(); err != nil {
+			a.log.Error("cannot close the data folder", slog.Any("error", err))
+		}
+	}
+	if a.listener != nil {
+		_ = a.listener.Close() // closed by the server already, in a run
+	}
+}

@@ -1,0 +1,184 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// TestNothingIsLost runs many lives of the lanes over one store, with receivers that fail at random, saves that fail
+// before or after their effect, and kills, and checks from the receivers' side what was promised.
+func TestNothingIsLost(t *testing.T) {
+	for seed := range uint64(40) {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
+		})
+	}
+}
+
+const simEvents = 1500
+
+// receiver is a random receiver: good, flaky, slow, down for a while, or refusing some events for a time.
+type receiver struct {
+	flaky     float64
+	slow      time.Duration
+	down      func(at time.Duration) bool
+	start     time.Time
+	mu        sync.Mutex
+	rng       *rand.Rand
+	poisonous int
+}
+
+func (x *receiver) answer(r *Request) Answer {
+	x.mu.Lock()
+	roll, wait := x.rng.Float64(), time.Duration(0)
+	if x.slow > 0 && time.Since(x.start) < 10*time.Minute {
+		wait = time.Duration(x.rng.Int64N(int64(x.slow)))
+	}
+	x.mu.Unlock()
+	pause(wait)
+	at := time.Since(x.start)
+	switch {
+	case at > 10*time.Minute: // in the end everybody is well
+		return Answer{Status: 200}
+	case x.down(at):
+		return refused()
+	case roll < x.flaky/4:
+		return Answer{failure: failureTimeout, reason: "timeout"}
+	case roll < x.flaky/2:
+		return Answer{Status: 429, RetryAfter: "3"}
+	case roll < x.flaky:
+		return Answer{Status: 500}
+	case x.poisonous > 0 && len(header(r, "webhook-id"))%2 == 0 && roll < 0.3:
+		return Answer{Status: 422}
+	}
+	return Answer{Status: 200}
+}
+
+func simulate(t *testing.T, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's dice
+	receivers := map[string]*receiver{}
+	var endpoints []event.Endpoint
+	for i, o := range []event.Order{event.OrderNone, event.OrderKey, event.OrderStrict, event.OrderNone, event.OrderKey} {
+		ep := endpoint(event.EndpointID(i+1), order(o), func(e *event.Endpoint) {
+			e.Retries = []time.Duration{time.Second, 5 * time.Second, 20 * time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute}
+			e.Concurrency = 1 + rng.IntN(20)
+			if i == 3 {
+				e.Batch = event.Batch{Max: 1 + rng.IntN(30), Wait: time.Duration(rng.IntN(2)) * time.Second}
+			}
+			if rng.IntN(4) == 0 {
+				e.RateLimit = 50
+			}
+		})
+		endpoints = append(endpoints, ep)
+		from, length := time.Duration(rng.Int64N(int64(3*time.Minute))), time.Duration(rng.Int64N(int64(3*time.Minute)))
+		receivers[ep.URL] = &receiver{
+			flaky: []float64{0, 0.05, 0.4}[rng.IntN(3)], slow: []time.Duration{0, 50 * time.Millisecond, 5 * time.Second}[rng.IntN(3)],
+			down:  func(at time.Duration) bool { return at > from && at < from+length },
+			start: time.Now(), rng: rand.New(rand.NewPCG(seed, uint64(i)+2)), poisonous: rng.IntN(2), //nolint:gosec // a test's dice
+		}
+	}
+	s := newFakeStore(endpoints...)
+	s.fault = func(int) (before, after error) {
+		switch rng.IntN(12) {
+		case 0:
+			return errors.New("before"), nil
+		case 1:
+			return nil, errors.New("after")
+		}
+		return nil, nil
+	}
+	sender := newFakeSender(func(r *Request, _ int) Answer { return receivers[r.URL].answer(r) })
+	r := startRun(t, s, sender)
+	kills := 0
+	for i := range simEvents {
+		ev := anEvent(fmt.Sprintf("e%d", i))
+		ev.Key = strconv.Itoa(rng.IntN(12))
+		s.append(ev)
+		if rng.IntN(20) == 0 {
+			pause(time.Duration(rng.Int64N(int64(4 * time.Second))))
+		}
+		if rng.IntN(100) == 0 {
+			kills++
+			if rng.IntN(3) == 0 {
+				r.stop()
+			} else {
+				r.crash()
+			}
+			r = startRun(t, s, sender)
+		}
+	}
+	pause(45 * time.Minute)
+	for i := range endpoints {
+		checkLane(t, s, sender, &endpoints[i], kills)
+	}
+	if s.maxRows > event.MaxRetryRows {
+		t.Errorf("%d retry rows at once", s.maxRows)
+	}
+	r.stop()
+	if s.position != simEvents {
+		t.Errorf("position %d, want %d", s.position, simEvents)
+	}
+}
+
+// checkLane checks what one endpoint received.
+func checkLane(t *testing.T, s *fakeStore, sender *fakeSender, ep *event.Endpoint, kills int) {
+	t.Helper()
+	first := map[int64]int{} // version → place of its first success
+	double := 0
+	place := 0
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	byID := map[string][]int64{}
+	for i := range s.log {
+		byID[s.log[i].ID] = []int64{s.log[i].Version}
+	}
+	for i := range s.attempts {
+		byID[s.attempts[i].EventID] = s.attempts[i].Versions
+	}
+	for _, a := range sender.seen(ep.URL) {
+		if !a.ok {
+			continue
+		}
+		for _, v := range byID[a.id] {
+			if _, again := first[v]; again {
+				double++
+				continue
+			}
+			first[v] = place
+			place++
+		}
+	}
+	if len(first) != simEvents {
+		t.Errorf("%s (%s): %d of %d events arrived", ep.URL, ep.Order, len(first), simEvents)
+	}
+	if bound := kills * (ep.Concurrency + 1) * max(1, ep.Batch.Max) * 8; double > bound {
+		t.Errorf("%s (%s): %d duplicates after %d kills", ep.URL, ep.Order, double, kills)
+	}
+	last := map[string]int{}
+	for i := range s.log {
+		group := ""
+		switch ep.Order {
+		case event.OrderNone:
+			continue
+		case event.OrderKey:
+			group = s.log[i].Key
+		case event.OrderStrict:
+		}
+		at, arrived := first[s.log[i].Version]
+		if arrived && at < last[group] {
+			t.Errorf("%s (%s): version %d arrived before an earlier one of its order", ep.URL, ep.Order, s.log[i].Version)
+			return
+		}
+		if arrived {
+			last[group] = at
+		}
+	}
+}
