@@ -129,7 +129,8 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	}); err != nil {
 		return err
 	}
-	a.registry = fanout.NewRegistry(a.store, match.New(limits))
+	match.SetFilterCost(limits.FilterCost)
+	a.registry = fanout.NewRegistry(a.store)
 	a.sender = deliver.NewHTTPSender(checks, nil)
 	leases, err := a.store.Acquire(ctx, node, time.Now(), leaseTime)
 	if err != nil {
@@ -143,7 +144,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	}
 	api := rest.New(rest.Config{
 		Publisher: a.ingest, Auth: a.control, Control: a.control, Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
-		Answers: answers{a.store}, Patterns: match.Patterns, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 	})
 	a.server = &http.Server{
@@ -165,7 +166,7 @@ func (a *App) limits() event.Limits {
 func (a *App) newManager(lease store.Lease) *deliver.Manager {
 	return deliver.New(deliver.Config{
 		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Owner: owner{a}, Opener: a.control, Observer: a.metrics,
-		Follow: a.registry.Follow, Matches: a.registry.Matches, Logger: a.log, EventURL: a.eventURL, UserAgent: "Posthorn/" + a.options.Version,
+		Follow: a.registry.Follow, Matches: match.Matches, Logger: a.log, EventURL: a.eventURL, UserAgent: "Posthorn/" + a.options.Version,
 		Timeout: a.cfg.DeliveryTimeout, Retries: a.cfg.RetrySchedule, DisableAfter: a.cfg.DisableAfter,
 		MaxInFlight: a.cfg.MaxInFlight, MaxProbes: a.cfg.MaxProbes, RecordDelay: a.cfg.RecordDelay,
 	})

@@ -55,6 +55,17 @@ func checkFilter(filter string, limits event.Limits) error {
 	return err
 }
 
+// typeFilter compiles patterns of event types for lists, by the rule that endpoints follow.
+func typeFilter(patterns []string) (func(eventType string) bool, error) {
+	for _, p := range patterns {
+		if err := checkPattern(p); err != nil {
+			return nil, err
+		}
+	}
+	ep := &event.Endpoint{Types: patterns}
+	return func(eventType string) bool { return match.Matches(ep, &event.Event{Version: 1, Type: eventType}) }, nil
+}
+
 // canary is sealed into the store at the first start, so that a wrong key is noticed at the start and not when the first
 // secret cannot be opened.
 const (

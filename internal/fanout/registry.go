@@ -15,7 +15,6 @@ const loadPage = 1000
 // date by Put and Remove from then on. It is safe for concurrent use.
 type Registry struct {
 	endpoints Endpoints
-	matcher   *match.Matcher
 
 	mu      sync.RWMutex
 	tenants map[event.TenantID]*tenant
@@ -42,8 +41,8 @@ func (t *tenant) put(ep *event.Endpoint) {
 }
 
 // NewRegistry makes an empty registry.
-func NewRegistry(endpoints Endpoints, matcher *match.Matcher) *Registry {
-	return &Registry{endpoints: endpoints, matcher: matcher, tenants: map[event.TenantID]*tenant{}}
+func NewRegistry(endpoints Endpoints) *Registry {
+	return &Registry{endpoints: endpoints, tenants: map[event.TenantID]*tenant{}}
 }
 
 // Match appends to dst the followed endpoints that an event is for. It returns an error only when a tenant's endpoints cannot be
@@ -56,11 +55,6 @@ func (r *Registry) Match(ctx context.Context, ev *event.Event, dst []*event.Endp
 	return t.index.Match(ev, dst), nil
 }
 
-// Matches reports whether an event is for one endpoint, by the same rule as Match.
-func (r *Registry) Matches(ep *event.Endpoint, ev *event.Event) bool {
-	return r.matcher.Matches(ep, ev)
-}
-
 // Targets returns all endpoints that an event is for, those that are not followed too.
 func (r *Registry) Targets(ctx context.Context, ev *event.Event) ([]*event.Endpoint, error) {
 	t, err := r.ready(ctx, ev.Tenant)
@@ -71,7 +65,7 @@ func (r *Registry) Targets(ctx context.Context, ev *event.Event) ([]*event.Endpo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, ep := range t.away {
-		if r.matcher.Matches(ep, ev) {
+		if match.Matches(ep, ev) {
 			list = append(list, ep)
 		}
 	}
@@ -139,7 +133,7 @@ func (r *Registry) tenant(id event.TenantID) *tenant {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if t = r.tenants[id]; t == nil {
-		t = &tenant{index: r.matcher.NewIndex()}
+		t = &tenant{index: match.NewIndex()}
 		r.tenants[id] = t
 	}
 	return t
