@@ -91,7 +91,7 @@ func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Log.DeadLetters(ctx, e.ID, after, in.Limit+1)
+	list, err := a.Log.DeadLetters(ctx, e.ID, after, in.most()+1)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.DeadLetter]]{page(list, in.Limit, func(d *event.DeadLetter) client.DeadLetter {
+	return &outBody[client.Page[client.DeadLetter]]{page(list, in.most(), func(d *event.DeadLetter) client.DeadLetter {
 		name := names[d.Version]
 		return client.DeadLetter{Version: d.Version, Event: name[0], Type: name[1], At: d.At.UTC(), Reason: d.Reason}
 	}, func(d *event.DeadLetter) string { return encodeNumberCursor(listDeadLetters, d.Version) })}, nil

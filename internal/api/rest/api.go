@@ -89,11 +89,9 @@ func (a *API) OpenAPI() []byte { return a.spec }
 
 // serve is the way in: the publish path first, then the router.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
-		if tenant, ok := publishTenant(r); ok {
-			a.servePublish(w, r, tenant)
-			return
-		}
+	if tenant, ok := PublishTenant(r.Method, r.URL.EscapedPath()); ok {
+		a.servePublish(w, r, tenant)
+		return
 	}
 	start := time.Now()
 	id := requestID(r.Header.Get("X-Request-Id"))

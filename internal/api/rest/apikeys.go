@@ -124,11 +124,11 @@ func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ InPage }) (*out
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.APIKeys(ctx, after, in.Limit+1)
+	list, err := a.Control.APIKeys(ctx, after, in.most()+1)
 	if err != nil {
 		return nil, err
 	}
-	out := page(list, in.Limit, func(k *event.APIKey) client.APIKey {
+	out := page(list, in.most(), func(k *event.APIKey) client.APIKey {
 		shown, failed := a.showKey(ctx, k)
 		if failed != nil {
 			err = failed

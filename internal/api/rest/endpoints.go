@@ -113,12 +113,12 @@ func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.Endpoints(ctx, c.tenant, event.EndpointID(after), in.Limit+1)
+	list, err := a.Control.Endpoints(ctx, c.tenant, event.EndpointID(after), in.most()+1)
 	if err != nil {
 		return nil, err
 	}
 	var failed error
-	out := page(list, in.Limit, func(e *event.Endpoint) client.Endpoint {
+	out := page(list, in.most(), func(e *event.Endpoint) client.Endpoint {
 		shown, err := a.showFor(ctx, c, e)
 		if err == nil && in.State {
 			var view event.LaneView

@@ -47,7 +47,7 @@ func matchRevision(header string) (revisions []int64, any bool) {
 
 // preconditionFailed is the answer when none of the tags of If-Match is that of the stored resource.
 func preconditionFailed() *problem {
-	return newProblem(http.StatusPreconditionFailed, "precondition_failed", "the resource was changed since its ETag was read; read it again")
+	return newProblem(http.StatusPreconditionFailed, "revision_mismatch", "the resource was changed since its ETag was read; read it again")
 }
 
 // noneMatch reports whether If-None-Match names tag, by the weak comparison (RFC 9110, 13.1.2).

@@ -254,11 +254,11 @@ func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.Log.AttemptsOfEvent(ctx, c.tenant.ID, e.Version, before, in.Limit+1)
+	list, err := a.Log.AttemptsOfEvent(ctx, c.tenant.ID, e.Version, before, in.most()+1)
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.Attempt]]{page(list, in.Limit, showAttempt,
+	return &outBody[client.Page[client.Attempt]]{page(list, in.most(), showAttempt,
 		func(t *event.Attempt) string { return encodeNumberCursor(listEventTries, t.ID) })}, nil
 }
 

@@ -73,11 +73,11 @@ func (a *API) listTypes(ctx context.Context, c *call, in *struct {
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.Types(ctx, c.tenant, after, in.Limit+1)
+	list, err := a.Control.Types(ctx, c.tenant, after, in.most()+1)
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.EventType]]{page(list, in.Limit, showType,
+	return &outBody[client.Page[client.EventType]]{page(list, in.most(), showType,
 		func(t *event.Type) string { return encodeCursor(listTypes, t.Name) })}, nil
 }
 

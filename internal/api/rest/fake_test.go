@@ -107,7 +107,7 @@ func patterns(list []string) (func(string) bool, error) {
 	return func(s string) bool {
 		return slices.ContainsFunc(list, func(p string) bool {
 			prefix, ok := strings.CutSuffix(p, "**")
-			return s == p || ok && strings.HasPrefix(s, prefix)
+			return s == p || strings.HasSuffix(p, ".*") && strings.HasPrefix(s, p[:len(p)-1]) || ok && strings.HasPrefix(s, prefix)
 		})
 	}, nil
 }
@@ -238,10 +238,10 @@ func (f *fake) precondition(asked, stored int64) error {
 	}
 	if f.conflicts > 0 {
 		f.conflicts--
-		return event.Errorf(event.KindPrecondition, "precondition_failed", "another revision is stored")
+		return event.Errorf(event.KindPrecondition, "revision_mismatch", "another revision is stored")
 	}
 	if asked != 0 && asked != stored {
-		return event.Errorf(event.KindPrecondition, "precondition_failed", "another revision is stored")
+		return event.Errorf(event.KindPrecondition, "revision_mismatch", "another revision is stored")
 	}
 	return nil
 }

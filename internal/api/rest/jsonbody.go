@@ -75,7 +75,7 @@ func jsonProblem(body []byte, offset int64, reason, path string) *problem {
 	before := body[:offset]
 	line := bytes.Count(before, []byte("\n")) + 1
 	column := utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1
-	p := newProblem(http.StatusBadRequest, "invalid_json",
+	p := newProblem(http.StatusBadRequest, "malformed_json",
 		fmt.Sprintf("the body cannot be read at line %d, column %d (byte %d): %s", line, column, offset, reason))
 	if path != "" {
 		p.Errors = []client.FieldError{{Field: path, Message: reason}}

@@ -104,10 +104,10 @@ func problemOf(err error) *problem {
 	for _, f := range e.Fields {
 		p.Errors = append(p.Errors, client.FieldError{Field: f.Field, Message: f.Message})
 	}
-	switch e.Kind {
-	case event.KindRateLimited, event.KindUnavailable:
+	if e.RetryAfter > 0 || e.Kind == event.KindRateLimited || e.Kind == event.KindUnavailable {
 		p.with("Retry-After", retryAfter(e.RetryAfter))
-	case event.KindUnauthorized:
+	}
+	if e.Kind == event.KindUnauthorized {
 		p.with("WWW-Authenticate", `Bearer realm="posthorn"`)
 	}
 	if p.Status >= http.StatusInternalServerError {

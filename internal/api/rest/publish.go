@@ -175,16 +175,16 @@ func (a *API) publishFailed(req *PublishRequest, err error) PublishResponse {
 	}
 }
 
-// publishTenant recognises the publish path without the router. Escaped paths go the long way.
-func publishTenant(r *http.Request) (string, bool) {
+// PublishTenant recognises a publish by its method and path, without the router, and returns the tenant's name. Escaped
+// paths go the long way.
+func PublishTenant(method, path string) (string, bool) {
 	const prefix, suffix = "/v1/tenants/", "/events"
-	path := r.URL.Path
-	if r.URL.RawPath != "" || len(path) <= len(prefix)+len(suffix) || path[:len(prefix)] != prefix ||
+	if method != http.MethodPost || len(path) <= len(prefix)+len(suffix) || path[:len(prefix)] != prefix ||
 		path[len(path)-len(suffix):] != suffix {
 		return "", false
 	}
 	name := path[len(prefix) : len(path)-len(suffix)]
-	return name, strings.IndexByte(name, '/') < 0
+	return name, strings.IndexByte(name, '/') < 0 && strings.IndexByte(name, '%') < 0
 }
 
 // pooledBody is the most that a body's buffer may have grown to go back to the pool, in bytes.
@@ -220,12 +220,12 @@ func (a *API) servePublish(w http.ResponseWriter, r *http.Request, tenant string
 func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string) PublishResponse {
 	limit := int64(a.Limits.MaxBatchBytes)
 	if r.ContentLength > limit {
-		return a.publishTooLarge(tenant)
+		return a.TooLarge(tenant)
 	}
 	buf, _ := bodies.Get().(*bytes.Buffer)
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return a.publishTooLarge(tenant)
+			return a.TooLarge(tenant)
 		}
 		return a.publishFailed(&PublishRequest{Tenant: tenant}, bodyProblem(err))
 	}
@@ -247,7 +247,8 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 	return res
 }
 
-func (a *API) publishTooLarge(tenant string) PublishResponse {
+// TooLarge is the answer to a publish whose body is over Limits.MaxBatchBytes.
+func (a *API) TooLarge(tenant string) PublishResponse {
 	return a.publishFailed(&PublishRequest{Tenant: tenant}, newProblem(http.StatusRequestEntityTooLarge, "batch_too_large",
 		fmt.Sprintf("the body may have at most %d bytes", a.Limits.MaxBatchBytes)))
 }

@@ -35,6 +35,13 @@ type (
 	}
 )
 
+// most is how many items a page holds: one fewer than one reading gives, so that the item after it shows that there is
+// a next page.
+func (p *InPage) most() int { return min(p.Limit, maxRead-1) }
+
+// maxRead is how many items one reading of a list gives at most (packages control and store).
+const maxRead = 1000
+
 // outTagged is the answer with a resource that has an ETag.
 type outTagged[T any] struct {
 	ETag string `header:"ETag" doc:"The resource's version"`
@@ -139,11 +146,11 @@ func (a *API) listTenants(ctx context.Context, _ *call, in *struct{ InPage }) (*
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.Tenants(ctx, after, in.Limit+1)
+	list, err := a.Control.Tenants(ctx, after, in.most()+1)
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.Tenant]]{page(list, in.Limit, showTenant,
+	return &outBody[client.Page[client.Tenant]]{page(list, in.most(), showTenant,
 		func(t *event.Tenant) string { return encodeCursor(listTenants, t.Name) })}, nil
 }
 

@@ -1,0 +1,206 @@
+package rest_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/posthornhq/posthorn/client"
+)
+
+// TestBadInput: every bad input has its status, its code, and names its field.
+func TestBadInput(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	const (
+		tenants   = "/v1/tenants"
+		events    = "/v1/tenants/acme/events"
+		changes   = "/v1/tenants/acme/changes"
+		endpoints = "/v1/tenants/acme/endpoints"
+		types     = "/v1/tenants/acme/event-types"
+		keys      = "/v1/apikeys"
+	)
+	endpoint := endpoints + "/" + on.endpoint
+	cases := []struct {
+		name, method, path, body string
+		header                   []string
+		status                   int
+		code, field              string
+	}{
+		{"no JSON", "POST", tenants, `{"name":`, nil, 400, "malformed_json", ""},
+		{"two values", "POST", tenants, `{"name":"a"} {}`, nil, 400, "malformed_json", ""},
+		{"name twice", "POST", tenants, `{"name":"a","name":"b"}`, nil, 400, "malformed_json", "name"},
+		{"nested name twice", "POST", endpoints, `{"url":"http://a","batch":{"max":1,"max":2}}`, nil, 400, "malformed_json", "batch.max"},
+		{"no UTF-8", "POST", tenants, "{\"name\":\"\xff\"}", nil, 400, "malformed_json", "name"},
+		{"too deep", "POST", tenants, strings.Repeat("[", 70) + strings.Repeat("]", 70), nil, 422, "invalid", ""},
+		{"no body", "POST", tenants, "", []string{"Content-Type", "application/json"}, 400, "malformed", ""},
+		{"no body, no type", "POST", tenants, "", nil, 400, "malformed", ""},
+		{"no object", "POST", tenants, `[]`, nil, 422, "invalid", "body"},
+		{"form", "POST", tenants, "name=a", []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type", ""},
+		{"charset", "POST", tenants, `{"name":"a"}`, []string{"Content-Type", "application/json; charset=latin1"}, 415, "unsupported_media_type", ""},
+		{"media type", "POST", tenants, `{"name":"a"}`, []string{"Content-Type", "a b c"}, 415, "unsupported_media_type", ""},
+		{"unknown field", "POST", tenants, `{"name":"a","nosuch":1}`, nil, 422, "invalid", "nosuch"},
+		{"field in another case", "POST", tenants, `{"Name":"a"}`, nil, 422, "invalid", "Name"},
+		{"missing field", "POST", tenants, `{}`, nil, 422, "invalid", "name"},
+		{"tenant's name", "POST", tenants, `{"name":"-a"}`, nil, 422, "invalid", "name"},
+		{"wrong kind", "POST", tenants, `{"name":1}`, nil, 422, "invalid", "name"},
+		{"negative rate", "POST", tenants, `{"name":"a","publish_rate":-1}`, nil, 422, "invalid", "publish_rate"},
+		{"taken name", "POST", tenants, `{"name":"acme"}`, nil, 409, "conflict", ""},
+		{"other name", "PUT", tenants + "/acme", `{"name":"b"}`, nil, 422, "invalid", "name"},
+		{"unknown query", "GET", tenants + "?x=1", "", nil, 422, "invalid", "x"},
+		{"limit 0", "GET", tenants + "?limit=0", "", nil, 422, "invalid", "limit"},
+		{"limit 1001", "GET", tenants + "?limit=1001", "", nil, 422, "invalid", "limit"},
+		{"limit x", "GET", tenants + "?limit=x", "", nil, 422, "invalid", "limit"},
+		{"cursor", "GET", tenants + "?cursor=zzz", "", nil, 422, "invalid", "cursor"},
+		{"cursor of another list", "GET", tenants + "?cursor=MWVh", "", nil, 422, "invalid", "cursor"},
+		{"cursor no number", "GET", endpoints + "?cursor=MWUh", "", nil, 422, "invalid", "cursor"},
+		{"long cursor", "GET", tenants + "?cursor=" + strings.Repeat("A", 700), "", nil, 422, "invalid", "cursor"},
+		{"query", "GET", tenants + "?a=%zz", "", nil, 400, "malformed", ""},
+		{"accept", "GET", tenants, "", []string{"Accept", "text/html"}, 406, "not_acceptable", ""},
+		{"accept q=0", "GET", tenants, "", []string{"Accept", "application/json;q=0, */*"}, 406, "not_acceptable", ""},
+		{"idempotency key", "POST", tenants, `{"name":"a"}`, []string{"Idempotency-Key", "a b"}, 422, "invalid", "Idempotency-Key"},
+		{"long idempotency key", "POST", tenants, `{"name":"a"}`, []string{"Idempotency-Key", strings.Repeat("a", 256)}, 422, "invalid", "Idempotency-Key"},
+		{"if-match", "PUT", tenants + "/acme", `{"name":"acme"}`, []string{"If-Match", `"4"`}, 412, "revision_mismatch", ""},
+		{"weak if-match", "PUT", tenants + "/acme", `{"name":"acme"}`, []string{"If-Match", `W/"3"`}, 412, "revision_mismatch", ""},
+		{"nonsense if-match", "PATCH", tenants + "/acme", `{}`, []string{"If-Match", `x`}, 412, "revision_mismatch", ""},
+
+		{"endpoint without URL", "POST", endpoints, `{}`, nil, 422, "invalid", "url"},
+		{"endpoint's URL", "POST", endpoints, `{"url":"x"}`, nil, 422, "invalid", "url"},
+		{"order", "POST", endpoints, `{"url":"http://a","order":"any"}`, nil, 422, "invalid", "order"},
+		{"types", "POST", endpoints, `{"url":"http://a","types":["a",1]}`, nil, 422, "invalid", "types[1]"},
+		{"timeout", "POST", endpoints, `{"url":"http://a","timeout":"30"}`, nil, 422, "invalid", "timeout"},
+		{"timeout a number", "POST", endpoints, `{"url":"http://a","timeout":30}`, nil, 422, "invalid", "timeout"},
+		{"retries", "POST", endpoints, `{"url":"http://a","retries":["5s","-1s"]}`, nil, 422, "invalid", "retries[1]"},
+		{"retries overflow", "POST", endpoints, `{"url":"http://a","retries":["5s","9999999999h"]}`, nil, 422, "invalid", "retries[1]"},
+		{"batch", "POST", endpoints, `{"url":"http://a","batch":{"max":201}}`, nil, 422, "invalid", "batch.max"},
+		{"batch field", "POST", endpoints, `{"url":"http://a","batch":{"size":2}}`, nil, 422, "invalid", "batch.size"},
+		{"header's value", "POST", endpoints, `{"url":"http://a","headers":{"a":1}}`, nil, 422, "invalid", "headers.a"},
+		{"auth type", "POST", endpoints, `{"url":"http://a","auth":{"type":"digest"}}`, nil, 422, "invalid", "auth.type"},
+		{"basic without password", "POST", endpoints, `{"url":"http://a","auth":{"type":"basic","username":"u"}}`, nil, 422, "invalid", "auth.password"},
+		{"basic with token", "POST", endpoints, `{"url":"http://a","auth":{"type":"basic","username":"u","password":"p","token":"t"}}`, nil, 422, "invalid", "auth.token"},
+		{"bearer without token", "POST", endpoints, `{"url":"http://a","auth":{"type":"bearer"}}`, nil, 422, "invalid", "auth.token"},
+		{"concurrency", "POST", endpoints, `{"url":"http://a","concurrency":1.5}`, nil, 422, "invalid", "concurrency"},
+		{"too large", "POST", endpoints, `{"url":"` + strings.Repeat("a", 1<<20) + `"}`, nil, 413, "too_large", ""},
+		{"patch no object", "PATCH", endpoint, `[]`, nil, 422, "invalid", "body"},
+		{"patch removes URL", "PATCH", endpoint, `{"url":null}`, nil, 422, "invalid", "url"},
+		{"patch unknown", "PATCH", endpoint, `{"nosuch":1}`, nil, 422, "invalid", "nosuch"},
+		{"patch nested", "PATCH", endpoint, `{"batch":{"max":"x"}}`, nil, 422, "invalid", "batch.max"},
+		{"patch duration", "PATCH", endpoint, `{"retries":["9999999999h"]}`, nil, 422, "invalid", "retries[0]"},
+		{"patch to another host", "PATCH", endpoint, `{"url":"https://evil.example/in"}`, nil, 422, "invalid", "auth.password"},
+		{"no endpoint id", "GET", endpoints + "/ep_x", "", nil, 404, "not_found", ""},
+		{"unknown endpoint", "GET", endpoints + "/ep_0000000000001", "", nil, 404, "not_found", ""},
+		{"verdict", "GET", endpoint + "/attempts?verdict=ok", "", nil, 422, "invalid", "verdict[0]"},
+		{"window", "GET", endpoint + "/stats?window=1d", "", nil, 422, "invalid", "window"},
+		{"window 0s", "GET", endpoint + "/stats?window=0s", "", nil, 422, "invalid", "window"},
+		{"long window", "GET", endpoint + "/stats?window=9999h", "", nil, 422, "invalid", "window"},
+		{"test's type", "POST", endpoint + "/test", `{"type":"a..b"}`, nil, 422, "invalid", "type"},
+		{"test's reserved type", "POST", endpoint + "/test", `{"type":"posthorn.endpoint"}`, nil, 422, "invalid", "type"},
+		{"test's data", "POST", endpoint + "/test", `{"data":"` + strings.Repeat("a", 300<<10) + `"}`, nil, 413, "event_too_large", "data"},
+		{"replay of nothing", "POST", endpoint + "/replay", `{}`, nil, 422, "invalid", "from_version"},
+		{"replay both", "POST", endpoint + "/replay", `{"from_version":1,"since":"2026-01-01T00:00:00Z"}`, nil, 422, "invalid", "since"},
+		{"replay backwards", "POST", endpoint + "/replay", `{"since":"2026-01-02T00:00:00Z","until":"2026-01-01T00:00:00Z"}`, nil, 422, "invalid", "until"},
+		{"replay the future", "POST", endpoint + "/replay", `{"from_version":6}`, nil, 422, "invalid", "from_version"},
+		{"replay time", "POST", endpoint + "/replay", `{"since":"yesterday"}`, nil, 422, "invalid", "since"},
+		{"replay only", "POST", endpoint + "/replay", `{"from_version":1,"only":"some"}`, nil, 422, "invalid", "only"},
+		{"overlap", "POST", endpoint + "/secret/rotate", `{"overlap":"721h"}`, nil, 422, "invalid", "overlap"},
+		{"resend to nobody", "POST", events + "/id-1/resend", `{"endpoint":"ep_0000000000001"}`, nil, 422, "invalid", "endpoint"},
+		{"resend nothing", "POST", events + "/nosuch/resend", "", nil, 404, "not_found", ""},
+
+		{"start 0", "GET", changes + "?start=-1", "", nil, 422, "invalid", "start"},
+		{"start x", "GET", changes + "?start=x", "", nil, 422, "invalid", "start"},
+		{"wait", "GET", changes + "?wait=30s", "", nil, 422, "invalid", "wait"},
+		{"pattern", "GET", changes + "?types=a!", "", nil, 422, "invalid", "types"},
+		{"since", "GET", events + "?since=today", "", nil, 422, "invalid", "since"},
+
+		{"type without name", "POST", types, `{}`, nil, 422, "invalid", "name"},
+		{"type's other name", "PUT", types + "/a.b", `{"name":"c"}`, nil, 422, "invalid", "name"},
+		{"taken type", "POST", types, `{"name":"a.b"}`, nil, 409, "conflict", ""},
+		{"no type", "PUT", types + "/nosuch", `{"name":"nosuch"}`, nil, 404, "not_found", ""},
+		{"key without name", "POST", keys, `{"admin":true}`, nil, 422, "invalid", "name"},
+		{"key's empty name", "POST", keys, `{"name":"","admin":true}`, nil, 422, "invalid", "name"},
+		{"key for nothing", "POST", keys, `{"name":"k"}`, nil, 422, "invalid", "tenant"},
+		{"key without allow", "POST", keys, `{"name":"k","tenant":"acme"}`, nil, 422, "invalid", "allow"},
+		{"key for no tenant", "POST", keys, `{"name":"k","tenant":"nosuch","allow":["read"]}`, nil, 422, "invalid", "tenant"},
+		{"key's permission", "POST", keys, `{"name":"k","tenant":"acme","allow":["write"]}`, nil, 422, "invalid", "allow[0]"},
+		{"admin with tenant", "POST", keys, `{"name":"k","tenant":"acme","admin":true}`, nil, 422, "invalid", "tenant"},
+		{"past key", "POST", keys, `{"name":"k","admin":true,"expires":"2020-01-01T00:00:00Z"}`, nil, 422, "invalid", "expires"},
+		{"no key id", "DELETE", keys + "/key_x", "", nil, 404, "not_found", ""},
+
+		{"publish no JSON", "POST", events, `{"type":"a",}`, nil, 400, "malformed_json", ""},
+		{"publish no type", "POST", events, `{}`, nil, 422, "invalid", "type"},
+		{"publish unknown field", "POST", events, `{"type":"a","x":1}`, nil, 422, "invalid", "x"},
+		{"publish in a batch", "POST", events, `[{"type":"a"},{"type":""}]`, nil, 422, "invalid", "events[1].type"},
+		{"publish a form", "POST", events, `a=b`, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type", ""},
+		{"publish with a query", "POST", events + "?x=1", `{"type":"a"}`, nil, 422, "invalid", "x"},
+		{"publish accept", "POST", events, `{"type":"a"}`, []string{"Accept", "image/png"}, 406, "not_acceptable", ""},
+		{"publish key", "POST", events, `{"type":"a"}`, []string{"Idempotency-Key", "\u00e9"}, 422, "invalid", "Idempotency-Key"},
+		{"publish large event", "POST", events, `{"type":"a","data":"` + strings.Repeat("a", 256<<10) + `"}`, nil, 413, "event_too_large", ""},
+		{"publish large batch", "POST", events, strings.Repeat(" ", 4<<20) + `{"type":"a"}`, nil, 413, "batch_too_large", ""},
+		{"publish many", "POST", events, "[" + strings.Repeat(`{"type":"a"},`, 1000) + `{"type":"a"}]`, nil, 413, "batch_too_large", "events"},
+		{"publish to nobody", "POST", "/v1/tenants/nosuch/events", `{"type":"a"}`, nil, 404, "not_found", ""},
+
+		{"no path", "GET", "/v1/nosuch", "", nil, 404, "not_found", ""},
+		{"unclean path", "GET", "/v1//tenants", "", nil, 404, "not_found", ""},
+		{"dots", "GET", "/v1/tenants/../tenants", "", nil, 404, "not_found", ""},
+		{"slash at the end", "GET", "/v1/tenants/", "", nil, 404, "not_found", ""},
+		{"method", "PUT", tenants, `{}`, nil, 405, "method_not_allowed", ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			on.reset(t)
+			w := request{c.method, c.path, "admin", c.body, c.header}.do(t, on.h)
+			var p client.Problem
+			if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+				t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+			}
+			if w.Code != c.status || p.Status != c.status || c.code != "" && p.Code != c.code {
+				t.Errorf("got %d %s, want %d %s: %s", w.Code, p.Code, c.status, c.code, w.Body)
+			}
+			if w.Header().Get("Content-Type") != "application/problem+json" {
+				t.Errorf("media type %s", w.Header().Get("Content-Type"))
+			}
+			if c.field == "" {
+				return
+			}
+			for _, f := range p.Errors {
+				if f.Field == c.field && f.Message != "" {
+					return
+				}
+			}
+			t.Errorf("no error names %s: %s", c.field, w.Body)
+		})
+	}
+}
+
+// TestInvalidJSONSaysWhere checks the line and column of what cannot be read.
+func TestInvalidJSONSaysWhere(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	for body, want := range map[string]string{
+		"{\n  \"name\": \"é\",\n  \"x\" 1\n}": "line 3, column 7 ",
+		`{"name":"a"`:                         "line 1, column 12 (byte 11): the value ends too early",
+		`{"name":"a"}x`:                       "line 1, column 13 ",
+		"{\"name\":\"a\",\n\"name\":\"b\"}":   "line 2, column 1 ",
+	} {
+		w := request{method: http.MethodPost, path: "/v1/tenants", key: "admin", body: body}.do(t, on.h)
+		if w.Code != 400 || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q: %d %s, want %q", body, w.Code, w.Body, want)
+		}
+	}
+}
+
+// TestAcceptable: what browsers, curl and libraries send by default is met.
+func TestAcceptable(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	for _, accept := range []string{
+		"", "*/*", "application/*", "application/json", "application/json, text/plain, */*", "text/html,application/xhtml+xml,*/*;q=0.8",
+		"application/json; charset=utf-8", "application/problem+json, application/json;q=0.5", "text/html;q=0, */*;q=0.1",
+	} {
+		w := request{method: http.MethodGet, path: "/v1/tenants/acme", key: "admin", header: []string{"Accept", accept}}.do(t, on.h)
+		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%q: %d %s", accept, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+}
