@@ -63,24 +63,32 @@ type filePaths struct{ log, state string }
 // prepareFiles checks both files before it changes either, then makes or migrates them.
 func prepareFiles(dir string) (filePaths, error) {
 	p := filePaths{log: filepath.Join(dir, logName), state: filepath.Join(dir, stateName)}
-	logNew, err := inspect(p.log, logID, "log")
+	logSchema, err := loadSchema("log", logID)
 	if err != nil {
 		return p, err
 	}
-	stateNew, err := inspect(p.state, stateID, "state")
+	stateSchema, err := loadSchema("state", stateID)
 	if err != nil {
 		return p, err
 	}
-	if stateNew && !logNew {
+	logVersion, err := logSchema.inspect(p.log)
+	if err != nil {
+		return p, err
+	}
+	stateVersion, err := stateSchema.inspect(p.state)
+	if err != nil {
+		return p, err
+	}
+	if stateVersion == 0 && logVersion > 0 {
 		return p, fmt.Errorf("%s is missing beside %s: %w", p.state, logName, store.ErrCorrupt)
 	}
-	if err := migrateFile(p.state, stateID, "state"); err != nil {
+	if err := stateSchema.migrate(p.state, stateVersion); err != nil {
 		return p, err
 	}
-	if err := migrateFile(p.log, logID, "log"); err != nil {
+	if err := logSchema.migrate(p.log, logVersion); err != nil {
 		return p, err
 	}
-	if logNew || stateNew {
+	if stateVersion == 0 || logVersion == 0 {
 		if err := syncDir(dir); err != nil {
 			return p, osError(dir, err)
 		}
@@ -88,37 +96,53 @@ func prepareFiles(dir string) (filePaths, error) {
 	return p, nil
 }
 
-// inspect reports whether a file is missing or empty, or why it cannot be used. It changes nothing.
-func inspect(path string, appID uint32, kind string) (fresh bool, err error) {
-	fresh, err = checkHeader(path, appID)
+// schema is what a kind of file should be: its application id and its migrations, in order.
+type schema struct {
+	appID   int32
+	scripts []string
+}
+
+func loadSchema(kind string, appID int32) (schema, error) {
+	names, err := fs.Glob(migrations, "migrations/"+kind+"/*.sql")
+	if err != nil {
+		return schema{}, fmt.Errorf("listing migrations: %w", err)
+	}
+	slices.Sort(names)
+	s := schema{appID: appID, scripts: make([]string, len(names))}
+	for i, name := range names {
+		b, err := migrations.ReadFile(name)
+		if err != nil {
+			return schema{}, fmt.Errorf("reading migration: %w", err)
+		}
+		s.scripts[i] = string(b)
+	}
+	return s, nil
+}
+
+// inspect returns a file's schema version, 0 when it is missing, empty or half made, or why it cannot be used. It
+// changes nothing.
+func (s schema) inspect(path string) (version int, err error) {
+	fresh, err := checkHeader(path, s.appID)
 	if err != nil || fresh {
-		return fresh, err
+		return 0, err
 	}
 	c, err := openConn(path, readOnly)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	version, err := c.pragmaInt("user_version", 0)
+	n, err := c.pragmaInt("user_version", 0)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	scripts, err := scriptsOf(kind)
-	if err != nil {
-		return false, err
+	if n > int64(len(s.scripts)) {
+		return 0, fmt.Errorf("%s has schema %d, this program knows %d: %w", path, n, len(s.scripts), store.ErrNewer)
 	}
-	if version > int64(len(scripts)) {
-		return false, fmt.Errorf("%s has schema %d, this program knows %d: %w", path, version, len(scripts), store.ErrNewer)
-	}
-	if version == 0 {
-		return false, nil // making it was interrupted
-	}
-	// The first page of every table and index is looked at by planning a query on each.
-	return false, c.query("SELECT count(*) FROM sqlite_schema", nil)
+	return int(n), nil
 }
 
 // checkHeader reads the file's first bytes: what they should be is at https://www.sqlite.org/fileformat2.html#the_database_header.
-func checkHeader(path string, appID uint32) (fresh bool, err error) {
+func checkHeader(path string, appID int32) (fresh bool, err error) {
 	f, err := os.Open(path) //nolint:gosec // the operator's data folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
@@ -141,51 +165,29 @@ func checkHeader(path string, appID uint32) (fresh bool, err error) {
 		return false, fmt.Errorf("%s is not a database: %w", path, store.ErrCorrupt)
 	}
 	// A file whose making was interrupted has no id yet, only SQLite's own first page.
-	if id := binary.BigEndian.Uint32(h[68:]); id != appID && id != 0 {
+	if id := int32(binary.BigEndian.Uint32(h[68:])); id != appID && id != 0 { //nolint:gosec // the bits are kept
 		return false, fmt.Errorf("%s belongs to another program: %w", path, store.ErrCorrupt)
 	}
 	return false, nil
 }
 
-// scriptsOf returns the migrations of a kind of file, in order.
-func scriptsOf(kind string) ([]string, error) {
-	names, err := fs.Glob(migrations, "migrations/"+kind+"/*.sql")
-	if err != nil {
-		return nil, fmt.Errorf("listing migrations: %w", err)
-	}
-	slices.Sort(names)
-	list := make([]string, len(names))
-	for i, name := range names {
-		b, err := migrations.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("reading migration: %w", err)
-		}
-		list[i] = string(b)
-	}
-	return list, nil
-}
-
-func migrateFile(path string, appID int32, kind string) (err error) {
-	scripts, err := scriptsOf(kind)
-	if err != nil {
-		return err
+// migrate makes the file or brings it to the newest schema.
+func (s schema) migrate(path string, version int) (err error) {
+	if version == len(s.scripts) {
+		return nil
 	}
 	c, err := openConn(path, create)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	version, err := c.pragmaInt("user_version", 0)
-	if err != nil || version == int64(len(scripts)) {
-		return err
-	}
 	if err := os.Chmod(path, 0o600); err != nil {
 		return osError(path, err)
 	}
 	if err := c.pragmas("page_size=4096", "journal_mode=WAL", "synchronous=FULL"); err != nil {
 		return err
 	}
-	return c.migrate(appID, scripts)
+	return c.migrate(s.appID, s.scripts)
 }
 
 // openWriter opens the connection of a file's writer.

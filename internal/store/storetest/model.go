@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"sync"
@@ -346,7 +347,7 @@ func (m *Model) LogStats(ctx context.Context) (store.LogStats, error) {
 	return st, nil
 }
 
-// Backup implements [store.Store]. It makes an empty folder only.
+// Backup implements [store.Store]. It writes an empty file only.
 func (m *Model) Backup(ctx context.Context, dir string, progress func(done, total int64)) error {
 	if err := m.enter(ctx); err != nil {
 		return err
@@ -360,7 +361,10 @@ func (m *Model) Backup(ctx context.Context, dir string, progress func(done, tota
 	if progress != nil {
 		progress(1, 1)
 	}
-	return os.MkdirAll(dir, 0o700)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "model"), nil, 0o600)
 }
 
 // Ready implements [store.Store].

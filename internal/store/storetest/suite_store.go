@@ -1,0 +1,268 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/store"
+)
+
+func testContext(t *testing.T, s store.Store) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := s.Append(ctx, clock(0), store.AppendRequest{Tenant: 1, Events: evs("a", 1)})
+	wantIs(t, err, context.Canceled)
+	_, err = s.ReadPartition(ctx, 0, 0, 10, 100)
+	wantIs(t, err, context.Canceled)
+	_, err = s.ReadTenant(ctx, 1, 0, 10, 100)
+	wantIs(t, err, context.Canceled)
+	wantIs(t, s.SaveRecord(ctx, store.Record{}), context.Canceled)
+	_, err = s.Tenant(ctx, "a")
+	wantIs(t, err, context.Canceled)
+	// Callers that leave while others stay do no harm.
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			if i%2 == 0 {
+				go cancel()
+			}
+			_, err := s.Append(ctx, clock(0), store.AppendRequest{Tenant: 1, Events: []event.Event{ev(string(rune('a' + i)))}})
+			if err != nil && (i%2 == 1 || !errors.Is(err, context.Canceled)) {
+				t.Error(err)
+			}
+			cancel()
+		})
+	}
+	wg.Wait()
+	list := readAll(t, s)
+	if len(list) < 10 {
+		t.Errorf("%d events are on the log", len(list))
+	}
+	for i, e := range list {
+		if e.Version != int64(i+1) {
+			t.Fatalf("version %d in place of %d", e.Version, i+1)
+		}
+	}
+}
+
+func testObserve(t *testing.T, s store.Store) {
+	var mu sync.Mutex
+	rows := map[string]int{}
+	s.Observe(func(c store.Commit) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c.Callers < 1 || c.Took < 0 {
+			t.Errorf("the commit is %+v", c)
+		}
+		rows[c.File] += c.Rows
+	})
+	lease := acquire(t, s)
+	appendEvents(t, s, 1, clock(0), evs("a", 3)...)
+	saveRecord(t, s, store.Record{Lease: lease, Attempts: []event.Attempt{attempt(1, clock(0), event.VerdictDelivered, 1)}})
+	noError(t, s.Close())
+	mu.Lock()
+	defer mu.Unlock()
+	if rows["log"] < 3 || rows["state"] < 1 {
+		t.Errorf("the rows heard of are %v", rows)
+	}
+}
+
+func testClose(t *testing.T, s store.Store) {
+	hint := s.Appended(0)
+	var wg sync.WaitGroup
+	for i := range 10 {
+		wg.Go(func() {
+			_, err := s.Append(t.Context(), clock(0), store.AppendRequest{Tenant: 1, Events: []event.Event{ev(string(rune('a' + i)))}})
+			if err != nil && !errors.Is(err, store.ErrClosed) {
+				t.Errorf("an append while closing gave %v", err)
+			}
+		})
+	}
+	noError(t, s.Close())
+	wg.Wait()
+	noError(t, s.Close())
+	select {
+	case <-hint:
+	case <-time.After(10 * time.Second):
+		t.Error("Close did not wake a waiting reader")
+	}
+	for name, call := range calls(s, t.TempDir()) {
+		if name == "Close" {
+			continue
+		}
+		if err := call(t.Context()); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("%s after Close gave %v", name, err)
+		}
+	}
+}
+
+// calls holds a harmless call of each method that can fail.
+func calls(s store.Store, dir string) map[string]func(context.Context) error {
+	second := func(_ any, err error) error { return err }
+	return map[string]func(context.Context) error{
+		"Append": func(ctx context.Context) error {
+			return second(s.Append(ctx, clock(0), store.AppendRequest{Tenant: 1, Events: evs("call", 1)}))
+		},
+		"Event":          func(ctx context.Context) error { return second(s.Event(ctx, 1, "x")) },
+		"Events":         func(ctx context.Context) error { return second(s.Events(ctx, 1, []int64{1})) },
+		"ReadTenant":     func(ctx context.Context) error { return second(s.ReadTenant(ctx, 1, 0, 1, 1)) },
+		"ReadTenantBack": func(ctx context.Context) error { return second(s.ReadTenantBack(ctx, 1, 0, 1)) },
+		"ReadPartition":  func(ctx context.Context) error { return second(s.ReadPartition(ctx, 0, 0, 1, 1)) },
+		"Bounds": func(ctx context.Context) error {
+			_, _, err := s.Bounds(ctx, 1)
+			return err
+		},
+		"VersionAt": func(ctx context.Context) error { return second(s.VersionAt(ctx, 1, clock(0))) },
+		"TrimLog": func(ctx context.Context) error {
+			return second(s.TrimLog(ctx, store.TrimPolicy{Before: clock(-100)}, 1))
+		},
+		"DeleteTenantEvents": func(ctx context.Context) error { return second(s.DeleteTenantEvents(ctx, 88, 1)) },
+		"LogStats":           func(ctx context.Context) error { return second(s.LogStats(ctx)) },
+		"Acquire":            func(ctx context.Context) error { return second(s.Acquire(ctx, "n", clock(0), time.Minute)) },
+		"SaveRecord":         func(ctx context.Context) error { return s.SaveRecord(ctx, store.Record{}) },
+		"LoadLanes": func(ctx context.Context) error {
+			_, _, err := s.LoadLanes(ctx, store.Lease{})
+			return err
+		},
+		"Attempted":       func(ctx context.Context) error { return second(s.Attempted(ctx, 1, 1)) },
+		"AttemptsOfEvent": func(ctx context.Context) error { return second(s.AttemptsOfEvent(ctx, 1, 1, 0, 1)) },
+		"AttemptsOfEndpoint": func(ctx context.Context) error {
+			_, _, err := s.AttemptsOfEndpoint(ctx, 1, nil, 0, 1)
+			return err
+		},
+		"DeadLetters":         func(ctx context.Context) error { return second(s.DeadLetters(ctx, 1, 0, 1)) },
+		"TrimAttempts":        func(ctx context.Context) error { return second(s.TrimAttempts(ctx, clock(-100), 1)) },
+		"DeleteEndpointState": func(ctx context.Context) error { return second(s.DeleteEndpointState(ctx, 1, 1)) },
+		"PutTenant":           func(ctx context.Context) error { return second(s.PutTenant(ctx, event.Tenant{Name: "call"}, 0)) },
+		"Tenant":              func(ctx context.Context) error { return second(s.Tenant(ctx, "x")) },
+		"Tenants":             func(ctx context.Context) error { return second(s.Tenants(ctx, "", 1)) },
+		"DeleteTenant":        func(ctx context.Context) error { return s.DeleteTenant(ctx, 99, 0) },
+		"DeletedTenants":      func(ctx context.Context) error { return second(s.DeletedTenants(ctx)) },
+		"ForgetTenant":        func(ctx context.Context) error { return s.ForgetTenant(ctx, 99) },
+		"PutEndpoint": func(ctx context.Context) error {
+			return second(s.PutEndpoint(ctx, event.Endpoint{ID: 1, Tenant: 99}, 0, 0))
+		},
+		"Endpoint":         func(ctx context.Context) error { return second(s.Endpoint(ctx, 1, 1)) },
+		"Endpoints":        func(ctx context.Context) error { return second(s.Endpoints(ctx, 1, 0, 1)) },
+		"EndpointsByID":    func(ctx context.Context) error { return second(s.EndpointsByID(ctx, []event.EndpointID{1})) },
+		"DeleteEndpoint":   func(ctx context.Context) error { return s.DeleteEndpoint(ctx, 1, 1, 0) },
+		"DeletedEndpoints": func(ctx context.Context) error { return second(s.DeletedEndpoints(ctx, 1)) },
+		"ForgetEndpoint":   func(ctx context.Context) error { return s.ForgetEndpoint(ctx, 1) },
+		"PutType":          func(ctx context.Context) error { return second(s.PutType(ctx, event.Type{Tenant: 99, Name: "x"}, 0)) },
+		"Type":             func(ctx context.Context) error { return second(s.Type(ctx, 1, "x")) },
+		"Types":            func(ctx context.Context) error { return second(s.Types(ctx, 1, "", 1)) },
+		"DeleteType":       func(ctx context.Context) error { return s.DeleteType(ctx, 1, "x", 0) },
+		"PutAPIKey": func(ctx context.Context) error {
+			return s.PutAPIKey(ctx, event.APIKey{ID: 1, Admin: true, Hash: [32]byte{1}})
+		},
+		"APIKeyByHash": func(ctx context.Context) error { return second(s.APIKeyByHash(ctx, [32]byte{})) },
+		"APIKey":       func(ctx context.Context) error { return second(s.APIKey(ctx, 4)) },
+		"APIKeys":      func(ctx context.Context) error { return second(s.APIKeys(ctx, 0, 1)) },
+		"DeleteAPIKey": func(ctx context.Context) error { return s.DeleteAPIKey(ctx, 4) },
+		"Answer":       func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
+		"SaveAnswer":   func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
+		"TrimAnswers":  func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
+		"Backup":       func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
+		"Ready":        func(ctx context.Context) error { return s.Ready(ctx) },
+		"Close":        func(context.Context) error { return s.Close() },
+	}
+}
+
+func testReopen(t *testing.T, open Open) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	lease := acquire(t, s)
+	tenant := newTenant(t, s, "acme")
+	appendEvents(t, s, tenant.ID, clock(0), evs("a", 3)...)
+	saveRecord(t, s, store.Record{
+		Lease: lease, Position: 2, Lanes: []event.LaneState{{LaneKey: laneKey(1, 0)}},
+		Attempts: []event.Attempt{attempt(1, clock(0), event.VerdictDelivered, 1)},
+	})
+	last := readAll(t, s)
+	noError(t, s.Close())
+
+	s = open(t, dir)
+	defer func() { noError(t, s.Close()) }()
+	wantIs(t, s.SaveRecord(t.Context(), store.Record{Lease: lease, Position: 3}), store.ErrFenced)
+	next := acquire(t, s)
+	if next.Epoch <= lease.Epoch || next.Position != 2 {
+		t.Errorf("after opening again the lease is %+v, before it was %+v", next, lease)
+	}
+	wantIs(t, s.SaveRecord(t.Context(), store.Record{Lease: lease, Position: 3}), store.ErrFenced)
+	saveRecord(t, s, store.Record{Lease: next, Position: 3, Attempts: []event.Attempt{attempt(1, clock(0), event.VerdictDelivered, 2)}})
+	same(t, "the log", readAll(t, s), last)
+	same(t, "the next version", appendEvents(t, s, tenant.ID, clock(1), ev("b"), ev("a-0001")),
+		[]event.Receipt{{ID: "b", Version: 4}, {ID: "a-0001", Version: 2, Duplicate: true}})
+	all := readAll(t, s)
+	if len(all) != 4 || all[3].Seq <= all[2].Seq {
+		t.Errorf("the log is %+v", all)
+	}
+	list, _, err := s.AttemptsOfEndpoint(t.Context(), 1, nil, 0, 10)
+	noError(t, err)
+	if len(list) != 2 || list[0].ID <= list[1].ID {
+		t.Errorf("the attempts are %+v", list)
+	}
+	if again := newTenant(t, s, "b"); again.ID == tenant.ID {
+		t.Errorf("tenant number %d is used again", again.ID)
+	}
+}
+
+func testBackup(t *testing.T, open Open) {
+	s := open(t, t.TempDir())
+	defer func() { noError(t, s.Close()) }()
+	lease := acquire(t, s)
+	appendEvents(t, s, 1, clock(0), evs("before", 500)...)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { // writes go on meanwhile
+		for i := range 100_000 {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			r, err := s.Append(t.Context(), clock(i), store.AppendRequest{Tenant: 1, Events: evs(fmt.Sprint("during", i), 1)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := s.SaveRecord(t.Context(), store.Record{Lease: lease, Position: r[0].Version}); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	dir := filepath.Join(t.TempDir(), "copy")
+	var done, total int64
+	err := s.Backup(t.Context(), dir, func(d, all int64) { done, total = d, all })
+	close(stop)
+	wg.Wait()
+	noError(t, err)
+	if done != total || total == 0 {
+		t.Errorf("the progress ended at %d of %d", done, total)
+	}
+	if err := s.Backup(t.Context(), dir, nil); err == nil {
+		t.Error("a backup went into a folder that is not empty")
+	}
+	copied := open(t, dir)
+	defer func() { noError(t, copied.Close()) }()
+	list := must[[]event.Event](t)(copied.ReadPartition(t.Context(), 0, 0, 100_000, unbounded))
+	if len(list) < 500 {
+		t.Fatalf("the copy holds %d events", len(list))
+	}
+	for i, e := range list {
+		if e.Version != int64(i+1) {
+			t.Fatalf("version %d in place of %d", e.Version, i+1)
+		}
+	}
+	if p := acquire(t, copied).Position; p > list[len(list)-1].Seq {
+		t.Errorf("the copy's position %d is ahead of its log's end %d", p, list[len(list)-1].Seq)
+	}
+}
