@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/posthornhq/posthorn/internal/api/front"
 	"github.com/posthornhq/posthorn/internal/api/rest"
 	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/control"
@@ -55,7 +56,9 @@ type App struct {
 	manager  *deliver.Manager
 	follower *fanout.Follower
 	listener net.Listener
-	server   *http.Server
+	server   *front.Server
+	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
+	cancel   context.CancelFunc
 	rootKey  string
 	started  time.Time
 }
@@ -73,6 +76,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 		o.Log = os.Stderr
 	}
 	a := &App{cfg: cfg, options: o, log: newLogger(cfg, o.Log), metrics: newMetrics(o.Version), started: time.Now()}
+	a.base, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
 			a.close()
@@ -146,11 +150,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Publisher: a.ingest, Auth: a.control, Control: a.control, Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
 		Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
+		Backup: http.HandlerFunc(a.backup),
 	})
-	a.server = &http.Server{
-		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, WriteTimeout: 3 * time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	a.server = front.New(a.base, api, api.Handler(), limits.MaxBatchBytes, a.log)
 	return nil
 }
 
@@ -191,7 +193,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.keepHouse(background) })
 	failed := make(chan error, 1)
 	go func() {
-		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(a.listener); err != nil {
 			failed <- fmt.Errorf("cannot serve: %w", err)
 		}
 	}()
@@ -216,8 +218,9 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	defer cancel()
 	err := a.server.Shutdown(ctx)
 	if err != nil {
-		err = errors.Join(a.server.Close(), fmt.Errorf("requests were cut off: %w", err))
+		err = fmt.Errorf("requests were cut off: %w", err)
 	}
+	a.cancel()
 	background()
 	err = errors.Join(err, g.Wait())
 	if e := a.manager.Stop(ctx); e != nil {
@@ -229,6 +232,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 
 // close releases what New opened.
 func (a *App) close() {
+	a.cancel()
 	if a.sender != nil {
 		a.sender.Close()
 	}

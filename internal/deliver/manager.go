@@ -102,7 +102,8 @@ type Manager struct {
 	announced int64   // Seq up to which the follower has matched, or is matching
 	feedMem   int     // bytes of events that feeds hold
 	feedFor   []*lane // lanes that wait for feed memory
-	recheck   int     // events of the follower still to be checked against recorded attempts
+	began     time.Time
+	recheck   int // events of the follower still to be checked against recorded attempts
 	closing   bool
 	unsaved   *store.Record // what the recorder could not save before it ended
 
@@ -142,7 +143,7 @@ func New(cfg Config) *Manager {
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
 	m.window.last, m.announced = cfg.Lease.Position, cfg.Lease.Position
 	m.rec.saved = cfg.Lease.Position
-	m.recheck = windowEvents
+	m.recheck, m.began = windowEvents, time.Now()
 	m.ctx, m.cancel = context.WithCancel(context.Background())
 	return m
 }
@@ -168,7 +169,7 @@ func (m *Manager) Announce(seq int64) {
 // Offer gives an event to the lanes of its targets. The follower calls it once for each event, in Seq order. It never
 // waits: a lane that cannot take the event goes on by itself from the log.
 func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.Endpoint) error {
-	if m.recheck > 0 && len(targets) > 0 {
+	if m.recheck > 0 && len(targets) > 0 && ev.Received.Before(m.began) {
 		var err error
 		if targets, err = m.unattempted(ctx, ev, targets); err != nil {
 			return err
@@ -196,7 +197,7 @@ func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.E
 }
 
 // unattempted leaves out the endpoints that have an attempt at the event on record. Only events that a former run may
-// have offered already are looked up: those within a window after the position it saved.
+// have offered already are looked up: those received before this one began, and within a window after the saved position.
 func (m *Manager) unattempted(ctx context.Context, ev *event.Event, targets []*event.Endpoint) ([]*event.Endpoint, error) {
 	tried, err := m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version)
 	if err != nil || len(tried) == 0 {

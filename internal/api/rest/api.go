@@ -37,8 +37,8 @@ type Config struct {
 	PublicURL string
 
 	// Health, Ready and Metrics answer GET of /healthz, /readyz and /metrics without a key; Profile answers
-	// /debug/pprof/ for admin keys. Those that are nil are not served.
-	Health, Ready, Metrics, Profile http.Handler
+	// /debug/pprof/ and Backup POST of /v1/backup for admin keys. Those that are nil are not served.
+	Health, Ready, Metrics, Profile, Backup http.Handler
 }
 
 // API is the HTTP API.
@@ -200,6 +200,9 @@ func (a *API) systemRoutes() {
 	if a.Profile != nil {
 		a.mux.Handle("GET /debug/pprof/", a.adminOnly(a.Profile))
 		a.mux.Handle("POST /debug/pprof/symbol", a.adminOnly(a.Profile))
+	}
+	if a.Backup != nil {
+		a.mux.Handle("POST /v1/backup", a.adminOnly(a.Backup))
 	}
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		a.static(w, r, "application/vnd.oai.openapi+json;version=3.1", a.specTag, a.spec)

@@ -1,0 +1,301 @@
+// Package front serves every HTTP interface on one port with two servers: publishes, the hot path, on fasthttp, which
+// costs about half of net/http, and everything else on net/http. A connection begins with the server that its first
+// request is for; one that publishes and then asks for anything else moves to net/http, with that request, for good.
+package front
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"github.com/posthornhq/posthorn/internal/api/rest"
+)
+
+// Timeouts and sizes of both servers.
+const (
+	headerTimeout = 10 * time.Second
+	bodyTimeout   = time.Minute
+	idleTimeout   = 2 * time.Minute
+	writeTimeout  = 3 * time.Minute
+	maxHeader     = 64 << 10 // bytes, net/http
+	readBuffer    = 16 << 10 // bytes: the most that the headers of a publish may have
+	peekBuffer    = 256      // bytes: the start of a first request, enough for its path
+)
+
+// Publisher is the core of the publish path (package rest).
+type Publisher interface {
+	Publish(ctx context.Context, req rest.PublishRequest) rest.PublishResponse
+	// TooLarge is the answer to a body over the limit.
+	TooLarge(tenant string) rest.PublishResponse
+}
+
+// Server serves one port.
+type Server struct {
+	publisher Publisher
+	base      context.Context //nolint:containedctx // of publishes: a fasthttp request has none of its own
+	fast      *fasthttp.Server
+	std       *http.Server
+	fastConns *handoff
+	stdConns  *handoff
+	wg        sync.WaitGroup
+}
+
+// New makes a server. maxBody bounds a publish, in bytes; handler takes every other request.
+func New(base context.Context, publisher Publisher, handler http.Handler, maxBody int, log *slog.Logger) *Server {
+	s := &Server{publisher: publisher, base: base, fastConns: newHandoff(), stdConns: newHandoff()}
+	s.fast = &fasthttp.Server{
+		Handler: s.serve, ErrorHandler: s.refuse, NoDefaultServerHeader: true, NoDefaultContentType: true,
+		ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxRequestBodySize: maxBody,
+		ReadBufferSize: readBuffer, KeepHijackedConns: true, CloseOnShutdown: true, Concurrency: 1 << 20,
+		Logger: quiet{log},
+	}
+	s.std = &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// quiet passes fasthttp's lines on at the lowest level: they tell of clients' mistakes.
+type quiet struct{ log *slog.Logger }
+
+func (q quiet) Printf(string, ...any) { q.log.Debug("a connection ended with an error") }
+
+// Serve accepts connections until Shutdown or an error of the listener. It returns nil after Shutdown.
+func (s *Server) Serve(ln net.Listener) error {
+	s.fastConns.addr, s.stdConns.addr = ln.Addr(), ln.Addr()
+	failed := make(chan error, 3)
+	s.wg.Go(func() { failed <- s.fast.Serve(s.fastConns) })
+	s.wg.Go(func() { failed <- s.std.Serve(s.stdConns) })
+	s.wg.Go(func() { failed <- s.accept(ln) })
+	err := <-failed
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// accept hands each new connection to the server that its first request is for.
+func (s *Server) accept(ln net.Listener) error {
+	context.AfterFunc(s.stdConns.ctx, func() { _ = ln.Close() })
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			var timeout net.Error
+			if errors.As(err, &timeout) && timeout.Timeout() {
+				continue
+			}
+			return err
+		}
+		go s.classify(c)
+	}
+}
+
+// classify reads the start of a connection's first request.
+func (s *Server) classify(c net.Conn) {
+	if err := c.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
+		_ = c.Close()
+		return
+	}
+	buf := make([]byte, 0, peekBuffer)
+	for !decided(buf) && len(buf) < cap(buf) {
+		n, err := c.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err != nil {
+			break
+		}
+	}
+	if len(buf) == 0 || c.SetReadDeadline(time.Time{}) != nil {
+		_ = c.Close()
+		return
+	}
+	to := s.stdConns
+	if line, _, _ := bytes.Cut(buf, []byte("\r\n")); publishes(line) {
+		to = s.fastConns
+	}
+	to.put(&prefixed{Conn: c, rest: buf})
+}
+
+var publishPrefix = []byte("POST /v1/tenants/")
+
+// decided reports whether enough was read to tell a publish from other requests.
+func decided(b []byte) bool {
+	n := min(len(b), len(publishPrefix))
+	return !bytes.Equal(b[:n], publishPrefix[:n]) || bytes.IndexByte(b, '\n') >= 0
+}
+
+func publishes(line []byte) bool {
+	method, target, _ := bytes.Cut(line, []byte(" "))
+	target, _, _ = bytes.Cut(target, []byte(" "))
+	_, ok := rest.PublishTenant(string(method), string(target))
+	return ok
+}
+
+// serve is the fasthttp side of a publish.
+func (s *Server) serve(ctx *fasthttp.RequestCtx) {
+	h := &ctx.Request.Header
+	target, query, _ := bytes.Cut(h.RequestURI(), []byte("?"))
+	tenant, ok := rest.PublishTenant(string(h.Method()), string(target))
+	if !ok {
+		s.handOver(ctx)
+		return
+	}
+	req := rest.PublishRequest{
+		Tenant: tenant, Query: string(query), Body: ctx.Request.Body(), Authorization: string(h.Peek("Authorization")),
+		Accept: string(h.Peek("Accept")), ContentType: string(h.ContentType()), IdempotencyKey: string(h.Peek("Idempotency-Key")),
+		SpecVersion: string(h.Peek("Ce-Specversion")),
+	}
+	if req.SpecVersion != "" {
+		req.Headers = eachHeader(h)
+	}
+	res := s.publisher.Publish(s.base, req)
+	if res.Status >= http.StatusInternalServerError {
+		ctx.Request.SwapBody(nil) // the store's writer may still be reading the events, which are parts of the body
+	}
+	answer(ctx, res)
+}
+
+func answer(ctx *fasthttp.RequestCtx, res rest.PublishResponse) {
+	ctx.SetStatusCode(res.Status)
+	ctx.SetContentType(res.ContentType)
+	h := &ctx.Response.Header
+	for _, f := range [...][2]string{{"Retry-After", res.RetryAfter}, {"WWW-Authenticate", res.Challenge}, {"X-Request-Id", res.RequestID}} {
+		if f[1] != "" {
+			h.Set(f[0], f[1])
+		}
+	}
+	if res.RequestID != "" {
+		h.Set("X-Content-Type-Options", "nosniff")
+	}
+	ctx.SetBody(res.Body)
+}
+
+func eachHeader(h *fasthttp.RequestHeader) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for name, value := range h.All() {
+			if !yield(string(name), string(value)) {
+				return
+			}
+		}
+	}
+}
+
+// refuse answers what fasthttp could not read as a request.
+func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
+	target, _, _ := bytes.Cut(ctx.Request.Header.RequestURI(), []byte("?"))
+	tenant, _ := rest.PublishTenant(http.MethodPost, string(target))
+	switch {
+	case errors.Is(err, fasthttp.ErrBodyTooLarge):
+		answer(ctx, s.publisher.TooLarge(tenant))
+	default:
+		var small *fasthttp.ErrSmallBuffer
+		status := http.StatusBadRequest
+		if errors.As(err, &small) {
+			status = http.StatusRequestHeaderFieldsTooLarge
+		}
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() {
+			status = http.StatusRequestTimeout
+		}
+		ctx.SetStatusCode(status)
+		ctx.SetContentType("application/problem+json")
+		ctx.SetBodyString(`{"type":"about:blank","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` + strconv.Itoa(status) +
+			`,"code":"bad_request","detail":"the request cannot be read"}`)
+	}
+	ctx.SetConnectionClose()
+}
+
+// handOver moves a connection to net/http, the present request first.
+func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
+	var again bytes.Buffer
+	again.Write(ctx.Request.Header.Header())
+	again.Write(ctx.Request.Body())
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(c net.Conn) {
+		if c.SetDeadline(time.Time{}) != nil {
+			_ = c.Close()
+			return
+		}
+		s.stdConns.put(&prefixed{Conn: c, rest: again.Bytes()})
+	})
+}
+
+// Shutdown stops accepting, waits for the requests under way until ctx ends, and closes every connection.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stdConns.stop()
+	s.fastConns.stop()
+	err := errors.Join(s.fast.ShutdownWithContext(ctx), s.std.Shutdown(ctx))
+	if err != nil {
+		err = errors.Join(err, s.std.Close())
+	}
+	s.wg.Wait()
+	return err
+}
+
+// prefixed is a connection of which some bytes were read already.
+type prefixed struct {
+	net.Conn
+	rest []byte
+}
+
+// Read returns the bytes that were read already first.
+func (p *prefixed) Read(b []byte) (int, error) {
+	if len(p.rest) == 0 {
+		return p.Conn.Read(b)
+	}
+	n := copy(b, p.rest)
+	if p.rest = p.rest[n:]; len(p.rest) == 0 {
+		p.rest = nil
+	}
+	return n, nil
+}
+
+// handoff is a listener that is given its connections.
+type handoff struct {
+	addr  net.Addr
+	conns chan net.Conn
+	ctx   context.Context //nolint:containedctx // the listener's life
+	stop  context.CancelFunc
+}
+
+func newHandoff() *handoff {
+	h := &handoff{conns: make(chan net.Conn)}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	return h
+}
+
+func (h *handoff) put(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.ctx.Done():
+		_ = c.Close()
+	}
+}
+
+// Accept implements [net.Listener].
+func (h *handoff) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.ctx.Done():
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements [net.Listener].
+func (h *handoff) Close() error {
+	h.stop()
+	return nil
+}
+
+// Addr implements [net.Listener].
+func (h *handoff) Addr() net.Addr { return h.addr }
