@@ -17,8 +17,8 @@ type idSource struct {
 func (s *idSource) next(now time.Time) string {
 	if s.time == 0 {
 		ns := max(now.UnixNano(), 1)
-		ms := uint64(ns / int64(time.Millisecond))                                      //nolint:gosec // not negative
-		fraction := uint64(ns%int64(time.Millisecond)) << 12 / uint64(time.Millisecond) //nolint:gosec // not negative
+		ms := uint64(ns / int64(time.Millisecond))
+		fraction := uint64(ns%int64(time.Millisecond)) << 12 / uint64(time.Millisecond)
 		s.time = ms<<16 | 7<<12 | fraction
 		// The top bit is left clear, so that a batch cannot count over the end.
 		s.random = rand.Uint64() >> 3 //nolint:gosec // unique, not secret

@@ -1,0 +1,226 @@
+package control
+
+import (
+	"cmp"
+	"context"
+	"reflect"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// Reasons why an endpoint is disabled.
+const (
+	ReasonPaused  = "paused"  // by its owner
+	ReasonGone    = "gone"    // it answered 410
+	ReasonFailing = "failing" // it has only failed for long
+)
+
+// CreateEndpoint validates, gives an id and (unless s has one, or nothing is signed) a signing secret, seals s, saves,
+// and tells delivery. It fills empty enumerations with their defaults. Only events later than the call are for the new
+// endpoint. Errors: KindInvalid naming every wrong field, KindConflict with too many endpoints, KindNotFound when the
+// tenant is gone.
+func (c *Control) CreateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets) (event.Endpoint, error) {
+	setDefaults(&e)
+	e.AuthType = authType(e.AuthType, s.Auth)
+	var p problems
+	c.checkEndpoint(&p, &e)
+	c.checkSecrets(&p, &e, &s)
+	s.Signing = checkFirstSecret(&p, e.Signing, s.Signing)
+	if err := p.err(); err != nil {
+		return event.Endpoint{}, err
+	}
+	now := c.stamp()
+	e.ID, e.Tenant, e.Revision, e.Created, e.Updated = event.NewEndpointID(), t.ID, 0, now, now
+	e.DisabledReason = ""
+	if e.Disabled {
+		e.DisabledReason = ReasonPaused
+	}
+	var err error
+	if e.Sealed, err = c.seal(e.ID, s); err != nil {
+		return event.Endpoint{}, err
+	}
+	c.life.RLock()
+	defer c.life.RUnlock()
+	if err := c.alive(ctx, t); err != nil {
+		return event.Endpoint{}, err
+	}
+	lock := c.endpointLock(e.ID)
+	lock.Lock()
+	defer lock.Unlock()
+	if _, e.Start, err = c.store.Bounds(ctx, t.ID); err != nil {
+		return event.Endpoint{}, err
+	}
+	saved, err := c.store.PutEndpoint(ctx, e, 0, cmp.Or(t.MaxEndpoints, c.options.Limits.MaxEndpoints))
+	if err != nil {
+		return event.Endpoint{}, err
+	}
+	c.tellChanged(saved)
+	return saved, nil
+}
+
+// Endpoint returns an endpoint. Error: KindNotFound.
+func (c *Control) Endpoint(ctx context.Context, t *event.Tenant, id event.EndpointID) (event.Endpoint, error) {
+	return c.store.Endpoint(ctx, t.ID, id)
+}
+
+// Endpoints lists endpoints by id, after the given one, at most limit and never over 1,000.
+func (c *Control) Endpoints(ctx context.Context, t *event.Tenant, after event.EndpointID, limit int) ([]event.Endpoint, error) {
+	return c.store.Endpoints(ctx, t.ID, after, clampLimit(limit))
+}
+
+// UpdateEndpoint replaces the configuration of endpoint e.ID; s, when not nil, replaces headers and credentials, never
+// the signing secrets. When Signing changes to a scheme that the current secret does not fit, a new secret is made and
+// the old one goes on signing for [DefaultOverlap]. Setting Disabled pauses, clearing it resumes. Errors: KindInvalid,
+// KindNotFound, KindPrecondition.
+func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s *event.Secrets, revision int64) (event.Endpoint, error) {
+	setDefaults(&e)
+	var p problems
+	c.checkEndpoint(&p, &e)
+	if s != nil {
+		e.AuthType = authType(e.AuthType, s.Auth)
+		c.checkSecrets(&p, &e, s)
+	}
+	if err := p.err(); err != nil {
+		return event.Endpoint{}, err
+	}
+	return c.change(ctx, t.ID, e.ID, revision, func(old *event.Endpoint) (event.Endpoint, error) {
+		next := e
+		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
+		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
+		next.DisabledReason = ""
+		if next.Disabled {
+			next.DisabledReason = cmp.Or(old.DisabledReason, ReasonPaused)
+		}
+		if s == nil {
+			next.AuthType = old.AuthType
+			if next.Signing == old.Signing {
+				return next, nil
+			}
+		}
+		return next, c.reseal(&next, old, s)
+	})
+}
+
+// reseal gives next the secrets of old with what s and next.Signing change.
+func (c *Control) reseal(next, old *event.Endpoint, s *event.Secrets) error {
+	secrets, err := c.open(old)
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		secrets.Headers, secrets.Auth = s.Headers, s.Auth
+	}
+	now := c.stamp()
+	if next.Signing != SigningNone && (len(secrets.Signing) == 0 || !fits(secrets.Signing[0].Secret, next.Signing)) {
+		secrets.Signing = rotate(secrets.Signing, newSecret(next.Signing), now, DefaultOverlap)
+	}
+	next.Sealed, err = c.seal(next.ID, secrets)
+	return err
+}
+
+// DeleteEndpoint deletes an endpoint and tells delivery. Errors: KindNotFound, KindPrecondition.
+func (c *Control) DeleteEndpoint(ctx context.Context, t *event.Tenant, id event.EndpointID, revision int64) error {
+	c.life.RLock()
+	defer c.life.RUnlock()
+	lock := c.endpointLock(id)
+	lock.Lock()
+	defer lock.Unlock()
+	err := retryChange(revision, func() error {
+		old, err := c.store.Endpoint(ctx, t.ID, id)
+		if err != nil {
+			return err
+		}
+		if err := checkRevision(revision, old.Revision); err != nil {
+			return err
+		}
+		return c.store.DeleteEndpoint(ctx, t.ID, id, old.Revision)
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range c.listeners {
+		l.EndpointDeleted(t.ID, id)
+	}
+	return nil
+}
+
+// SetDisabled pauses an endpoint for a reason ([ReasonPaused] when empty) or resumes it. Doing what is done already
+// changes nothing. Errors: KindInvalid, KindNotFound.
+func (c *Control) SetDisabled(ctx context.Context, t *event.Tenant, id event.EndpointID, disabled bool, reason string) (event.Endpoint, error) {
+	if !disabled {
+		reason = ""
+	} else if reason = cmp.Or(reason, ReasonPaused); !knownReason(reason) {
+		return event.Endpoint{}, event.Invalid("reason", "must be paused, gone or failing")
+	}
+	return c.change(ctx, t.ID, id, 0, func(old *event.Endpoint) (event.Endpoint, error) {
+		next := *old
+		next.Disabled, next.DisabledReason = disabled, reason
+		return next, nil
+	})
+}
+
+func knownReason(reason string) bool {
+	return reason == ReasonPaused || reason == ReasonGone || reason == ReasonFailing
+}
+
+// Disable is how delivery disables an endpoint that is gone or has only failed since a time, and reports whether it
+// did. It does not when the endpoint is disabled already, or was changed after since: what failed is not what is
+// configured now. Then it tells delivery of the endpoint as it is stored once more, because delivery may have stopped it
+// already. Errors: KindInvalid, KindNotFound.
+func (c *Control) Disable(ctx context.Context, tenant event.TenantID, id event.EndpointID, reason string, since time.Time) (bool, error) {
+	if reason != ReasonGone && reason != ReasonFailing {
+		return false, event.Invalid("reason", "must be gone or failing")
+	}
+	did := false
+	_, err := c.change(ctx, tenant, id, 0, func(old *event.Endpoint) (event.Endpoint, error) {
+		next := *old
+		if did = !old.Disabled && !old.Updated.After(since); did {
+			next.Disabled, next.DisabledReason = true, reason
+		} else {
+			c.tellChanged(*old)
+		}
+		return next, nil
+	})
+	return did && err == nil, err
+}
+
+// change reads an endpoint, applies fn, saves the result and tells delivery, unless fn changed nothing.
+func (c *Control) change(ctx context.Context, tenant event.TenantID, id event.EndpointID, revision int64, fn func(old *event.Endpoint) (event.Endpoint, error)) (event.Endpoint, error) {
+	c.life.RLock()
+	defer c.life.RUnlock()
+	lock := c.endpointLock(id)
+	lock.Lock()
+	defer lock.Unlock()
+	var saved event.Endpoint
+	err := retryChange(revision, func() error {
+		old, err := c.store.Endpoint(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		if err := checkRevision(revision, old.Revision); err != nil {
+			return err
+		}
+		next, err := fn(&old)
+		if err != nil {
+			return err
+		}
+		if reflect.DeepEqual(next, old) {
+			saved = old
+			return nil
+		}
+		next.Updated = c.stamp()
+		if saved, err = c.store.PutEndpoint(ctx, next, old.Revision, 0); err != nil {
+			return err
+		}
+		c.tellChanged(saved)
+		return nil
+	})
+	return saved, err
+}
+
+func (c *Control) tellChanged(e event.Endpoint) {
+	for _, l := range c.listeners {
+		l.EndpointChanged(&e)
+	}
+}
