@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -90,7 +91,7 @@ func (a api) addEndpoints(ctx context.Context, n int, of func(i int) client.Endp
 	ids := make([]string, n)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(setupConnections)
-	done := make(chan struct{}, n)
+	var done atomic.Int64
 	for i := range n {
 		if ctx.Err() != nil {
 			break
@@ -99,11 +100,11 @@ func (a api) addEndpoints(ctx context.Context, n int, of func(i int) client.Endp
 			var made client.Endpoint
 			err := a.call(ctx, http.MethodPost, "/v1/tenants/"+tenant+"/endpoints", of(i), &made)
 			ids[i] = made.ID
-			done <- struct{}{}
+			done.Add(1)
 			return err
 		})
 		if i%500 == 0 {
-			progress(int64(len(done)))
+			progress(done.Load())
 		}
 	}
 	err := g.Wait()

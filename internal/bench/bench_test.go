@@ -76,7 +76,7 @@ func runLoads(t *testing.T, loads ...Load) []Sent {
 	var done []Sent
 	for d := json.NewDecoder(&out); ; {
 		var s Sent
-		if err := d.Decode(&s); err == io.EOF { //nolint:errorlint // a decoder's end
+		if err := d.Decode(&s); err == io.EOF {
 			return done
 		} else if err != nil {
 			t.Fatal(err)

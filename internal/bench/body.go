@@ -59,7 +59,7 @@ func (b *body) appendEvent(eventType string) {
 func (b *body) number(first uint64, published time.Time) {
 	var digits [20]byte
 	for i, at := range b.marks {
-		n := first + uint64(i) //nolint:gosec // an index
+		n := first + uint64(i)
 		sink.PutMark(b.bytes[at:at+32], n, published)
 		label := b.bytes[b.labels[i] : b.labels[i]+numberDigits]
 		text := strconv.AppendUint(digits[:0], n, 10)

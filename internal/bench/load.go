@@ -79,7 +79,7 @@ type generator struct {
 	// arrived is the sink's count, for the window.
 	arrived atomic.Int64
 	moved   chan struct{}
-	due     chan time.Time // publish times under Rate
+	due     chan time.Time  // publish times under Rate
 	ended   context.Context //nolint:containedctx // the run's own end, shared by its workers
 	fail    context.CancelCauseFunc
 	lastID  atomic.Pointer[string]
@@ -153,7 +153,7 @@ func (g *generator) work() {
 		if g.Events > 0 && first >= g.Events {
 			break
 		}
-		b.number(uint64(first), at) //nolint:gosec // counted from 0
+		b.number(uint64(first), at)
 		req.SetBodyRaw(b.bytes)
 		if err := g.client.Do(req, resp); err != nil {
 			g.fail(fmt.Errorf("publish: %w", err))

@@ -54,7 +54,7 @@ func (r *run) measure(ctx context.Context, s *serverProcess, caseName string, j 
 		return m, s.failure(err)
 	}
 	m.Events, m.Deliveries, m.Took, m.CPU = sent.Events, state.Arrived, state.Last.Sub(start), after-cpu
-	m.Repeated, m.Verified, m.Invalid = state.Repeated, state.Verified, state.Counts.Invalid
+	m.Repeated, m.Verified, m.Invalid = state.Repeated, state.Verified, state.Invalid
 	if err := r.sinkCall(ctx, http.MethodGet, "/-/latency", nil, &m.Latency); err != nil {
 		return m, err
 	}
@@ -88,7 +88,7 @@ func (r *run) through(ctx context.Context, s *serverProcess, what string, j job)
 		return sent, state, err
 	}
 	state.Verified -= before.Verified
-	state.Counts.Invalid -= before.Counts.Invalid
+	state.Invalid -= before.Invalid
 	return sent, state, r.settle(ctx, s, what, j.endpoints, sent.LastID)
 }
 

@@ -71,7 +71,7 @@ type child struct {
 // startChild starts the binary with arguments and an environment without our variables, except those given.
 func startChild(ctx context.Context, executable, name string, environ []string, args ...string) (*child, error) {
 	c := &child{name: name, errors: &tail{}, gone: make(chan struct{})}
-	c.cmd = exec.CommandContext(ctx, executable, args...) //nolint:gosec // the binary of this very process
+	c.cmd = exec.CommandContext(ctx, executable, args...)
 	c.cmd.Stderr = c.errors
 	c.cmd.Env = append(cleanEnviron(os.Environ()), environ...)
 	var err error

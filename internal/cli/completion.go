@@ -95,7 +95,7 @@ func candidates(node *kong.Node, words []string) []string {
 			all = append(all, arg.EnumSlice()...)
 		}
 	}
-	return slices.DeleteFunc(all, func(s string) bool { return s == "" || s == "''" || !strings.HasPrefix(s, last) })
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" || !strings.HasPrefix(s, last) })
 }
 
 func childOf(node *kong.Node, name string) *kong.Node {

@@ -40,6 +40,8 @@ type demo struct {
 	shop   *shop
 	base   string
 	key    string
+	// publishing is held until a publish is shown, so that its deliveries show after it.
+	publishing sync.Mutex
 	// ids are the endpoints in the order of the view.
 	ids []string
 	// failedTries is the last attempt shown of each endpoint.
@@ -216,17 +218,24 @@ func (d *demo) publish(ctx context.Context, rate float64) error {
 			return nil
 		case <-tick.C:
 		}
-		e := d.shop.event(time.Now())
-		r, err := d.client.Publish(ctx, demoTenant, e)
-		if ctx.Err() != nil {
-			return nil
+		if err := d.publishOne(ctx); err != nil {
+			return err
 		}
-		if err != nil {
-			return fmt.Errorf("publish: %w", err)
-		}
-		d.view.update(func() { d.view.published++ })
-		d.view.line(cyan, "→", "%-16s %-12s %s", e.Type, e.Subject, d.c.paint(dim, fmt.Sprintf("version %d, durable", r.Version)))
 	}
+}
+
+func (d *demo) publishOne(ctx context.Context) error {
+	d.publishing.Lock()
+	defer d.publishing.Unlock()
+	e := d.shop.event(time.Now())
+	// Under the interrupt one event may be half-way; it is finished, so that the totals are right.
+	r, err := d.client.Publish(context.WithoutCancel(ctx), demoTenant, e)
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	d.view.update(func() { d.view.published++ })
+	d.view.line(cyan, "→", "%-16s %-12s %s", e.Type, e.Subject, d.c.paint(dim, fmt.Sprintf("version %d, durable", r.Version)))
+	return nil
 }
 
 // arrivalTime is how long the end waits for the healthy endpoint.
@@ -259,6 +268,8 @@ func (d *demo) received(r sink.Request) {
 		index = 1
 	}
 	attempt, _ := strconv.Atoi(r.Attempt)
+	d.publishing.Lock()
+	d.publishing.Unlock() //nolint:staticcheck // only to come after a publish under way
 	var name string
 	d.view.update(func() {
 		e := d.view.endpoints[index]

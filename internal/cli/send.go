@@ -177,7 +177,7 @@ func (x *sendCmd) many(c *console, cl *client.Client, tenant string) error {
 		}
 		receipts, err := cl.PublishBatch(c.ctx, tenant, batch)
 		if err != nil {
-			return fmt.Errorf("after %s events: %w", count(done), err)
+			return err
 		}
 		done += int64(len(receipts))
 		if len(receipts) > 0 {
@@ -198,11 +198,14 @@ func (x *sendCmd) many(c *console, cl *client.Client, tenant string) error {
 		batch, bytes = append(batch, e), bytes+size
 		return nil
 	})
-	if flushErr := flush(); err == nil {
-		err = flushErr
+	if err == nil {
+		err = flush()
 	}
 	p.end()
 	if err != nil {
+		if done > 0 {
+			_, _ = fmt.Fprintf(c.err, "%s events were published before this, the last one has version %d\n", count(done), last.Version)
+		}
 		return err
 	}
 	if c.json {

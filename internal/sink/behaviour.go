@@ -56,7 +56,7 @@ func (b Behaviour) Check() error {
 // random number from 0 to 1.
 func (b Behaviour) fails(n uint64, age time.Duration, chance float64) bool {
 	return age < b.FailFor ||
-		b.FailOf > 0 && n%uint64(b.FailOf) < uint64(b.FailFirst) || //nolint:gosec // Check refuses negative ones
+		b.FailOf > 0 && n%uint64(b.FailOf) < uint64(b.FailFirst) ||
 		chance < b.Fail
 }
 

@@ -41,7 +41,7 @@ const MarkOffset = len(markKey)
 func PutMark(dst []byte, number uint64, published time.Time) {
 	var raw [16]byte
 	binary.BigEndian.PutUint64(raw[:8], number)
-	binary.BigEndian.PutUint64(raw[8:], uint64(published.UnixNano())) //nolint:gosec // after 1970
+	binary.BigEndian.PutUint64(raw[8:], uint64(published.UnixNano()))
 	hex.Encode(dst[:32], raw[:])
 }
 
@@ -64,7 +64,7 @@ func NewMeter(events, targets int) (*Meter, error) {
 	}
 	n := events * targets
 	return &Meter{
-		events: uint64(events), targets: uint64(targets), //nolint:gosec // checked above
+		events: uint64(events), targets: uint64(targets),
 		seen:    make([]uint64, (n+63)/64),
 		samples: make([]uint32, min(n, MaxMeterSamples)),
 	}, nil
@@ -84,7 +84,7 @@ func (m *Meter) Arrive(target uint64, body []byte, now time.Time) {
 		}
 		body = body[i+MarkOffset+32:]
 		found = true
-		m.note(target, binary.BigEndian.Uint64(raw[:8]), now.UnixNano()-int64(binary.BigEndian.Uint64(raw[8:]))) //nolint:gosec // a time
+		m.note(target, binary.BigEndian.Uint64(raw[:8]), now.UnixNano()-int64(binary.BigEndian.Uint64(raw[8:])))
 	}
 	if !found {
 		m.unknown.Add(1)
@@ -106,7 +106,7 @@ func (m *Meter) note(target, number uint64, took int64) {
 		return
 	}
 	if i := m.used.Add(1) - 1; i < int64(len(m.samples)) {
-		m.samples[i] = uint32(min(max(took/1000, 0), 1<<32-1)) //nolint:gosec // bounded here
+		m.samples[i] = uint32(min(max(took/1000, 0), 1<<32-1))
 	}
 	m.arrived.Add(1)
 }
