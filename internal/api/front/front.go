@@ -136,6 +136,7 @@ func decided(b []byte) bool {
 func publishes(line []byte) bool {
 	method, target, _ := bytes.Cut(line, []byte(" "))
 	target, _, _ = bytes.Cut(target, []byte(" "))
+	target, _, _ = bytes.Cut(target, []byte("?"))
 	_, ok := rest.PublishTenant(string(method), string(target))
 	return ok
 }
