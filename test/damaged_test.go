@@ -34,7 +34,7 @@ func (s *server) refused(words ...string) {
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the tests' own command
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
-	cmd.SysProcAttr = s.as
+	cmd.SysProcAttr, cmd.Env = s.as, clean()
 	err := cmd.Run()
 	if ctx.Err() != nil {
 		s.t.Fatalf("the server started, or does not end; it wrote:\n%s%s", &out, &errOut)

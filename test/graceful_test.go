@@ -11,8 +11,8 @@ import (
 
 // TestGracefulStop stops the server in order under load, again and again: nothing comes twice, and nothing is lost.
 func TestGracefulStop(t *testing.T) {
-	seed := setting(t, "POSTHORN_TEST_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
-	t.Logf("POSTHORN_TEST_SEED=%d", seed)
+	seed := setting(t, "E2E_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
+	t.Logf("E2E_SEED=%d", seed)
 	f := newField(t, seed, victims())
 	f.publish(60 * time.Millisecond)
 	for range 4 {
@@ -78,11 +78,11 @@ func TestStopInTime(t *testing.T) {
 // slowField is a server with one endpoint.
 func slowField(t *testing.T, args ...string) (*server, *receiver) {
 	t.Helper()
-	s := newServer(t, args...)
+	s := newServer(t, append(args, patient)...)
 	s.start()
 	s.makeTenant()
 	r := newReceiver(t, "only", &runCounter{}, conduct{}, 1)
-	s.addEndpoint(client.Endpoint{URL: r.url, Retries: patient})
+	s.addEndpoint(client.Endpoint{URL: r.url})
 	return s, r
 }
 

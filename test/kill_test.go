@@ -12,18 +12,14 @@ import (
 	"github.com/posthornhq/posthorn/client"
 )
 
-// patient is a retry schedule that begins at once and does not end within a test: nothing may be given up.
-var patient = append([]client.Duration{
-	client.Duration(20 * time.Millisecond), client.Duration(50 * time.Millisecond), client.Duration(100 * time.Millisecond),
-	client.Duration(200 * time.Millisecond),
-}, repeat(client.Duration(time.Second), 40)...)
+// patient is a retry schedule, an option of the server, that begins at once and does not end within a test: nothing may
+// be given up.
+const patient = "--retry-schedule=20ms,50ms,100ms,200ms,500ms,1s,1s,1s,1s,1s,1m,1m,1m,1m,1m,1m,1m,1m,1m,1m"
 
-func repeat(d client.Duration, n int) []client.Duration {
-	list := make([]client.Duration, n)
-	for i := range list {
-		list[i] = d
-	}
-	return list
+// unhurried is such a schedule for one endpoint.
+var unhurried = []client.Duration{
+	client.Duration(time.Second), client.Duration(time.Second), client.Duration(time.Second), client.Duration(2 * time.Second),
+	client.Duration(2 * time.Second), client.Duration(5 * time.Second), client.Duration(time.Hour),
 }
 
 // victim is an endpoint and its receiver.
@@ -42,7 +38,7 @@ func victims() []victim {
 	slow := conduct{slowFrom: 20 * time.Millisecond, slowTo: 150 * time.Millisecond}
 	return []victim{
 		{"none-well", client.Endpoint{Order: "none"}, conduct{}},
-		{"none-flaky", client.Endpoint{Order: "none"}, flaky},
+		{"none-flaky", client.Endpoint{Order: "none", Retries: unhurried}, flaky},
 		{"none-slow", client.Endpoint{Order: "none", Concurrency: 32}, slow},
 		{"none-down", client.Endpoint{Order: "none", Types: []string{"github.*"}}, conduct{}},
 		{"key-well", client.Endpoint{Order: "key"}, conduct{}},
@@ -93,7 +89,7 @@ type field struct {
 func newField(t *testing.T, seed uint64, list []victim, args ...string) *field {
 	t.Helper()
 	f := &field{
-		t: t, server: newServer(t, args...), runs: &runCounter{}, book: &book{}, stop: make(chan struct{}),
+		t: t, server: newServer(t, append(args, patient)...), runs: &runCounter{}, book: &book{}, stop: make(chan struct{}),
 		rand: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // the tests are repeated by it
 	}
 	f.server.start()
@@ -102,7 +98,7 @@ func newField(t *testing.T, seed uint64, list []victim, args ...string) *field {
 		r := newReceiver(t, v.name, f.runs, v.conduct, seed)
 		r.batch = v.endpoint.Batch != nil
 		e := v.endpoint
-		e.URL, e.Retries, e.Description = r.url, patient, v.name
+		e.URL, e.Description = r.url, v.name
 		id, secret := f.server.addEndpoint(e)
 		e.ID = id
 		r.verify(secret)
@@ -202,9 +198,9 @@ func (f *field) flush() {
 // TestKill kills the server at random moments under load and checks from outside that nothing was lost, nothing came
 // out of order, and only what was on its way at a kill came twice.
 func TestKill(t *testing.T) {
-	seed := setting(t, "POSTHORN_TEST_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
-	rounds := int(setting(t, "POSTHORN_TEST_KILLS", 20))    //nolint:gosec // a small number
-	t.Logf("POSTHORN_TEST_SEED=%d", seed)
+	seed := setting(t, "E2E_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
+	rounds := int(setting(t, "E2E_KILLS", 20))    //nolint:gosec // a small number
+	t.Logf("E2E_SEED=%d", seed)
 	f := newField(t, seed, victims())
 	down := f.receivers[3]
 	f.publish(60 * time.Millisecond)

@@ -25,6 +25,9 @@ const buildLimit = 15 * time.Minute
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if program = os.Getenv("E2E_PROGRAM"); program != "" { // one that is built already
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "posthorn-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -49,10 +52,10 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// buildFlags are the flags of POSTHORN_TEST_BUILD, such as -race. The race detector makes the embedded database about
+// buildFlags are the flags of E2E_BUILD, such as -race. The race detector makes the embedded database about
 // ten times slower, so it is not the default; its reports fail the tests (see server.check).
 func buildFlags() []string {
-	if os.Getenv("POSTHORN_TEST_BUILD") == "race" {
+	if os.Getenv("E2E_BUILD") == "race" {
 		return []string{"-race"}
 	}
 	return nil

@@ -90,11 +90,11 @@ func (n *node) trust(secret string) {
 // TestNode delivers to a receiver in Node.js that verifies with the npm package standardwebhooks, before, during and
 // after a change of the signing secret.
 func TestNode(t *testing.T) {
-	s := newServer(t)
+	s := newServer(t, patient)
 	s.start()
 	s.makeTenant()
 	n := startNode(t)
-	id, secret := s.addEndpoint(client.Endpoint{URL: fmt.Sprintf("http://127.0.0.1:%d/hook", n.next().Port), Order: "strict", Retries: patient})
+	id, secret := s.addEndpoint(client.Endpoint{URL: fmt.Sprintf("http://127.0.0.1:%d/hook", n.next().Port), Order: "strict"})
 	n.trust(secret)
 	list := payloads(t)
 	send := func(list []payload) {

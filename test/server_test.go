@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -121,12 +123,18 @@ func (s *server) command() []string {
 	return append(line, s.args...)
 }
 
+// clean is the environment without the variables of a posthorn that the developer uses.
+func clean() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "POSTHORN_") })
+}
+
 // launch starts the process without waiting for it to be ready.
 func (s *server) launch() {
 	s.t.Helper()
 	line := s.command()
 	s.cmd = exec.Command(line[0], line[1:]...) //nolint:gosec,noctx // the tests' own command; it is killed by signal
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	s.cmd.Env = clean()
 	// The server must not outlive a test that is killed.
 	s.cmd.SysProcAttr = orphanless()
 	if err := s.cmd.Start(); err != nil {
