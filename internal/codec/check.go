@@ -180,9 +180,10 @@ func tooDeep(b []byte, limit int) bool {
 	for i := 0; i < len(b); i++ {
 		switch c := b[i]; {
 		case inString:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				i++
-			} else if c == '"' {
+			case '"':
 				inString = false
 			}
 		case c == '"':

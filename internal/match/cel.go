@@ -2,13 +2,12 @@ package match
 
 import (
 	"errors"
-	"math"
 	"strconv"
 	"strings"
 	"sync"
 
 	"cel.dev/cel-go/cel"
-	"cel.dev/cel-go/checker"
+	"cel.dev/cel-go/common/cost"
 	"cel.dev/cel-go/interpreter"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -50,19 +49,21 @@ func compile(source string) (*cel.Env, *cel.Ast, error) {
 	return env, ast, nil
 }
 
+// unbounded is where estimates begin that depend on the size of the data, which only an evaluation can tell.
+const unbounded = 1 << 40
+
 // check compiles a filter and estimates its cost.
 func check(source string, limit uint64) error {
 	env, ast, err := compile(source)
 	if err != nil {
 		return err
 	}
-	cost, err := env.EstimateCost(ast, sizes{})
+	estimate, err := env.EstimateCost(ast, sizes{})
 	if err != nil {
 		return event.Invalid("filter", "its cost cannot be estimated")
 	}
-	// An estimate without bound is one that depends on the data, which only running it can tell.
-	if cost.Min > limit || cost.Max > limit && cost.Max != math.MaxUint64 {
-		return event.Invalid("filter", "would cost up to "+strconv.FormatUint(cost.Max, 10)+", the limit is "+strconv.FormatUint(limit, 10))
+	if estimate.Min > limit || estimate.Max > limit && estimate.Max < unbounded {
+		return event.Invalid("filter", "would cost "+span(estimate)+", the limit is "+strconv.FormatUint(limit, 10))
 	}
 	if _, err := env.Program(ast, cel.CostLimit(limit)); err != nil {
 		return event.Invalid("filter", "cannot be planned: "+err.Error())
@@ -70,11 +71,18 @@ func check(source string, limit uint64) error {
 	return nil
 }
 
+func span(e cost.CostEstimate) string {
+	if e.Max >= unbounded {
+		return "at least " + strconv.FormatUint(e.Min, 10)
+	}
+	return "up to " + strconv.FormatUint(e.Max, 10)
+}
+
 // sizes tells the cost estimator how large the event's attributes are.
 type sizes struct{}
 
 // EstimateSize returns the size of a variable that is bounded by the default limits, nil for data and ext.
-func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
+func (sizes) EstimateSize(n cost.AstNode) *cost.SizeEstimate {
 	p := n.Path()
 	if len(p) == 0 {
 		return nil
@@ -82,19 +90,19 @@ func (sizes) EstimateSize(n checker.AstNode) *checker.SizeEstimate {
 	name := strings.TrimPrefix(p[0], container+".")
 	switch {
 	case name == "type":
-		return &checker.SizeEstimate{Max: 256}
+		return &cost.SizeEstimate{Max: 256}
 	case name == "channels" && len(p) == 1:
-		return &checker.SizeEstimate{Max: 10}
+		return &cost.SizeEstimate{Max: 10}
 	case name == "channels":
-		return &checker.SizeEstimate{Max: 128}
+		return &cost.SizeEstimate{Max: 128}
 	case name == "id" || name == "source" || name == "subject" || name == "key" || name == "datacontenttype":
-		return &checker.SizeEstimate{Max: uint64(event.DefaultLimits().MaxAttribute)}
+		return &cost.SizeEstimate{Max: uint64(event.DefaultLimits().MaxAttribute)}
 	}
 	return nil
 }
 
 // EstimateCallCost leaves functions to CEL's own model.
-func (sizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+func (sizes) EstimateCallCost(string, string, *cost.AstNode, []cost.AstNode) *cost.CallEstimate {
 	return nil
 }
 

@@ -73,6 +73,8 @@ func TestFilterOutcomes(t *testing.T) {
 		{`size(data.tags) == 2 && data.customer == "c999"`, false, NoMatch},
 		{`data.tags.all(a, data.tags.all(b, data.tags.all(c, a + b + c != "")))`, false, Match},
 		{`[1,2,3,4,5,6,7,8,9].all(a, [1,2,3,4,5,6,7,8,9].all(b, data.tags.all(c, [1,2,3,4,5,6,7,8,9].all(d, a+b+d > 0))))`, false, OverCost},
+		{`data.customer == data.nested.deep.x || data.tags == data.tags`, false, Match},
+		{`subject.contains(data.nested.deep.empty) && data.tags.exists(t, data.tags.exists(u, t == u))`, false, Match},
 		{`data == null`, true, NoMatch},
 		{`data.count + 1 == 4`, false, Match},
 		{`type(data.count) == int`, false, Match},

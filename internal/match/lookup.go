@@ -1,6 +1,7 @@
 package match
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -71,19 +72,10 @@ func (m *lookup) place(p *place) {
 		return
 	}
 	for i, c := range m.ev.Channels {
-		if g := p.channels[c]; g != nil && indexOf(m.ev.Channels, c) == i {
+		if g := p.channels[c]; g != nil && slices.Index(m.ev.Channels, c) == i {
 			m.group(g)
 		}
 	}
-}
-
-func indexOf(list []string, s string) int {
-	for i := range list {
-		if list[i] == s {
-			return i
-		}
-	}
-	return -1
 }
 
 func (m *lookup) group(g *group) {
@@ -137,7 +129,7 @@ func (s *slot) first(ev *event.Event) bool {
 		}
 	}
 	for _, c := range s.sub.channels[:s.channel] {
-		if indexOf(ev.Channels, c) >= 0 {
+		if slices.Contains(ev.Channels, c) {
 			return false
 		}
 	}

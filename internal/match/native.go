@@ -1,6 +1,9 @@
 package match
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // op is an operation of a node.
 type op uint8
@@ -73,12 +76,7 @@ func (n *node) eval(v *view) truth {
 		}
 		return failed
 	case opChannel:
-		for _, c := range v.ev.Channels {
-			if c == n.lits[0].s {
-				return yes
-			}
-		}
-		return no
+		return truthOf(slices.Contains(v.ev.Channels, n.lits[0].s))
 	}
 	got := v.value(&n.path)
 	return n.compare(&got)

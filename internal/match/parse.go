@@ -227,18 +227,18 @@ func (p *parser) comparison() (node, bool) {
 		return p.method(to)
 	case p.take("in"):
 		lits, ok := p.literals()
-		return node{op: opIn, path: to, lits: lits}, ok && !slices.ContainsFunc(lits, func(l value) bool { return !comparable(to.root, opIn, l) })
+		return node{op: opIn, path: to, lits: lits}, ok && !slices.ContainsFunc(lits, func(l value) bool { return !mayMeet(to.root, opIn, l) })
 	case t.kind == tokenPunct && operators[t.text] != 0:
 		p.at++
 		lit, ok := p.literal()
 		o := operators[t.text]
-		return node{op: o, path: to, lits: []value{lit}}, ok && comparable(to.root, o, lit)
+		return node{op: o, path: to, lits: []value{lit}}, ok && mayMeet(to.root, o, lit)
 	}
 	return node{op: opTrue, path: to}, dyn
 }
 
-// comparable reports whether CEL's type checker lets a variable meet a literal, and this package knows how they do.
-func comparable(r root, o op, lit value) bool {
+// mayMeet reports whether CEL's type checker lets a variable meet a literal, and this package knows how they do.
+func mayMeet(r root, o op, lit value) bool {
 	switch {
 	case r == rootVersion:
 		return lit.kind == kindInt

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -84,10 +85,8 @@ func matchChannels(want, has []string) bool {
 		return true
 	}
 	for _, h := range has {
-		for _, w := range want {
-			if h == w {
-				return true
-			}
+		if slices.Contains(want, h) {
+			return true
 		}
 	}
 	return false

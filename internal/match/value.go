@@ -92,7 +92,7 @@ func order[T int64 | float64](a, b T) int {
 
 // parseNumber reads a JSON number: whole ones that fit are int, others double (infinite when too large).
 func parseNumber(b []byte) value {
-	if bytes.IndexAny(b, ".eE") < 0 {
+	if !bytes.ContainsAny(b, ".eE") {
 		if n, err := strconv.ParseInt(string(b), 10, 64); err == nil {
 			return value{kind: kindInt, i: n}
 		}
