@@ -2,6 +2,7 @@ package control
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -117,8 +118,11 @@ func (c *Control) checkSelection(p *problems, e *event.Endpoint) {
 	}
 }
 
+// checkError adds what a check says; of an [event.Error] only what it says about its fields.
 func checkError(p *problems, field string, err error) {
-	if err != nil {
+	if problem, ok := errors.AsType[*event.Error](err); ok && len(problem.Fields) > 0 {
+		p.add(field, problem.Fields[0].Message)
+	} else if err != nil {
 		p.add(field, err.Error())
 	}
 }
