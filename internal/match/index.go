@@ -23,7 +23,8 @@ type Index struct {
 	all   *place            // "*", "**" and no patterns
 }
 
-// maxPlaces bounds under how many places one endpoint is filed; over it, its filter's values are not used to file it.
+// maxPlaces bounds under how many places one endpoint is filed; over it, its filter's values, and then its channels, are
+// not used to file it.
 const maxPlaces = 256
 
 // sub is an endpoint in the index.
@@ -37,6 +38,8 @@ type sub struct {
 	by       *path // of the values; nil when there are none
 	values   []valueKey
 	slots    []slot
+	// unfiled is set when the endpoint has too many channels to be filed under, so that they are compared instead.
+	unfiled bool
 }
 
 // slot is one place of an endpoint in the index.
@@ -172,7 +175,11 @@ func newSub(e *event.Endpoint) *sub {
 		}
 	}
 	if len(e.Channels) > 0 {
-		s.channels = distinct(e.Channels)
+		if c := distinct(e.Channels); len(s.patterns)*len(c) <= maxPlaces {
+			s.channels = c
+		} else {
+			s.unfiled = true
+		}
 	}
 	if s.filter != nil {
 		if by, values := s.filter.demands(); by != nil && len(s.patterns)*len(s.channels)*len(values) <= maxPlaces {

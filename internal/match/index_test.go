@@ -92,6 +92,35 @@ func TestMatchesIsDefinition(t *testing.T) {
 	})
 }
 
+// TestManyPlaces has an endpoint with more patterns, channels and values than it is filed under.
+func TestManyPlaces(t *testing.T) {
+	e := &event.Endpoint{ID: 1, Filter: `data.customer in ["c123", "c124"]`}
+	for i := range 60 {
+		e.Types = append(e.Types, fmt.Sprintf("order.t%d", i))
+		e.Channels = append(e.Channels, fmt.Sprintf("ch%d", i))
+	}
+	for _, patterns := range []int{1, 3, 60} {
+		e := *e
+		e.Types = append(e.Types[:patterns:patterns], "order.*", "order.**")
+		x := NewIndex()
+		x.Put(&e)
+		if n := len(x.subs[1].slots); n > maxPlaces {
+			t.Errorf("%d places", n)
+		}
+		ev := sampleEvent()
+		for want, channels := range [][]string{{"x"}, {"x", "ch3", "ch7"}} {
+			ev.Channels = channels
+			if got := x.Match(ev, nil); len(got) != want || Matches(&e, ev) != (want == 1) {
+				t.Errorf("%d patterns, channels %v: got %v", patterns, channels, ids(got))
+			}
+		}
+		x.Remove(1)
+		if len(x.exact)+len(x.wild.next) != 0 {
+			t.Errorf("places are left: %+v", x)
+		}
+	}
+}
+
 func TestIndexConcurrent(t *testing.T) {
 	x := NewIndex()
 	always := &event.Endpoint{ID: 1, Types: []string{"order.*"}, Filter: `data.customer == "c123" && size(data.tags) == 2`}

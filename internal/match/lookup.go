@@ -102,6 +102,9 @@ func (m *lookup) bucket(b *bucket) {
 		if s.sub.endpoint.Start >= m.ev.Version || len(s.sub.slots) > 1 && !s.first(m.ev) {
 			continue
 		}
+		if s.sub.unfiled && !matchChannels(s.sub.endpoint.Channels, m.ev.Channels) {
+			continue
+		}
 		f := s.sub.filter
 		if f == nil {
 			m.dst = append(m.dst, s.sub.endpoint)
