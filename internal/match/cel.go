@@ -71,7 +71,7 @@ func check(source string, limit uint64) error {
 	return nil
 }
 
-func span(e cost.CostEstimate) string {
+func span(e cost.Estimate) string {
 	if e.Max >= unbounded {
 		return "at least " + strconv.FormatUint(e.Min, 10)
 	}
