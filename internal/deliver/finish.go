@@ -70,7 +70,9 @@ func (m *Manager) complete(u *unit, a *event.Attempt, o outcome) *unit {
 		l.prune()
 	}
 	if a != nil {
-		m.rec.attempt(a)
+		if m.rec.attempts = append(m.rec.attempts, *a); len(m.rec.attempts) == recordSoon {
+			hint(m.many)
+		}
 		m.wakeRecorder()
 	}
 	m.nextFeed()

@@ -138,7 +138,7 @@ func New(cfg Config) *Manager {
 	}
 	m := &Manager{
 		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{}, deleted: map[event.EndpointID]time.Time{},
-		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), failed: make(chan error, 1),
+		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1),
 	}
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
 	m.window.last, m.announced = cfg.Lease.Position, cfg.Lease.Position

@@ -30,8 +30,6 @@ type pending struct {
 
 func (p *pending) full() bool { return len(p.attempts) >= recordMax }
 
-func (p *pending) attempt(a *event.Attempt) { p.attempts = append(p.attempts, *a) }
-
 func (p *pending) putRetry(r *retry) { p.setRetry(r, r) }
 
 func (p *pending) dropRetry(r *retry) { p.setRetry(r, nil) }
@@ -153,27 +151,26 @@ func (m *Manager) record(ctx context.Context) {
 	}
 }
 
-// gather waits for more results, so that they share a commit.
+// gather waits for more results, so that they share a commit. Where only the position moved it waits long, until there
+// are results.
 func (m *Manager) gather(ctx context.Context, delay time.Duration) {
 	t := time.NewTimer(delay)
 	defer t.Stop()
+	var kick <-chan struct{}
+	if delay > m.cfg.RecordDelay {
+		kick = m.kick
+	}
 	for {
 		select {
 		case <-t.C:
 			return
 		case <-ctx.Done():
 			return
-		case <-m.kick:
-			if delay > m.cfg.RecordDelay {
-				delay = m.cfg.RecordDelay
-				t.Reset(delay)
-			}
-			m.mu.Lock()
-			soon := len(m.rec.attempts) >= recordSoon
-			m.mu.Unlock()
-			if soon {
-				return
-			}
+		case <-m.many:
+			return
+		case <-kick:
+			kick = nil
+			t.Reset(m.cfg.RecordDelay)
 		}
 	}
 }
