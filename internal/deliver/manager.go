@@ -113,6 +113,7 @@ type Manager struct {
 	work   sync.WaitGroup // workers
 	kick   chan struct{}  // results are to be saved
 	moved  chan struct{}  // only the position is
+	many   chan struct{}  // so many results that waiting longer gains nothing
 	failed chan error
 }
 
