@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthornhq/posthorn/internal/deliver"
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
@@ -68,6 +69,11 @@ func newMetrics(version string) *metrics {
 	latency := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 	m.took = histogram("attempt_seconds", "How long a request to an endpoint took.", latency)
 	m.age = histogram("delivery_seconds", "From the append of an event to the end of an attempt that delivered it.", append(latency, 300, 3600, 86400))
+	filters := func(name, help string, value func() uint64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "posthorn", Name: name, Help: help}, func() float64 { return float64(value()) }))
+	}
+	filters("filter_errors_total", "Evaluations of filters that failed, and counted as no match.", func() uint64 { n, _ := match.Failures(); return n })
+	filters("filter_over_cost_total", "Evaluations of filters that were ended over their cost.", func() uint64 { _, n := match.Failures(); return n })
 	m.commits(r)
 	m.gauges(r)
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
