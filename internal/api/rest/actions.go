@@ -55,7 +55,8 @@ func (a *API) endpointAttempts(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InPage
 	Verdict []string `query:"verdict" enum:"delivered,retry,failed,gone" doc:"Only these, separated by commas"`
-}) (*outBody[client.Page[client.Attempt]], error) {
+},
+) (*outBody[client.Page[client.Attempt]], error) {
 	before, p := decodeNumberCursor(listTries, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -82,7 +83,8 @@ func (a *API) endpointAttempts(ctx context.Context, c *call, in *struct {
 func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InPage
-}) (*outBody[client.Page[client.DeadLetter]], error) {
+},
+) (*outBody[client.Page[client.DeadLetter]], error) {
 	after, p := decodeNumberCursor(listDeadLetters, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -131,7 +133,8 @@ func (a *API) testEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
 	Body *client.TestRequest
-}) (*outBody[client.TestResult], error) {
+},
+) (*outBody[client.TestResult], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
@@ -188,21 +191,24 @@ func (a *API) setDisabled(ctx context.Context, c *call, id string, disabled bool
 func (a *API) pauseEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	return a.setDisabled(ctx, c, in.Endpoint, true, "paused")
 }
 
 func (a *API) resumeEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	return a.setDisabled(ctx, c, in.Endpoint, false, "")
 }
 
 func (a *API) retryEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
@@ -217,7 +223,8 @@ func (a *API) replayEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
 	Body client.ReplayRequest
-}) (*outBody[client.Replay], error) {
+},
+) (*outBody[client.Replay], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
@@ -290,7 +297,8 @@ func (a *API) rotateSecret(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InOnce
 	Body *client.Rotation
-}) (*outBody[client.Secret], error) {
+},
+) (*outBody[client.Secret], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err

@@ -51,7 +51,6 @@ type API struct {
 	spec    []byte
 	specTag string
 	writing inFlight
-	buffers sync.Pool
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.

@@ -99,7 +99,8 @@ func (a *API) createKey(ctx context.Context, _ *call, in *struct {
 }) (*struct {
 	Location string `header:"Location" doc:"Where the record is"`
 	Body     client.APIKey
-}, error) {
+}, error,
+) {
 	k, err := a.readKey(ctx, &in.Body)
 	if err != nil {
 		return nil, err
@@ -157,7 +158,8 @@ func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.A
 func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {
 	InKey
 	InOnce
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	id, ok := event.ParseAPIKeyID(in.Key)
 	if !ok {
 		return nil, event.NotFound("API key")

@@ -488,8 +488,17 @@ func TestSystemRoutes(t *testing.T) {
 		path, key string
 		status    int
 	}{
-		{"/healthz", "", 200}, {"/readyz", "", 200}, {"/metrics", "", 200}, {"/docs", "", 200}, {"/docs/docs.js", "", 200}, {"/docs/docs.css", "", 200},
-		{"/docs/problems", "", 200}, {"/openapi.json", "", 200}, {"/debug/pprof/", "", 401}, {"/debug/pprof/heap", "manager", 403}, {"/debug/pprof/heap", "admin", 200},
+		{"/healthz", "", 200},
+		{"/readyz", "", 200},
+		{"/metrics", "", 200},
+		{"/docs", "", 200},
+		{"/docs/docs.js", "", 200},
+		{"/docs/docs.css", "", 200},
+		{"/docs/problems", "", 200},
+		{"/openapi.json", "", 200},
+		{"/debug/pprof/", "", 401},
+		{"/debug/pprof/heap", "manager", 403},
+		{"/debug/pprof/heap", "admin", 200},
 	} {
 		w := request{method: http.MethodGet, path: c.path, key: c.key}.do(t, h)
 		if w.Code != c.status || w.Header().Get("X-Content-Type-Options") != "nosniff" {

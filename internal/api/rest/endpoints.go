@@ -85,7 +85,8 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	InTenant
 	InOnce
 	Body client.Endpoint
-}) (*outCreated[client.Endpoint], error) {
+},
+) (*outCreated[client.Endpoint], error) {
 	if p := checkAuth(in.Body.Auth); p != nil {
 		return nil, p
 	}
@@ -108,7 +109,8 @@ func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 	InTenant
 	InPage
 	State bool `query:"state" doc:"With the endpoints' states"`
-}) (*outBody[client.Page[client.Endpoint]], error) {
+},
+) (*outBody[client.Page[client.Endpoint]], error) {
 	after, p := decodeNumberCursor(listEndpoints, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -140,7 +142,8 @@ func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 func (a *API) getEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InNoneMatch
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
@@ -200,7 +203,8 @@ func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
 	InMatch
 	InOnce
 	Body client.Endpoint
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
 		stored, err := a.endpoint(ctx, c, in.Endpoint)
 		if err != nil {
@@ -224,7 +228,8 @@ func (a *API) patchEndpoint(ctx context.Context, c *call, in *struct {
 	InMatch
 	InOnce
 	Body json.RawMessage
-}) (*outTagged[client.Endpoint], error) {
+},
+) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
 		stored, err := a.endpoint(ctx, c, in.Endpoint)
 		if err != nil {
@@ -250,7 +255,8 @@ func (a *API) deleteEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InMatch
 	InOnce
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err

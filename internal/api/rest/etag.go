@@ -30,8 +30,8 @@ func tagList(header string) []string {
 	return tags
 }
 
-// matchRevision reads If-Match: the revisions that it names; any is true when there is no condition.
-func matchRevision(header string) (revisions []int64, any bool) {
+// matchRevision reads If-Match: the revisions that it names; whichever is true when there is no condition.
+func matchRevision(header string) (revisions []int64, whichever bool) {
 	if header == "" || strings.TrimSpace(header) == "*" {
 		return nil, true
 	}

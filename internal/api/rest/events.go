@@ -107,7 +107,8 @@ func (a *API) listChanges(ctx context.Context, c *call, in *struct {
 	InFilter
 	Start int64 `query:"start" minimum:"1" doc:"The first version; absent: the oldest one kept"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The most events of the answer"`
-}) (*outRawTagged, error) {
+},
+) (*outRawTagged, error) {
 	fits, err := a.filter(&in.InFilter)
 	if err != nil {
 		return nil, err
@@ -186,7 +187,8 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 	InFilter
 	Since time.Time `query:"since" doc:"Only events received at or after this time"`
 	Until time.Time `query:"until" doc:"Only events received before this time"`
-}) (*outRaw, error) {
+},
+) (*outRaw, error) {
 	before, p := decodeNumberCursor(listEvents, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -234,7 +236,8 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 	InEvent
 	InNoneMatch
-}) (*outRawTagged, error) {
+},
+) (*outRawTagged, error) {
 	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
 	if err != nil {
 		return nil, err
@@ -245,7 +248,8 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
 	InEvent
 	InPage
-}) (*outBody[client.Page[client.Attempt]], error) {
+},
+) (*outBody[client.Page[client.Attempt]], error) {
 	before, p := decodeNumberCursor(listEventTries, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -266,7 +270,8 @@ func (a *API) resendEvent(ctx context.Context, c *call, in *struct {
 	InEvent
 	InOnce
 	Body *client.ResendRequest
-}) (*outBody[client.Resent], error) {
+},
+) (*outBody[client.Resent], error) {
 	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
 	if err != nil {
 		return nil, err

@@ -52,7 +52,8 @@ func (a *API) createType(ctx context.Context, c *call, in *struct {
 	InTenant
 	InOnce
 	Body client.EventType
-}) (*outCreated[client.EventType], error) {
+},
+) (*outCreated[client.EventType], error) {
 	t := readType(&in.Body)
 	t.Tenant = c.tenant.ID
 	t, err := a.Control.CreateType(ctx, c.tenant, t)
@@ -68,7 +69,8 @@ func (a *API) createType(ctx context.Context, c *call, in *struct {
 func (a *API) listTypes(ctx context.Context, c *call, in *struct {
 	InTenant
 	InPage
-}) (*outBody[client.Page[client.EventType]], error) {
+},
+) (*outBody[client.Page[client.EventType]], error) {
 	after, p := decodeCursor(listTypes, in.Cursor)
 	if p != nil {
 		return nil, p
@@ -84,7 +86,8 @@ func (a *API) listTypes(ctx context.Context, c *call, in *struct {
 func (a *API) getType(ctx context.Context, c *call, in *struct {
 	InType
 	InNoneMatch
-}) (*outTagged[client.EventType], error) {
+},
+) (*outTagged[client.EventType], error) {
 	t, err := a.Control.Type(ctx, c.tenant, in.Name)
 	if err != nil {
 		return nil, err
@@ -110,7 +113,8 @@ func (a *API) replaceType(ctx context.Context, c *call, in *struct {
 	InMatch
 	InOnce
 	Body client.EventType
-}) (*outTagged[client.EventType], error) {
+},
+) (*outTagged[client.EventType], error) {
 	stored, err := a.Control.Type(ctx, c.tenant, in.Name)
 	if err != nil {
 		return nil, err
@@ -127,7 +131,8 @@ func (a *API) patchType(ctx context.Context, c *call, in *struct {
 	InMatch
 	InOnce
 	Body json.RawMessage
-}) (*outTagged[client.EventType], error) {
+},
+) (*outTagged[client.EventType], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.EventType], error) {
 		stored, err := a.Control.Type(ctx, c.tenant, in.Name)
 		if err != nil {
@@ -150,7 +155,8 @@ func (a *API) deleteType(ctx context.Context, c *call, in *struct {
 	InType
 	InMatch
 	InOnce
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	rev, err := a.typeRevision(ctx, c, in.Name, in.IfMatch)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -201,9 +202,7 @@ func (w *answer) Write(b []byte) (int, error) { return w.body.Write(b) }
 // send writes the answer out.
 func (w *answer) send(to http.ResponseWriter, r *http.Request) {
 	h := to.Header()
-	for name, values := range w.header {
-		h[name] = values
-	}
+	maps.Copy(h, w.header)
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -105,10 +106,10 @@ func problemOf(err error) *problem {
 		p.Errors = append(p.Errors, client.FieldError{Field: f.Field, Message: f.Message})
 	}
 	if e.RetryAfter > 0 || e.Kind == event.KindRateLimited || e.Kind == event.KindUnavailable {
-		p.with("Retry-After", retryAfter(e.RetryAfter))
+		p = p.with("Retry-After", retryAfter(e.RetryAfter))
 	}
 	if e.Kind == event.KindUnauthorized {
-		p.with("WWW-Authenticate", `Bearer realm="posthorn"`)
+		p = p.with("WWW-Authenticate", `Bearer realm="posthorn"`)
 	}
 	if p.Status >= http.StatusInternalServerError {
 		p.cause = err
@@ -141,9 +142,7 @@ func (a *API) logCause(p *problem, id, method, path string) {
 // writeProblem answers with a problem document.
 func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
-	for name, values := range p.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", typeProblem)
 	body, err := json.Marshal(p.Problem)
 	if err != nil { // strings and numbers only

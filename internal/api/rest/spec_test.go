@@ -316,11 +316,11 @@ func TestRoutes(t *testing.T) {
 			want = append(want, "HEAD")
 		}
 		slices.Sort(want)
-		var any operation
+		var some operation
 		for _, op := range item {
-			any = op
+			some = op
 		}
-		q := on.example(any.OperationID, "")
+		q := on.example(some.OperationID, "")
 		q.path, _, _ = strings.Cut(q.path, "?")
 		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"} {
 			q.method, q.key, q.body = method, "nobody", ""
@@ -347,7 +347,7 @@ func TestCommittedDocument(t *testing.T) {
 	const path = "../../../docs/openapi.json"
 	api, _ := newAPI(t, newFake(), func(c *rest.Config) { c.Version = "1" })
 	if os.Getenv("REST_UPDATE") != "" {
-		if err := os.WriteFile(path, api.OpenAPI(), 0o644); err != nil {
+		if err := os.WriteFile(path, api.OpenAPI(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,7 +19,8 @@ const (
 func (a *API) endpointStats(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	Window string `query:"window" default:"24h" doc:"How far to look back: a duration such as 1h, at most 2160h"`
-}) (*outBody[client.Stats], error) {
+},
+) (*outBody[client.Stats], error) {
 	var window client.Duration
 	if err := window.UnmarshalText([]byte(in.Window)); err != nil {
 		return nil, invalid("window", err.Error())

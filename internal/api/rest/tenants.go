@@ -75,9 +75,9 @@ func page[E, T any](list []E, limit int, show func(*E) T, cursor func(*E) string
 
 // revision reads If-Match against the stored revision and returns the revision to hand on: 0 without a condition.
 func revision(header string, stored int64) (int64, error) {
-	revisions, any := matchRevision(header)
+	revisions, whichever := matchRevision(header)
 	switch {
-	case any:
+	case whichever:
 		return 0, nil
 	case len(revisions) == 1:
 		return revisions[0], nil // the store compares: what was read here may be older
@@ -94,10 +94,10 @@ const maxPatchTries = 5
 // untilSettled runs a change of a resource that was read first. Without a condition by the caller it is run again when
 // another change came in between.
 func untilSettled[T any](header string, change func() (*T, error)) (*T, error) {
-	_, any := matchRevision(header)
+	_, whichever := matchRevision(header)
 	for try := 1; ; try++ {
 		out, err := change()
-		if err == nil || !any || try == maxPatchTries || event.KindOf(err) != event.KindPrecondition {
+		if err == nil || !whichever || try == maxPatchTries || event.KindOf(err) != event.KindPrecondition {
 			return out, err
 		}
 	}
@@ -133,7 +133,8 @@ func (a *API) tenantRoutes() {
 func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
 	InOnce
 	Body client.Tenant
-}) (*outCreated[client.Tenant], error) {
+},
+) (*outCreated[client.Tenant], error) {
 	t, err := a.Control.CreateTenant(ctx, readTenant(&in.Body))
 	if err != nil {
 		return nil, err
@@ -161,7 +162,8 @@ func tenantAnswer(t *event.Tenant) *outTagged[client.Tenant] {
 func (a *API) getTenant(_ context.Context, c *call, _ *struct {
 	InTenant
 	InNoneMatch
-}) (*outTagged[client.Tenant], error) {
+},
+) (*outTagged[client.Tenant], error) {
 	return tenantAnswer(c.tenant), nil
 }
 
@@ -184,7 +186,8 @@ func (a *API) replaceTenant(ctx context.Context, c *call, in *struct {
 	InMatch
 	InOnce
 	Body client.Tenant
-}) (*outTagged[client.Tenant], error) {
+},
+) (*outTagged[client.Tenant], error) {
 	rev, err := revision(in.IfMatch, c.tenant.Revision)
 	if err != nil {
 		return nil, err
@@ -197,7 +200,8 @@ func (a *API) patchTenant(ctx context.Context, _ *call, in *struct {
 	InMatch
 	InOnce
 	Body json.RawMessage
-}) (*outTagged[client.Tenant], error) {
+},
+) (*outTagged[client.Tenant], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Tenant], error) {
 		stored, err := a.Control.Tenant(ctx, in.Tenant)
 		if err != nil {
@@ -228,7 +232,8 @@ func (a *API) deleteTenant(ctx context.Context, c *call, in *struct {
 	InTenant
 	InMatch
 	InOnce
-}) (*struct{}, error) {
+},
+) (*struct{}, error) {
 	rev, err := revision(in.IfMatch, c.tenant.Revision)
 	if err != nil {
 		return nil, err

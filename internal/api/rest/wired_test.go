@@ -138,7 +138,7 @@ func TestWiredTenantsAndKeys(t *testing.T) {
 		t.Errorf("%+v", acme)
 	}
 	_, err = c.UpdateTenant(ctx, old)
-	problemOf(t, err, 412)
+	_ = problemOf(t, err, 412)
 	acme = must[*client.Tenant](t)(c.PatchTenant(ctx, "acme", map[string]any{"metadata": map[string]any{"a": "b"}}))
 	if acme.Metadata["plan"] != "free" || acme.Metadata["a"] != "b" || acme.Description != "changed" {
 		t.Errorf("%+v", acme)
@@ -153,7 +153,7 @@ func TestWiredTenantsAndKeys(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	_, err = reader.Publish(ctx, "acme", client.Event{Type: "a"})
-	problemOf(t, err, 403)
+	_ = problemOf(t, err, 403)
 	keys := 0
 	for k, err := range c.APIKeys(ctx, client.PageSize(1)) {
 		if err != nil {
@@ -170,12 +170,12 @@ func TestWiredTenantsAndKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = reader.Tenant(ctx, "acme")
-	problemOf(t, err, 401)
+	_ = problemOf(t, err, 401)
 	if err := c.DeleteTenant(ctx, "acme"); err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.Tenant(ctx, "acme")
-	problemOf(t, err, 404)
+	_ = problemOf(t, err, 404)
 }
 
 func TestWiredEndpoints(t *testing.T) {
@@ -202,7 +202,7 @@ func TestWiredEndpoints(t *testing.T) {
 		t.Errorf("%+v", changed)
 	}
 	_, err := c.UpdateEndpoint(ctx, "acme", *e)
-	problemOf(t, err, 412)
+	_ = problemOf(t, err, 412)
 	for field, patch := range map[string]string{
 		"url": `{"url":"http://example.com","auth":null}`, "filter": `{"filter":"data.("}`, "types[0]": `{"types":["a.**.b"]}`,
 		"headers": `{"headers":{"Bad Header":"x"}}`,
@@ -243,7 +243,7 @@ func TestWiredEndpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Endpoint(ctx, "acme", e.ID)
-	problemOf(t, err, 404)
+	_ = problemOf(t, err, 404)
 }
 
 func resumedTag(t *testing.T, c *client.Client, id string) string {
