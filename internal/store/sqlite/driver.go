@@ -110,7 +110,7 @@ func (c *conn) prep(sql string) (*stmt, error) {
 	return w, nil
 }
 
-// exec runs a statement that returns no rows. Parameters are int64, string, []byte or bool; a nil []byte is an empty blob.
+// exec runs a statement that returns no rows. Parameters are int64, int, string, []byte, bool or eventID; a nil []byte is an empty blob.
 func (c *conn) exec(sql string, args ...any) error {
 	return c.query(sql, nil, args...)
 }
@@ -154,6 +154,8 @@ func (s *stmt) bindAny(i int, v any) {
 		s.bindBlob(i, v)
 	case bool:
 		s.s.BindBool(i, v)
+	case eventID:
+		s.bindID(i, string(v))
 	default:
 		panic(fmt.Sprintf("sqlite: parameter %d is a %T", i, v))
 	}
@@ -166,6 +168,30 @@ func (s *stmt) int(col int) int64          { return s.s.ColumnInt64(col) }
 func (s *stmt) text(col int) string        { return s.s.ColumnText(col) }
 func (s *stmt) length(col int) int         { return s.s.ColumnLen(col) }
 func (s *stmt) read(col int, b []byte) int { return s.s.ColumnBytes(col, b) }
+
+// eventID is a parameter that is an event's id.
+type eventID string
+
+// bindID binds an event's id as it is stored: UUIDs in the canonical form as 16 bytes, others as text. Half the bytes
+// make the index on it half as dear.
+func (s *stmt) bindID(i int, id string) {
+	var b [16]byte
+	if parseUUID(&b, id) {
+		s.s.BindBytes(i, b[:])
+		return
+	}
+	s.s.BindText(i, id)
+}
+
+// id returns an event's id.
+func (s *stmt) id(col int) string {
+	if s.s.ColumnType(col) != sqlite.TypeBlob {
+		return s.text(col)
+	}
+	var b [16]byte
+	s.read(col, b[:])
+	return formatUUID(&b)
+}
 
 // blob returns a copy of a column.
 func (s *stmt) blob(col int) []byte {

@@ -161,8 +161,8 @@ func (l *logFile) touch(t event.TenantID, h *head) {
 	}
 }
 
-// rowBytes is what an event costs on disk, about: its row, and its id once more in an index.
-func rowBytes(id, body int) int64 { return int64(2*id + body + 60) }
+// rowBytes is what an event costs on disk, about: its body, its id twice, and its numbers.
+func rowBytes(body int) int64 { return int64(body + 100) }
 
 // appendWork is one AppendRequest on its way through the writer.
 type appendWork struct {
@@ -260,7 +260,7 @@ func (a *appendWork) insert(c *conn, insert *stmt, h *head, i int) error {
 	insert.bindInt(2, int64(a.req.Tenant))
 	insert.bindInt(3, version)
 	insert.bindInt(4, a.now)
-	insert.bindText(5, id)
+	insert.bindID(5, id)
 	insert.bindBlob(6, body)
 	if err := insert.run(); err != nil {
 		return err
@@ -270,7 +270,7 @@ func (a *appendWork) insert(c *conn, insert *stmt, h *head, i int) error {
 	}
 	l.totals.lastSeq = seq
 	l.totals.events++
-	l.totals.bytes += rowBytes(len(id), len(body))
+	l.totals.bytes += rowBytes(len(body))
 	h.head = version
 	l.touch(a.req.Tenant, h)
 	l.fresh = append(l.fresh, tailEntry{seq: seq, version: version, received: a.now, tenant: a.req.Tenant, id: id, body: body})
@@ -284,7 +284,7 @@ func (a *appendWork) duplicate(c *conn, id string) error {
 	err := c.query("SELECT version FROM events WHERE tenant = ? AND id = ?", func(s *stmt) error {
 		r.Version = s.int(0)
 		return nil
-	}, int64(a.req.Tenant), id)
+	}, int64(a.req.Tenant), eventID(id))
 	if err == nil && r.Version == 0 {
 		err = fmt.Errorf("%s: an event's place is taken by another: %w", a.log.path, store.ErrCorrupt)
 	}

@@ -17,7 +17,7 @@ const selectEvents = "SELECT seq, tenant, version, received, id, body FROM event
 // scanEvent reads a row of selectEvents.
 func scanEvent(s *stmt) (event.Event, error) {
 	e := event.Event{
-		Seq: s.int(0), Tenant: event.TenantID(s.int(1)), Version: s.int(2), Received: fromMicros(s.int(3)), ID: s.text(4),
+		Seq: s.int(0), Tenant: event.TenantID(s.int(1)), Version: s.int(2), Received: fromMicros(s.int(3)), ID: s.id(4),
 	}
 	if err := unpackEvent(s.blob(5), &e); err != nil {
 		return e, fmt.Errorf("%s: event %d: %w: %w", s.c.path, e.Seq, err, store.ErrCorrupt)
@@ -26,7 +26,7 @@ func scanEvent(s *stmt) (event.Event, error) {
 }
 
 // scanEvents runs a query of selectEvents and returns its rows up to about maxBytes, at least one.
-func scanEvents(c *conn, maxBytes int, sql string, args ...any) ([]event.Event, error) {
+func scanEvents(c *conn, limit, maxBytes int, sql string, args ...any) ([]event.Event, error) {
 	s, err := c.prep(sql)
 	if err != nil {
 		return nil, err
@@ -43,6 +43,9 @@ func scanEvents(c *conn, maxBytes int, sql string, args ...any) ([]event.Event, 
 		}
 		if !row {
 			break
+		}
+		if out == nil {
+			out = make([]event.Event, 0, min(limit, 256))
 		}
 		e, err := scanEvent(s)
 		if err != nil {
@@ -67,7 +70,7 @@ func (s *Store) Event(ctx context.Context, tenant event.TenantID, id string) (ev
 	defer s.leave()
 	var list []event.Event
 	err := s.log.reads.read(ctx, func(c *conn) (err error) {
-		list, err = scanEvents(c, noBound, selectEvents+"WHERE tenant = ? AND id = ?", int64(tenant), id)
+		list, err = scanEvents(c, 1, noBound, selectEvents+"WHERE tenant = ? AND id = ?", int64(tenant), eventID(id))
 		return err
 	})
 	if err = one(len(list) == 1, "event", err); err != nil {
@@ -85,7 +88,7 @@ func (s *Store) Events(ctx context.Context, tenant event.TenantID, versions []in
 	var out []event.Event
 	err := s.log.reads.snapshot(ctx, func(c *conn) error {
 		for _, v := range versions[:min(len(versions), maxLookup)] {
-			list, err := scanEvents(c, noBound, selectEvents+"WHERE tenant = ? AND version = ?", int64(tenant), v)
+			list, err := scanEvents(c, 1, noBound, selectEvents+"WHERE tenant = ? AND version = ?", int64(tenant), v)
 			if err != nil {
 				return err
 			}
@@ -116,7 +119,7 @@ func bounds(c *conn, tenant event.TenantID) (p store.Page, err error) {
 // ReadTenant implements [store.Log].
 func (s *Store) ReadTenant(ctx context.Context, tenant event.TenantID, after int64, limit, maxBytes int) (store.Page, error) {
 	return s.readPage(ctx, tenant, func(c *conn, p *store.Page) (err error) {
-		p.Events, err = scanEvents(c, maxBytes, selectEvents+"WHERE tenant = ? AND version > ? ORDER BY version LIMIT ?",
+		p.Events, err = scanEvents(c, limit, maxBytes, selectEvents+"WHERE tenant = ? AND version > ? ORDER BY version LIMIT ?",
 			int64(tenant), after, max(limit, 0))
 		if n := len(p.Events); n > 0 && p.Events[n-1].Version < p.Head {
 			p.Through = p.Events[n-1].Seq
@@ -131,7 +134,7 @@ func (s *Store) ReadTenantBack(ctx context.Context, tenant event.TenantID, befor
 		if before == 0 {
 			before = p.Head + 1
 		}
-		p.Events, err = scanEvents(c, noBound, selectEvents+"WHERE tenant = ? AND version < ? ORDER BY version DESC LIMIT ?",
+		p.Events, err = scanEvents(c, limit, noBound, selectEvents+"WHERE tenant = ? AND version < ? ORDER BY version DESC LIMIT ?",
 			int64(tenant), before, max(limit, 0))
 		if len(p.Events) > 0 && p.Events[0].Version < p.Head {
 			p.Through = p.Events[0].Seq
@@ -169,7 +172,7 @@ func (s *Store) ReadPartition(ctx context.Context, _ int, after int64, limit, ma
 	}
 	var out []event.Event
 	err := s.log.reads.read(ctx, func(c *conn) (err error) {
-		out, err = scanEvents(c, maxBytes, selectEvents+"WHERE seq > ? ORDER BY seq LIMIT ?", after, max(limit, 0))
+		out, err = scanEvents(c, limit, maxBytes, selectEvents+"WHERE seq > ? ORDER BY seq LIMIT ?", after, max(limit, 0))
 		return err
 	})
 	return out, err

@@ -14,12 +14,12 @@ type doomed struct {
 	tenant                        event.TenantID
 }
 
-const selectDoomed = "SELECT seq, version, received, tenant, length(id), length(body) FROM events "
+const selectDoomed = "SELECT seq, version, received, tenant, length(body) FROM events "
 
 func scanDoomed(s *stmt) doomed {
 	return doomed{
 		seq: s.int(0), version: s.int(1), received: s.int(2), tenant: event.TenantID(s.int(3)),
-		bytes: rowBytes(int(s.int(4)), int(s.int(5))),
+		bytes: rowBytes(int(s.int(4))),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -24,14 +25,10 @@ func Run(t *testing.T, open func(t *testing.T, dir string) store.Store) {
 	run(t, open)
 }
 
-// propertyRuns is how many random runs each property test makes, unless -rapid.checks says more: a durable store takes
-// a millisecond a step.
-const propertyRuns = "20"
-
 // run is Run without what needs files.
 func run(t *testing.T, open Open) {
 	if f := flag.Lookup("rapid.checks"); f != nil && f.Value.String() == f.DefValue {
-		noError(t, f.Value.Set(propertyRuns))
+		noError(t, f.Value.Set(strconv.Itoa(propertyRuns)))
 		t.Cleanup(func() { noError(t, f.Value.Set(f.DefValue)) })
 	}
 	tests := []struct {

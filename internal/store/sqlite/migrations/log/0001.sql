@@ -13,12 +13,13 @@ CREATE TABLE heads (
   head INTEGER NOT NULL
 );
 
+-- An id that is a UUID in the canonical form is a blob of 16 bytes, any other one text.
 CREATE TABLE events (
   seq INTEGER PRIMARY KEY,
   tenant INTEGER NOT NULL,
   version INTEGER NOT NULL,
   received INTEGER NOT NULL,
-  id TEXT NOT NULL,
+  id NOT NULL,
   body BLOB NOT NULL
 );
 CREATE UNIQUE INDEX events_version ON events (tenant, version);

@@ -1,0 +1,196 @@
+package sqlite
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/store"
+)
+
+// unpackers reads a record of each kind and packs it again.
+var unpackers = map[string]func(b []byte) ([]byte, error){
+	"event": func(b []byte) ([]byte, error) {
+		var v event.Event
+		if err := unpackEvent(b, &v); err != nil {
+			return nil, err
+		}
+		return packEvent(nil, &v)
+	},
+	"receipts": func(b []byte) ([]byte, error) {
+		v, err := unpackReceipts(b)
+		return packReceipts(v), err
+	},
+	"attempt": func(b []byte) ([]byte, error) {
+		var v event.Attempt
+		err := unpackAttempt(b, &v)
+		return packAttempt(nil, &v), err
+	},
+	"lane": func(b []byte) ([]byte, error) {
+		var v event.LaneState
+		err := unpackLane(b, &v)
+		return packLane(&v), err
+	},
+	"retry": func(b []byte) ([]byte, error) {
+		var v event.Retry
+		err := unpackRetry(b, &v)
+		return packRetry(&v), err
+	},
+	"tenant": func(b []byte) ([]byte, error) {
+		var v event.Tenant
+		err := unpackTenant(b, &v)
+		return packTenant(&v), err
+	},
+	"endpoint": func(b []byte) ([]byte, error) {
+		var v event.Endpoint
+		err := unpackEndpoint(b, &v)
+		return packEndpoint(&v), err
+	},
+	"type": func(b []byte) ([]byte, error) {
+		var v event.Type
+		err := unpackType(b, &v)
+		return packType(&v), err
+	},
+	"apikey": func(b []byte) ([]byte, error) {
+		var v event.APIKey
+		err := unpackAPIKey(b, &v)
+		return packAPIKey(&v), err
+	},
+	"answer": func(b []byte) ([]byte, error) {
+		var v store.Answer
+		err := unpackAnswer(b, &v)
+		return packAnswer(&v), err
+	},
+}
+
+// samples are one full record of each kind.
+func samples(t testing.TB) map[string][]byte {
+	t.Helper()
+	at := time.UnixMicro(1_760_000_000_123_456).UTC()
+	e, err := packEvent(nil, &event.Event{
+		Source: "/s", Type: "t", Subject: "x", Time: at, ContentType: "text/plain", Schema: "u", Key: "k", Channels: []string{"a", "b"},
+		Extensions: []event.Extension{{Name: "b", Value: true}, {Name: "c", Value: false}, {Name: "i", Value: int32(-9)}, {Name: "s", Value: "v"}},
+		Data:       []byte("data"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]byte{
+		"event":    e,
+		"receipts": packReceipts([]event.Receipt{{ID: "a", Version: 3}, {ID: "b", Version: 4, Duplicate: true}}),
+		"attempt": packAttempt(nil, &event.Attempt{
+			Versions: []int64{3, 900}, EventID: "id", Number: 2, Duration: 77, Status: 500, Verdict: event.VerdictRetry, Error: "e",
+			Headers: []event.Header{{Name: "A", Value: "b"}}, Body: []byte("x"), Next: at,
+		}),
+		"lane": packLane(&event.LaneState{
+			Tenant: 1, Backlog: true, Cursor: 5, Done: []int64{7, 9}, Penalty: 3, PenaltyUntil: at, Failures: 2, FailingSince: at,
+			Range: event.ReplayRange{From: 1, To: 9, OnlyFailed: true, Sent: 4},
+		}),
+		"retry":  packRetry(&event.Retry{Tenant: 1, Versions: []int64{5}, Keys: []uint64{1 << 63}, Number: 1, Step: 2, First: at, Due: at}),
+		"tenant": packTenant(&event.Tenant{Description: "d", PublishRate: 0.5, MaxEndpoints: 3, Metadata: map[string]string{"a": "b"}, Created: at, Updated: at}),
+		"endpoint": packEndpoint(&event.Endpoint{
+			URL: "https://example.com", Types: []string{"a"}, Channels: []string{}, Retries: []time.Duration{5}, Metadata: map[string]string{},
+			Sealed: []byte{}, RateLimit: 2, Disabled: true, Created: at, Updated: at,
+		}),
+		"type":   packType(&event.Type{Schema: []byte("{}"), Archived: true, Created: at, Updated: at}),
+		"apikey": packAPIKey(&event.APIKey{Name: "n", Hash: [32]byte{1}, Allow: []event.Permission{event.AllowRead}, Created: at}),
+		"answer": packAnswer(&store.Answer{Fingerprint: [32]byte{2}, Status: 200, Header: map[string]string{"a": "b"}, Body: []byte("x"), At: at}),
+	}
+}
+
+// TestPackedRecords packs, unpacks and packs again, and cuts each record at every length: it must be refused.
+func TestPackedRecords(t *testing.T) {
+	for kind, b := range samples(t) {
+		again, err := unpackers[kind](b)
+		if err != nil || !bytes.Equal(again, b) {
+			t.Errorf("%s: packed again it is %x, not %x (%v)", kind, again, b, err)
+		}
+		for n := range b {
+			if kind == "event" && n >= len(b)-len("data") {
+				break // data goes to the record's end
+			}
+			if _, err := unpackers[kind](b[:n]); err == nil {
+				t.Errorf("%s: cut to %d of %d bytes it is read", kind, n, len(b))
+			}
+		}
+		if _, err := unpackers[kind](append([]byte{packVersion + 1}, b[1:]...)); err == nil {
+			t.Errorf("%s: a newer version is read", kind)
+		}
+	}
+}
+
+func FuzzUnpack(f *testing.F) {
+	for _, b := range samples(f) {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for kind, unpack := range unpackers {
+			first, err := unpack(b)
+			if err != nil {
+				continue
+			}
+			second, err := unpack(first)
+			if err != nil || !bytes.Equal(first, second) {
+				t.Errorf("%s: %x is packed as %x, then as %x (%v)", kind, b, first, second, err)
+			}
+		}
+	})
+}
+
+func TestPackEventProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.String()
+		e := event.Event{
+			Source: text.Draw(t, "source"), Type: text.Draw(t, "type"), Subject: text.Draw(t, "subject"), ContentType: text.Draw(t, "contentType"),
+			Schema: text.Draw(t, "schema"), Key: text.Draw(t, "key"), Time: time.UnixMicro(rapid.Int64Range(-1<<50, 1<<50).Draw(t, "time")).UTC(),
+			Channels: rapid.SliceOf(text).Draw(t, "channels"), Data: rapid.SliceOf(rapid.Byte()).Draw(t, "data"),
+		}
+		for range rapid.IntRange(0, 3).Draw(t, "extensions") {
+			var v any = text.Draw(t, "text")
+			switch rapid.IntRange(0, 2).Draw(t, "kind") {
+			case 0:
+				v = rapid.Bool().Draw(t, "bool")
+			case 1:
+				v = rapid.Int32().Draw(t, "int")
+			}
+			e.Extensions = append(e.Extensions, event.Extension{Name: text.Draw(t, "name"), Value: v})
+		}
+		b, err := packEvent(nil, &e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got event.Event
+		if err := unpackEvent(b, &got); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(e, got, cmpopts.EquateEmpty()); d != "" {
+			t.Fatal(d)
+		}
+	})
+}
+
+func TestUUID(t *testing.T) {
+	for s, want := range map[string]bool{
+		"0199b3c4-1234-7abc-8def-0123456789ab":  true,
+		"00000000-0000-0000-0000-000000000000":  true,
+		"ffffffff-ffff-ffff-ffff-ffffffffffff":  true,
+		"0199B3C4-1234-7abc-8def-0123456789ab":  false,
+		"0199b3c4-1234-7abc-8def-0123456789a":   false,
+		"0199b3c4-1234-7abc-8def-0123456789abc": false,
+		"0199b3c4 1234 7abc 8def 0123456789ab":  false,
+		"0199b3c4-1234-7abc-8def-0123456789ag":  false,
+		"-199b3c4-1234-7abc-8def-0123456789ab":  false,
+		"":                                      false,
+	} {
+		var b [16]byte
+		ok := parseUUID(&b, s)
+		if ok != want || ok && formatUUID(&b) != s {
+			t.Errorf("%q: %t, and back %q", s, ok, formatUUID(&b))
+		}
+	}
+}
