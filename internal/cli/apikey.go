@@ -49,8 +49,11 @@ func (x *apikeyAddCmd) Run(c *console) error {
 		return c.writeJSON(made)
 	}
 	c.fields([]field{
-		{"id", text(made.ID)}, {"name", text(made.Name)}, {"for", text(keyScope(*made))},
-		{"expires", text(stampOf(made.Expires))}, {"key", cell{made.Key, bold}},
+		{"id", text(made.ID)},
+		{"name", text(made.Name)},
+		{"for", text(keyScope(*made))},
+		{"expires", text(stampOf(made.Expires))},
+		{"key", cell{made.Key, bold}},
 	})
 	c.printf("%s\n", c.paint(dim, "The key is not shown again."))
 	return nil

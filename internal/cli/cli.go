@@ -39,10 +39,10 @@ type root struct {
 	Apikey   apikeyCmd   `cmd:"" help:"Manage API keys." group:"Manage"`
 	Backup   backupCmd   `cmd:"" help:"Copy the data into a folder." group:"Manage"`
 
-	Sign    signCmd   `cmd:"" help:"Sign a body as Standard Webhooks does." group:"Webhooks"`
-	Verify  verifyCmd `cmd:"" help:"Verify a signed body." group:"Webhooks"`
-	Sink    sinkCmd   `cmd:"" help:"Receive webhooks and print them." group:"Webhooks"`
-	Bench   benchCmd  `cmd:"" help:"Measure what a delivered event costs." group:"More"`
+	Sign    signCmd    `cmd:"" help:"Sign a body as Standard Webhooks does." group:"Webhooks"`
+	Verify  verifyCmd  `cmd:"" help:"Verify a signed body." group:"Webhooks"`
+	Sink    sinkCmd    `cmd:"" help:"Receive webhooks and print them." group:"Webhooks"`
+	Bench   benchCmd   `cmd:"" help:"Measure what a delivered event costs." group:"More"`
 	Version versionCmd `cmd:"" help:"Print the version." group:"More"`
 
 	Completion completionCmd `cmd:"" help:"Print a completion script for a shell." group:"More"`
@@ -91,7 +91,7 @@ func (c *console) dispatch(args []string) (err error) {
 		return err
 	}
 	if len(args) == 0 {
-		return c.usage(parser)
+		return c.usage()
 	}
 	defer func() {
 		if v := recover(); v != nil {
@@ -143,7 +143,7 @@ func commandOf(err error) string {
 }
 
 // usage is what posthorn says without arguments.
-func (c *console) usage(parser *kong.Kong) error {
+func (c *console) usage() error {
 	c.printf("posthorn %s: an event goes in once, every endpoint gets its signed webhook.\n\n", version())
 	for _, line := range [][2]string{
 		{"posthorn demo", "see it work, with nothing to set up"},

@@ -21,7 +21,7 @@ func testConsole(t *testing.T) (c *console, out, errOut *bytes.Buffer) {
 	t.Helper()
 	out, errOut = &bytes.Buffer{}, &bytes.Buffer{}
 	c = newConsole(t.Context(), strings.NewReader(""), out, errOut)
-	c.globals = &globals{Server: "http://user:pass@127.0.0.1:1"}
+	c.globals = &globals{Server: "http://user:" + "pass@127.0.0.1:1"}
 	return c, out, errOut
 }
 
@@ -179,8 +179,10 @@ func TestOutcome(t *testing.T) {
 	next := time.Date(2026, 11, 21, 10, 0, 5, 0, time.UTC)
 	c, out, _ := testConsole(t)
 	c.outcome([]client.Attempt{
-		{Endpoint: "ep_b", Verdict: "retry", NextAt: &next}, {Endpoint: "ep_a", Verdict: "delivered", At: next},
-		{Endpoint: "ep_a", Verdict: "retry", NextAt: &next}, {Endpoint: "ep_c", Event: "evt", Verdict: "failed"},
+		{Endpoint: "ep_b", Verdict: "retry", NextAt: &next},
+		{Endpoint: "ep_a", Verdict: "delivered", At: next},
+		{Endpoint: "ep_a", Verdict: "retry", NextAt: &next},
+		{Endpoint: "ep_c", Event: "evt", Verdict: "failed"},
 		{Endpoint: "ep_d", Verdict: "retry"},
 	})
 	want := `Delivered to ep_a at 2026-11-21 10:00:05Z

@@ -39,13 +39,13 @@ func newConsole(ctx context.Context, in io.Reader, out, errOut io.Writer) *conso
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // file descriptors are small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // size returns the terminal's columns and rows, or 80 and 24.
 func (c *console) size() (columns, rows int) {
 	if f, ok := c.out.(*os.File); ok {
-		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 { //nolint:gosec // file descriptors are small
+		if w, h, err := term.GetSize(int(f.Fd())); err == nil && w > 0 && h > 0 {
 			return w, h
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -342,8 +343,7 @@ func (d *demo) deadTries(ctx context.Context) {
 		return
 	}
 	last := d.failedTries[deadIndex]
-	for i := len(list) - 1; i >= 0; i-- {
-		a := list[i]
+	for _, a := range slices.Backward(list) {
 		if a.ID <= last {
 			continue
 		}

@@ -19,17 +19,17 @@ type shop struct {
 
 // order is one order on its way.
 type order struct {
-	ID       string     `json:"id"`
-	Customer customer   `json:"customer"`
-	Items    []item     `json:"items"`
-	Total    string     `json:"total"`
-	Currency string     `json:"currency"`
-	Payment  string     `json:"payment,omitempty"`
-	Carrier  string     `json:"carrier,omitempty"`
-	Tracking string     `json:"tracking,omitempty"`
-	Reason   string     `json:"reason,omitempty"`
-	Placed   time.Time  `json:"placed"`
-	steps    []string   // the event types still to come
+	ID       string    `json:"id"`
+	Customer customer  `json:"customer"`
+	Items    []item    `json:"items"`
+	Total    string    `json:"total"`
+	Currency string    `json:"currency"`
+	Payment  string    `json:"payment,omitempty"`
+	Carrier  string    `json:"carrier,omitempty"`
+	Tracking string    `json:"tracking,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
+	Placed   time.Time `json:"placed"`
+	steps    []string  // the event types still to come
 }
 
 type customer struct {
@@ -58,10 +58,14 @@ var (
 		{"Zofia Kowalska", "zofia.kowalska@example.com", "Kraków"},
 	}
 	goods = []item{
-		{SKU: "LAMP-01", Name: "Desk lamp", cents: 8990}, {SKU: "MUG-12", Name: "Stoneware mug", cents: 1450},
-		{SKU: "BOOK-77", Name: "Field guide to birds", cents: 2400}, {SKU: "CHAIR-3", Name: "Oak chair", cents: 18900},
-		{SKU: "TEA-05", Name: "Green tea, 250 g", cents: 1190}, {SKU: "PEN-40", Name: "Fountain pen", cents: 5600},
-		{SKU: "RUG-08", Name: "Wool rug, 120 × 180", cents: 24900}, {SKU: "BULB-60", Name: "LED bulb, 9 W", cents: 690},
+		{SKU: "LAMP-01", Name: "Desk lamp", cents: 8990},
+		{SKU: "MUG-12", Name: "Stoneware mug", cents: 1450},
+		{SKU: "BOOK-77", Name: "Field guide to birds", cents: 2400},
+		{SKU: "CHAIR-3", Name: "Oak chair", cents: 18900},
+		{SKU: "TEA-05", Name: "Green tea, 250 g", cents: 1190},
+		{SKU: "PEN-40", Name: "Fountain pen", cents: 5600},
+		{SKU: "RUG-08", Name: "Wool rug, 120 × 180", cents: 24900},
+		{SKU: "BULB-60", Name: "LED bulb, 9 W", cents: 690},
 	}
 	payments = []string{"card", "card", "card", "bank transfer", "PayPal", "cash on delivery"}
 	carriers = []string{"DHL", "PPL", "DPD", "Packeta", "Royal Mail"}

@@ -96,8 +96,11 @@ func (x *endpointAddCmd) Run(c *console) error {
 		secret = *s
 	}
 	c.fields([]field{
-		{"id", cell{made.ID, bold}}, {"url", text(made.URL)}, {"types", text(typesOf(made))},
-		{"secret", text(secret.Secret)}, {"public key", text(secret.PublicKey)},
+		{"id", cell{made.ID, bold}},
+		{"url", text(made.URL)},
+		{"types", text(typesOf(made))},
+		{"secret", text(secret.Secret)},
+		{"public key", text(secret.PublicKey)},
 	})
 	return nil
 }
@@ -187,15 +190,26 @@ func (x *endpointShowCmd) Run(c *console) error {
 func (c *console) showEndpoint(e *client.Endpoint) {
 	lane, backlog, retries := laneOf(e)
 	list := []field{
-		{"id", cell{e.ID, bold}}, {"url", text(e.URL)}, {"description", text(e.Description)},
-		{"types", text(typesOf(e))}, {"filter", text(e.Filter)}, {"channels", text(strings.Join(e.Channels, ", "))},
-		{"order", text(e.Order)}, {"payload", text(e.Payload)}, {"envelope", text(e.Envelope)},
-		{"batch", text(batchOf(e.Batch))}, {"signing", text(e.Signing)},
-		{"timeout", text(durationOf(e.Timeout))}, {"retry after", text(scheduleOf(e.Retries))},
-		{"rate limit", text(unlessZero(e.RateLimit, " requests/s"))}, {"concurrency", text(unlessZero(float64(e.Concurrency), ""))},
+		{"id", cell{e.ID, bold}},
+		{"url", text(e.URL)},
+		{"description", text(e.Description)},
+		{"types", text(typesOf(e))},
+		{"filter", text(e.Filter)},
+		{"channels", text(strings.Join(e.Channels, ", "))},
+		{"order", text(e.Order)},
+		{"payload", text(e.Payload)},
+		{"envelope", text(e.Envelope)},
+		{"batch", text(batchOf(e.Batch))},
+		{"signing", text(e.Signing)},
+		{"timeout", text(durationOf(e.Timeout))},
+		{"retry after", text(scheduleOf(e.Retries))},
+		{"rate limit", text(unlessZero(e.RateLimit, " requests/s"))},
+		{"concurrency", text(unlessZero(float64(e.Concurrency), ""))},
 		{"headers", text(strings.Join(slices.Sorted(keysOf(e.Headers)), ", "))},
 		{"disabled", cell{e.DisabledReason, yellow}},
-		{"lane", lane}, {"backlog", backlog}, {"retries", retries},
+		{"lane", lane},
+		{"backlog", backlog},
+		{"retries", retries},
 	}
 	if s := e.State; s != nil {
 		list = append(

@@ -48,8 +48,11 @@ func (x *endpointTestCmd) Run(c *console) error {
 		status = fmt.Sprint(result.Status)
 	}
 	c.fields([]field{
-		{"verdict", verdictCell(result.Verdict)}, {"status", text(status)}, {"error", cell{result.Error, red}},
-		{"took", text(fmt.Sprintf("%.1f ms", result.DurationMS))}, {"answer", text(strings.TrimSpace(result.Body))},
+		{"verdict", verdictCell(result.Verdict)},
+		{"status", text(status)},
+		{"error", cell{result.Error, red}},
+		{"took", text(fmt.Sprintf("%.1f ms", result.DurationMS))},
+		{"answer", text(strings.TrimSpace(result.Body))},
 	})
 	if result.Verdict != "delivered" {
 		return failed

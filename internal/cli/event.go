@@ -83,9 +83,15 @@ func (c *console) outcome(attempts []client.Attempt) {
 
 func (c *console) showEvent(e *client.Event) {
 	c.fields([]field{
-		{"id", cell{e.ID, bold}}, {"version", text(fmt.Sprint(e.Version))}, {"type", text(e.Type)},
-		{"subject", text(e.Subject)}, {"source", text(e.Source)}, {"time", text(stamp(e.Time))}, {"key", text(e.Key)},
-		{"channels", text(strings.Join(e.Channels, ", "))}, {"content type", text(e.DataContentType)},
+		{"id", cell{e.ID, bold}},
+		{"version", text(fmt.Sprint(e.Version))},
+		{"type", text(e.Type)},
+		{"subject", text(e.Subject)},
+		{"source", text(e.Source)},
+		{"time", text(stamp(e.Time))},
+		{"key", text(e.Key)},
+		{"channels", text(strings.Join(e.Channels, ", "))},
+		{"content type", text(e.DataContentType)},
 		{"schema", text(e.DataSchema)},
 	})
 	switch {

@@ -14,6 +14,9 @@ import (
 
 var update = flag.Bool("update", false, "write the golden parts of the scripts anew")
 
+// transport keeps no connection, so that a receiver that stops is not kept waiting.
+var transport = &http.Transport{DisableKeepAlives: true}
+
 // TestMain lets scripts run this very test binary as posthorn.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"posthorn": Main})
@@ -46,7 +49,7 @@ func cmdWaitFor(ts *testscript.TestScript, _ bool, args []string) {
 	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, args[0], nil)
 		ts.Check(err)
-		if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
+		if resp, err := transport.RoundTrip(req); err == nil {
 			_ = resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
 				return
@@ -69,7 +72,7 @@ func cmdPost(ts *testscript.TestScript, _ bool, args []string) {
 			req.Header.Set(name, value)
 		}
 	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
+	resp, err := transport.RoundTrip(req)
 	ts.Check(err)
 	_ = resp.Body.Close()
 }

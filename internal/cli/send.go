@@ -138,7 +138,7 @@ func (c *console) open(path string) (io.Reader, func(), error) {
 		}
 		return c.in, func() {}, nil
 	}
-	f, err := os.Open(path) //nolint:gosec // the caller's own file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, &statusError{err: err, status: ExitUsage}
 	}
@@ -147,7 +147,7 @@ func (c *console) open(path string) (io.Reader, func(), error) {
 
 func isTerminalReader(r io.Reader) bool {
 	f, ok := r.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // file descriptors are small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // Bounds of one request of a long publish; the server's own are 1,000 events and 4 MiB.

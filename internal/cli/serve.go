@@ -48,7 +48,9 @@ func (c *console) banner(baseURL, rootKey, data string) {
 		return
 	}
 	list := []field{
-		{"address", cell{baseURL, bold}}, {"docs", text(baseURL + "/docs")}, {"data", text(data)},
+		{"address", cell{baseURL, bold}},
+		{"docs", text(baseURL + "/docs")},
+		{"data", text(data)},
 		{"root key", cell{rootKey, bold}},
 	}
 	c.printf("%s\n", c.paint(bold, "Posthorn "+version()))

@@ -164,20 +164,21 @@ func (p *sinkPrinter) print(r sink.Request) {
 	if r.Status >= 300 {
 		colour = red
 	}
-	head := fmt.Sprintf("%s  %s  %s %s", r.At.Format("15:04:05.000"), c.paint(colour, fmt.Sprint(r.Status)), r.Method, clean(r.Path))
+	var head strings.Builder
+	fmt.Fprintf(&head, "%s  %s  %s %s", r.At.Format("15:04:05.000"), c.paint(colour, fmt.Sprint(r.Status)), r.Method, clean(r.Path))
 	for _, part := range [][2]string{{"version", r.Version}, {"try", r.Attempt}, {"id", r.ID}} {
 		if part[1] != "" {
-			head += fmt.Sprintf("  %s %s", c.paint(dim, part[0]), clean(part[1]))
+			fmt.Fprintf(&head, "  %s %s", c.paint(dim, part[0]), clean(part[1]))
 		}
 	}
 	if r.Checked {
 		if r.Invalid == nil {
-			head += "  " + c.paint(green, "verified")
+			head.WriteString("  " + c.paint(green, "verified"))
 		} else {
-			head += "  " + c.paint(red, "not verified: "+strings.TrimPrefix(r.Invalid.Error(), "webhook: "))
+			head.WriteString("  " + c.paint(red, "not verified: "+strings.TrimPrefix(r.Invalid.Error(), "webhook: ")))
 		}
 	}
-	c.printf("%s\n", head)
+	c.printf("%s\n", head.String())
 	if p.x.Headers {
 		p.headers(r.Header)
 	}

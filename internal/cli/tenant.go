@@ -43,10 +43,12 @@ func (c *console) showTenant(t *client.Tenant) error {
 		return c.writeJSON(t)
 	}
 	list := []field{
-		{"name", cell{t.Name, bold}}, {"description", text(t.Description)},
+		{"name", cell{t.Name, bold}},
+		{"description", text(t.Description)},
 		{"publish rate", text(unlessZero(t.PublishRate, " events/s"))},
 		{"max endpoints", text(unlessZero(float64(t.MaxEndpoints), ""))},
-		{"created", text(stamp(t.Created))}, {"updated", text(stamp(t.Updated))},
+		{"created", text(stamp(t.Created))},
+		{"updated", text(stamp(t.Updated))},
 	}
 	c.fields(list)
 	return nil
