@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -40,6 +41,11 @@ func (m *Manager) feed(l *lane) {
 	}
 	l.feeding = true
 	r := feedRead{lane: l, ep: l.ep, after: l.scanned, replay: l.replay}
+	if l.doubtful {
+		if r.recheck = m.rechecked; m.recheck > 0 {
+			r.recheck = math.MaxInt64 // the follower has not come so far
+		}
+	}
 	m.wg.Go(func() { r.read(m) })
 }
 
@@ -49,6 +55,8 @@ type feedRead struct {
 	ep     *event.Endpoint
 	after  int64
 	replay *event.ReplayRange
+	// recheck is the Seq up to which events are checked against recorded attempts.
+	recheck int64
 
 	events  []*event.Event // those for the lane
 	through int64          // version up to which the lane has now considered everything
@@ -147,7 +155,14 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 			r.through, r.atEnd = r.replay.To, true
 			break
 		}
-		if m.cfg.Matches(r.ep, ev) {
+		if !m.cfg.Matches(r.ep, ev) {
+			continue
+		}
+		tried, err := r.tried(ctx, m, ev)
+		if err != nil {
+			return err
+		}
+		if !tried {
 			r.events = append(r.events, ev)
 		}
 	}
@@ -155,6 +170,16 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 		r.through, r.atEnd = r.replay.To, true
 	}
 	return nil
+}
+
+// tried reports whether an attempt at an event is on record from a former run, whose lane was live then and saved no
+// cursor of its own.
+func (r *feedRead) tried(ctx context.Context, m *Manager, ev *event.Event) (bool, error) {
+	if ev.Seq > r.recheck || !ev.Received.Before(m.began) {
+		return false, nil
+	}
+	list, err := m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version)
+	return slices.Contains(list, r.ep.ID), err
 }
 
 // fetchDead reads the next dead letters of a replay that sends only those.

@@ -43,7 +43,10 @@ type lane struct {
 	feeding  bool // a read of the log is under way
 	atEnd    bool // the last read reached the head, and nothing was offered since
 	replay   *event.ReplayRange
-	restored map[int64]struct{} // versions after the saved cursor that were settled before the start
+	// restored are versions that were settled before the start, or had a retry row then.
+	restored map[int64]struct{}
+	// doubtful: the lane was live in this run, so a former run may have delivered what it now reads by itself.
+	doubtful bool
 
 	retries []*retry       // by first version
 	blocked map[uint64]int // keys of retry rows (order key)
@@ -172,6 +175,14 @@ func (l *lane) push(ev *event.Event, tracked bool, now time.Time) {
 	}
 }
 
+// pass notes an event that was settled in a former run, so that the lane never reads it again by itself.
+func (l *lane) pass(ev *event.Event) {
+	if len(l.entries) > 0 {
+		l.entries = append(l.entries, entry{version: ev.Version, seq: ev.Seq, state: entrySettled})
+	}
+	l.scanned = ev.Version
+}
+
 // find returns the entry of a version, or nil.
 func (l *lane) find(version int64) *entry {
 	i := sort.Search(len(l.entries), func(i int) bool { return l.entries[i].version >= version })
@@ -224,6 +235,13 @@ func (l *lane) state() event.LaneState {
 				s.Done = append(s.Done, l.entries[i].version)
 			}
 		}
+		for v := range l.restored { // not read again yet
+			if v > s.Cursor {
+				s.Done = append(s.Done, v)
+			}
+		}
+		slices.Sort(s.Done)
+		s.Done = slices.Compact(s.Done)
 	}
 	if l.replay != nil {
 		s.Range = *l.replay

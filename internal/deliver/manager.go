@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,7 +104,8 @@ type Manager struct {
 	feedMem   int     // bytes of events that feeds hold
 	feedFor   []*lane // lanes that wait for feed memory
 	began     time.Time
-	recheck   int // events of the follower still to be checked against recorded attempts
+	recheck   int   // events of the follower still to be checked against recorded attempts
+	rechecked int64 // Seq of the last one that was
 	closing   bool
 	unsaved   *store.Record // what the recorder could not save before it ended
 
@@ -170,9 +172,10 @@ func (m *Manager) Announce(seq int64) {
 // Offer gives an event to the lanes of its targets. The follower calls it once for each event, in Seq order. It never
 // waits: a lane that cannot take the event goes on by itself from the log.
 func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.Endpoint) error {
+	var tried []event.EndpointID
 	if m.recheck > 0 && len(targets) > 0 && ev.Received.Before(m.began) {
 		var err error
-		if targets, err = m.unattempted(ctx, ev, targets); err != nil {
+		if tried, err = m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version); err != nil {
 			return err
 		}
 	}
@@ -182,14 +185,17 @@ func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.E
 	if m.closing {
 		return ErrStopped
 	}
-	m.recheck--
+	if m.recheck > 0 {
+		m.recheck--
+		m.rechecked = ev.Seq
+	}
 	if len(m.window.slots) >= windowEvents || m.window.bytes >= windowBytes {
 		m.relieve()
 	}
 	m.window.begin(ev.Seq, len(targets), ev.Size())
 	for _, ep := range targets {
 		_, deleted := m.deleted[ep.ID] // after it was matched
-		if deleted || !m.offer(m.lane(ep, now), ev, now) {
+		if deleted || !m.offer(m.lane(ep, now), ev, slices.Contains(tried, ep.ID), now) {
 			m.window.done(ev.Seq)
 		}
 	}
@@ -197,33 +203,15 @@ func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.E
 	return nil
 }
 
-// unattempted leaves out the endpoints that have an attempt at the event on record. Only events that a former run may
-// have offered already are looked up: those received before this one began, and within a window after the saved position.
-func (m *Manager) unattempted(ctx context.Context, ev *event.Event, targets []*event.Endpoint) ([]*event.Endpoint, error) {
-	tried, err := m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version)
-	if err != nil || len(tried) == 0 {
-		return targets, err
-	}
-	done := make(map[event.EndpointID]bool, len(tried))
-	for _, id := range tried {
-		done[id] = true
-	}
-	left := make([]*event.Endpoint, 0, len(targets))
-	for _, ep := range targets {
-		if !done[ep.ID] {
-			left = append(left, ep)
-		}
-	}
-	return left, nil
-}
-
-// offer gives one event to one lane and reports whether the lane now holds the position.
-func (m *Manager) offer(l *lane, ev *event.Event, now time.Time) bool {
+// offer gives one event to one lane and reports whether the lane now holds the position. tried: an attempt at it is on
+// record.
+func (m *Manager) offer(l *lane, ev *event.Event, tried bool, now time.Time) bool {
 	l.used = now
-	if !l.live {
+	if !l.live || ev.Seq <= l.liveFrom {
 		return false
 	}
-	if ev.Seq <= l.liveFrom || m.recheck >= 0 && l.covers(ev.Version) {
+	if _, settled := l.restored[ev.Version]; settled || tried || m.recheck > 0 && l.covers(ev.Version) {
+		l.pass(ev)
 		return false
 	}
 	if !l.open(now) {
@@ -271,6 +259,7 @@ func (l *lane) setLimiter() {
 func (m *Manager) demote(l *lane, drop bool) {
 	if l.live {
 		l.live, l.atEnd = false, false
+		l.doubtful = true
 		m.untrack(l)
 		m.cfg.Follow(l.ep, false)
 	}

@@ -281,8 +281,16 @@ func (m *Manager) restoreRetry(r *event.Retry, endpoints map[event.EndpointID]*e
 	if ep := endpoints[r.Endpoint]; l == nil && ep != nil && r.Replay == 0 {
 		l = m.lane(ep, now)
 	}
-	if l != nil {
-		l.addRetry(&retry{Retry: *r})
+	if l == nil {
+		return
+	}
+	l.addRetry(&retry{Retry: *r})
+	// The row may be done with before the follower comes to its events again.
+	if l.restored == nil {
+		l.restored = make(map[int64]struct{}, len(r.Versions))
+	}
+	for _, v := range r.Versions {
+		l.restored[v] = struct{}{}
 	}
 }
 

@@ -162,6 +162,7 @@ func checkLane(t *testing.T, s *fakeStore, sender *fakeSender, ep *event.Endpoin
 	if bound := kills * (ep.Concurrency + 1) * max(1, ep.Batch.Max) * 8; double > bound {
 		t.Errorf("%s (%s): %d duplicates after %d kills", ep.URL, ep.Order, double, kills)
 	}
+	checkRecorded(t, s, ep)
 	last := map[string]int{}
 	for i := range s.log {
 		group := ""
@@ -179,6 +180,26 @@ func checkLane(t *testing.T, s *fakeStore, sender *fakeSender, ep *event.Endpoin
 		}
 		if arrived {
 			last[group] = at
+		}
+	}
+}
+
+// checkRecorded requires that no delivery was made again after it was on record as made. A save that failed after its
+// effect was made twice, so attempts are told apart by their time.
+func checkRecorded(t *testing.T, s *fakeStore, ep *event.Endpoint) {
+	t.Helper()
+	made := map[int64]time.Time{}
+	for i := range s.attempts {
+		a := &s.attempts[i]
+		if a.Endpoint != ep.ID || a.Verdict != event.VerdictDelivered {
+			continue
+		}
+		for _, v := range a.Versions {
+			if at, twice := made[v]; twice && !at.Equal(a.At) {
+				t.Errorf("%s (%s): version %d is on record as delivered at %v and at %v", ep.URL, ep.Order, v, at, a.At)
+				return
+			}
+			made[v] = a.At
 		}
 	}
 }
