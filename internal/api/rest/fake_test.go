@@ -3,15 +3,10 @@ package rest_test
 import (
 	"bytes"
 	"context"
-	"errors"
-	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/api/rest"
@@ -80,59 +75,6 @@ func (f *fake) bearer(name string, k event.APIKey) {
 	k.Name, k.Created, k.Hint = name, start, "phk_"+name[:2]
 	f.bearers[name] = k
 	f.keys[k.ID] = k
-}
-
-// newAPI returns an API over f, its handler, and what it logs.
-func newAPI(tb testing.TB, f *fake, change ...func(*rest.Config)) (*rest.API, *bytes.Buffer) {
-	tb.Helper()
-	log := &bytes.Buffer{}
-	c := rest.Config{
-		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Patterns: patterns,
-		Limits: event.DefaultLimits(), Version: "1.2.3",
-		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
-	for _, ch := range change {
-		ch(&c)
-	}
-	return rest.New(c), log
-}
-
-// patterns knows prefixes ending in ** and exact types, enough for tests of the API.
-func patterns(list []string) (func(string) bool, error) {
-	for _, p := range list {
-		if strings.Contains(p, "!") {
-			return nil, errors.New("the pattern " + strconv.Quote(p) + " is not valid")
-		}
-	}
-	return func(s string) bool {
-		return slices.ContainsFunc(list, func(p string) bool {
-			prefix, ok := strings.CutSuffix(p, "**")
-			return s == p || strings.HasSuffix(p, ".*") && strings.HasPrefix(s, p[:len(p)-1]) || ok && strings.HasPrefix(s, prefix)
-		})
-	}, nil
-}
-
-// request is one request to the API.
-type request struct {
-	method, path, key, body string
-	header                  []string // name, value, name, value …
-}
-
-func (q request) do(tb testing.TB, h http.Handler) *httptest.ResponseRecorder {
-	tb.Helper()
-	r := httptest.NewRequestWithContext(tb.Context(), q.method, q.path, strings.NewReader(q.body))
-	if q.key != "" {
-		r.Header.Set("Authorization", "Bearer "+q.key)
-	}
-	if q.body != "" {
-		r.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(q.header); i += 2 {
-		r.Header.Set(q.header[i], q.header[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	return w
 }
 
 func (f *fake) lock() func() { f.mu.Lock(); return f.mu.Unlock }
@@ -617,36 +559,4 @@ func (f *fake) SaveAnswer(_ context.Context, scope, key string, a rest.Answer) e
 	defer f.lock()()
 	f.answers[scope+"\n"+key] = a
 	return nil
-}
-
-// seed fills f with events, an endpoint and attempts, and returns the endpoint's id.
-func (f *fake) seed(tb testing.TB) string {
-	tb.Helper()
-	var events []event.Event
-	for i := range 5 {
-		typ := "order.paid"
-		if i%2 == 1 {
-			typ = "user.created"
-		}
-		events = append(events, event.Event{Type: typ, Subject: "s/" + strconv.Itoa(i), Data: []byte(`{"n": ` + strconv.Itoa(i) + `}`)})
-	}
-	acme := f.tenants["acme"]
-	if _, err := f.Publish(tb.Context(), acme, events, "", [32]byte{}); err != nil {
-		tb.Fatal(err)
-	}
-	e, err := f.CreateEndpoint(tb.Context(), acme, event.Endpoint{URL: "https://example.com/in", AuthType: "basic", Metadata: map[string]string{"a": "b"}},
-		event.Secrets{Headers: []event.Header{{Name: "X-Secret", Value: "hush"}}, Auth: &event.Credentials{Username: "u", Password: "pass-word"}})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	for i := range 3 {
-		f.attempts = append(f.attempts, event.Attempt{
-			ID: int64(i + 1), Tenant: 1, Endpoint: e.ID, Versions: []int64{1}, EventID: "id-1", Number: i + 1,
-			At: time.Now().Add(time.Duration(i-3) * time.Minute).UTC().Truncate(time.Microsecond), Duration: time.Duration(i+1) * 10 * time.Millisecond,
-			Status: 503, Verdict: event.VerdictRetry, Headers: []event.Header{{Name: "Server", Value: "x"}}, Body: []byte("busy"), Next: start,
-		})
-	}
-	f.attempts[2].Verdict, f.attempts[2].Status, f.attempts[2].Next = event.VerdictDelivered, 204, time.Time{}
-	f.dead = []event.DeadLetter{{Tenant: 1, Endpoint: e.ID, Version: 2, At: start, Reason: "schedule ended"}, {Tenant: 1, Endpoint: e.ID, Version: 99, At: start, Reason: "gone"}}
-	return e.ID.String()
 }

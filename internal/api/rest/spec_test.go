@@ -151,44 +151,6 @@ var examples = map[string]example{
 	"delete-apikey":          {path: "/v1/apikeys/{key}", status: 204},
 }
 
-// stage is an API with something of everything. Making one costs some milliseconds, so that a test sets one up again
-// instead of making another.
-type stage struct {
-	*fake
-	h        http.Handler
-	endpoint string
-}
-
-func newStage(tb testing.TB) *stage {
-	tb.Helper()
-	s := &stage{fake: newFake()}
-	api, _ := newAPI(tb, s.fake)
-	s.h = api.Handler()
-	s.reset(tb)
-	return s
-}
-
-func (s *stage) reset(tb testing.TB) {
-	tb.Helper()
-	s.fake.reset()
-	s.endpoint = s.seed(tb)
-	if _, err := s.CreateType(tb.Context(), s.tenants["acme"], event.Type{Name: "a.b", Schema: []byte(`true`)}); err != nil {
-		tb.Fatal(err)
-	}
-	s.view = event.LaneView{
-		State: "waiting", Waiting: "penalty", Backlog: 4, OldestAt: start, Retries: 1, Penalty: 5e9, PenaltyUntil: start, FailingSince: start,
-		Failures: 2, Replays: []event.ReplayView{{ID: 1 << 44, From: 1, To: 4, Cursor: 2, Sent: 2}},
-	}
-}
-
-// example returns the request of an operation that succeeds.
-func (s *stage) example(id, method string) request {
-	x := examples[id]
-	key := event.FormatAPIKeyID(s.bearers["reader"].ID)
-	path := strings.NewReplacer("{endpoint}", s.endpoint, "{key}", key).Replace(x.path)
-	return request{method: strings.ToUpper(method), path: path, key: "admin", body: x.body, header: x.header}
-}
-
 func TestEveryOperation(t *testing.T) {
 	t.Parallel()
 	on := newStage(t)
