@@ -2,7 +2,6 @@ package rest_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -24,7 +23,7 @@ func (door) Publish(context.Context, *event.Tenant, []event.Event, string, [32]b
 func BenchmarkPublish(b *testing.B) {
 	f := newFake()
 	api, _ := newAPI(b, f, func(c *rest.Config) {
-		c.Publisher, c.Logger = door{}, slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Publisher, c.Logger = door{}, slog.New(slog.DiscardHandler)
 	})
 	body := []byte(`{"type":"order.paid","subject":"order/42","data":{"text":"` + strings.Repeat("x", 640) + `"}}`)
 	b.ReportAllocs()
