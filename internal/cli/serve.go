@@ -4,11 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"syscall"
 
 	"github.com/posthornhq/posthorn/internal/app"
 	"github.com/posthornhq/posthorn/internal/config"
-	"github.com/posthornhq/posthorn/internal/store"
 )
 
 // serveCmd runs the server. Its options are those of package config, which reads them itself.
@@ -62,22 +60,8 @@ func (c *console) banner(baseURL, rootKey, data string) {
 
 // explainStart adds what to do to the reasons why a server does not start.
 func explainStart(err error) error {
-	hint := ""
-	switch {
-	case errors.Is(err, store.ErrInUse):
-		hint = "stop the other server, or name another folder with --data"
-	case errors.Is(err, store.ErrNewer):
-		hint = "run the newer version that wrote it, or name another folder with --data"
-	case errors.Is(err, store.ErrCorrupt):
-		hint = "restore a backup, or name another folder with --data; nothing was changed"
-	case errors.Is(err, store.ErrFull):
-		hint = "free some space on its disk"
-	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "another program listens there: stop it, or name another address with --listen"
-	case errors.Is(err, os.ErrPermission):
-		hint = "this user has no permission"
-	default:
-		return err
+	if advice := app.Advice(err); advice != "" {
+		return fmt.Errorf("%w\n%s", err, advice)
 	}
-	return fmt.Errorf("%w\n%s", err, hint)
+	return err
 }
