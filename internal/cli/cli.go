@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -58,14 +59,17 @@ Try "posthorn demo" first.`
 const statuses = `
 Exit status: 0 done; 1 failed; 2 wrong usage or option; 3 there is no such thing; 4 the key is missing or not allowed; 5 the server cannot be reached or is busy; 6 the server refuses the request.`
 
-// Main runs the command line of this process and ends it with an exit status. The first interrupt or SIGTERM stops a
-// command in order, the second at once.
+// insist is how long after a first signal a second one ends the process at once. Some supervisors send a signal twice,
+// to the process and to its group; that counts as one.
+const insist = time.Second
+
+// Main runs the command line of this process and ends it with an exit status. The first interrupt, SIGTERM or SIGHUP
+// stops a command in order, a later one at once.
 func Main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-ctx.Done()
-		stop() // from now on a signal has its usual effect
-	}()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(insist, stop) // from then on a signal has its usual effect
+	})
 	status := Run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(status)

@@ -359,7 +359,7 @@ func (d *demo) deadTries(ctx context.Context) {
 
 // drawing keeps the terminal up to date.
 func (d *demo) drawing(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		select {
