@@ -144,7 +144,8 @@ func (m *Manager) record(ctx context.Context) {
 			m.gather(ctx, m.cfg.RecordDelay)
 		}
 		r, ok := m.snapshot()
-		if ok && !m.save(ctx, r) {
+		// A save that has begun is waited for: cut off, it might have had its effect, and would be made again.
+		if ok && !m.save(ctx, context.WithoutCancel(ctx), r) {
 			m.unsaved = &r
 			return
 		}
@@ -176,10 +177,10 @@ func (m *Manager) gather(ctx context.Context, delay time.Duration) {
 }
 
 // save writes one record, again and again until it is written: what it holds must not be lost while the process lives.
-// It returns false when the lease is lost or the context ends.
-func (m *Manager) save(ctx context.Context, r store.Record) bool {
+// It returns false when the lease is lost or the context ends; call is the context of each try.
+func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, retryMax) {
-		err := m.cfg.State.SaveRecord(ctx, r)
+		err := m.cfg.State.SaveRecord(call, r)
 		if err == nil {
 			return true
 		}
@@ -323,10 +324,10 @@ func (m *Manager) Stop(ctx context.Context) error {
 func (m *Manager) saveRest(ctx context.Context) {
 	final, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if m.unsaved != nil && !m.save(final, *m.unsaved) {
+	if m.unsaved != nil && !m.save(final, final, *m.unsaved) {
 		return
 	}
 	if r, ok := m.snapshot(); ok {
-		m.save(final, r)
+		m.save(final, final, r)
 	}
 }
