@@ -14,7 +14,7 @@ func TestGracefulStop(t *testing.T) {
 	seed := setting(t, "E2E_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
 	t.Logf("E2E_SEED=%d", seed)
 	f := newField(t, seed, victims())
-	f.publish(60 * time.Millisecond)
+	f.publish()
 	for range 4 {
 		if !pause(t.Context(), time.Duration(f.rand.Int64N(int64(800*time.Millisecond)))) {
 			t.Fatal("interrupted")
@@ -27,8 +27,8 @@ func TestGracefulStop(t *testing.T) {
 	f.flush()
 	checkLog(t, log, f.book)
 	for i, e := range f.endpoints {
-		for run, n := range checkArrivals(t, log, e, f.receivers[i]) {
-			t.Errorf("%s: %d deliveries of run %d came again after a stop in order", f.receivers[i].name, n, run)
+		if again := checkArrivals(t, log, e, f.receivers[i]); len(again) > 0 {
+			t.Errorf("%s: %d deliveries came again after a stop in order, such as version %d", f.receivers[i].name, len(again), again[0].version)
 		}
 		checkAttempts(t, f.server, log, e, f.receivers[i].name)
 	}

@@ -32,6 +32,7 @@ type conduct struct {
 type arrival struct {
 	order   int64 // of all arrivals at this receiver
 	run     int64 // the server's run that sent it, counted from 0
+	at      time.Time
 	version int64
 	webhook string // webhook-id
 	id      string // the event's id, where the request shows it
@@ -186,8 +187,9 @@ func (r *receiver) decide(req *http.Request, body []byte) (answer, time.Duration
 		return answerFail, 0
 	}
 	run, _ := req.Context().Value(connKey{}).(int64)
+	now := time.Now()
 	for _, a := range list {
-		a.order, a.run = int64(len(r.taken)), run
+		a.order, a.run, a.at = int64(len(r.taken)), run, now
 		r.taken = append(r.taken, a)
 		r.seen[a.version] = true
 	}

@@ -100,12 +100,11 @@ func wanted(log []client.Event, e *client.Endpoint) []int64 {
 }
 
 // checkArrivals compares what a receiver took with the log: the right events, unchanged, under one webhook-id each, in
-// the order promised. It returns how many were taken again, by the run of the server that sent them first.
-func checkArrivals(t testing.TB, log []client.Event, e *client.Endpoint, r *receiver) (again map[int64]int) {
+// the order promised. It returns the first arrivals of those that were taken again.
+func checkArrivals(t testing.TB, log []client.Event, e *client.Endpoint, r *receiver) (again []arrival) {
 	t.Helper()
 	f := &findings{t: t}
 	defer f.done()
-	again = map[int64]int{}
 	first := map[int64]arrival{}
 	var newest int64
 	newestOf := map[string]int64{}
@@ -138,7 +137,7 @@ func checkArrivals(t testing.TB, log []client.Event, e *client.Endpoint, r *rece
 			if was.run == a.run {
 				f.add("twice", "%s took version %d twice from run %d, without a kill between", r.name, a.version, a.run)
 			}
-			again[was.run]++
+			again = append(again, was)
 			continue
 		}
 		first[a.version] = a
