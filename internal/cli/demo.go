@@ -326,7 +326,7 @@ func (d *demo) states(ctx context.Context) {
 		lane, _, _ := laneOf(e)
 		if s := e.State; s.PenaltyUntil != nil && s.Penalty > 0 {
 			left := max(time.Until(*s.PenaltyUntil), 0).Round(time.Second)
-			lane = cell{fmt.Sprintf("penalty %s, %s left, %d failures in a row", s.Penalty, left, s.Failures), red}
+			lane = cell{fmt.Sprintf("penalty %s, %s left", s.Penalty, left), red}
 		}
 		d.view.update(func() {
 			d.view.endpoints[i].backlog = e.State.Backlog
