@@ -277,6 +277,12 @@ func mapError(path string, err error) error {
 	}
 }
 
+// isConstraint reports whether a statement failed because a row would have broken a rule such as uniqueness. Nothing of
+// the statement was done; the transaction goes on.
+func isConstraint(err error) bool {
+	return sqlite.ErrCode(err).ToPrimary() == sqlite.ResultConstraint
+}
+
 // wholeGroup reports whether an error concerns the file and so every caller of a commit, not one caller's request.
 func wholeGroup(err error) bool {
 	return errors.Is(err, errIO) || errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrCorrupt)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -163,30 +164,59 @@ func (w *recordWork) apply(c *conn) error {
 	return w.upserts(c)
 }
 
+// attemptRows is how many attempts one INSERT takes, as insertRows.
+const attemptRows = 8
+
+var (
+	insertAttempt  = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)"
+	insertAttempts = insertAttempt + strings.Repeat(", (?, ?, ?, ?, ?, ?)", attemptRows-1)
+)
+
 func (w *recordWork) attempts(c *conn) error {
-	if len(w.r.Attempts) == 0 {
+	list := w.r.Attempts
+	if len(list) == 0 {
 		return nil
 	}
-	insert, err := c.prep("INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
 	w.f.dirty = true
-	for i := range w.r.Attempts {
-		a := &w.r.Attempts[i]
-		w.f.shard.lastAttempt++
-		id := w.f.shard.lastAttempt
-		insert.bindInt(1, id)
-		insert.bindInt(2, int64(a.Tenant))
-		insert.bindInt(3, int64(a.Endpoint))
-		insert.bindInt(4, firstVersion(a.Versions))
-		insert.bindInt(5, micros(a.At))
-		insert.bindBlob(6, w.bodies[i])
+	for at := 0; at < len(list); {
+		n, sql := 1, insertAttempt
+		if len(list)-at >= attemptRows {
+			n, sql = attemptRows, insertAttempts
+		}
+		insert, err := c.prep(sql)
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			w.bind(insert, 6*i+1, at+i)
+		}
 		if err := insert.run(); err != nil {
 			return err
 		}
+		at += n
+	}
+	return w.blocks(c)
+}
+
+// bind gives the i-th attempt its id and fills one row's parameters, from the given one on.
+func (w *recordWork) bind(s *stmt, at, i int) {
+	a := &w.r.Attempts[i]
+	w.f.shard.lastAttempt++
+	s.bindInt(at, w.f.shard.lastAttempt)
+	s.bindInt(at+1, int64(a.Tenant))
+	s.bindInt(at+2, int64(a.Endpoint))
+	s.bindInt(at+3, firstVersion(a.Versions))
+	s.bindInt(at+4, micros(a.At))
+	s.bindBlob(at+5, w.bodies[i])
+}
+
+// blocks files the attempts at several versions under the blocks of those.
+func (w *recordWork) blocks(c *conn) error {
+	first := w.f.shard.lastAttempt - int64(len(w.r.Attempts)) + 1
+	for i := range w.r.Attempts {
+		a := &w.r.Attempts[i]
 		err := eachBlock(a.Versions, func(block int64) error {
-			return c.exec("INSERT OR IGNORE INTO attempt_blocks VALUES (?, ?, ?)", int64(a.Tenant), block, id)
+			return c.exec("INSERT OR IGNORE INTO attempt_blocks VALUES (?, ?, ?)", int64(a.Tenant), block, first+int64(i))
 		})
 		if err != nil {
 			return err

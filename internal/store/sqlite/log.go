@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,9 +29,10 @@ type logFile struct {
 	totals  totals
 	heads   map[event.TenantID]*head
 	changed []event.TenantID
-	fresh   []tailEntry // appended by this transaction
-	trimmed int64       // the highest seq that a trim of this transaction deleted
-	cleared bool        // a tenant's events were deleted
+	pending []pendingRow // events of this transaction that are still to be inserted, at most insertRows
+	fresh   []tailEntry  // appended by this transaction
+	trimmed int64        // the highest seq that a trim of this transaction deleted
+	cleared bool         // a tenant's events were deleted
 
 	hintMu sync.Mutex
 	hint   chan struct{}
@@ -82,6 +84,9 @@ func (l *logFile) begin(c *conn) error {
 }
 
 func (l *logFile) finish(c *conn) error {
+	if err := l.flush(c); err != nil {
+		return err
+	}
 	if !l.dirty {
 		return nil
 	}
@@ -124,6 +129,8 @@ func (l *logFile) aborted() {
 func (l *logFile) forget() {
 	l.dirty, l.cleared, l.trimmed = false, false, 0
 	l.changed = l.changed[:0]
+	clear(l.pending)
+	l.pending = l.pending[:0]
 	clear(l.fresh)
 	l.fresh = l.fresh[:0]
 }
@@ -133,6 +140,16 @@ func (l *logFile) wake() {
 	close(l.hint)
 	l.hint = make(chan struct{})
 	l.hintMu.Unlock()
+}
+
+// update runs a rare write after the events that came before it in its group.
+func (l *logFile) update(ctx context.Context, f func(c *conn) error) error {
+	return l.w.update(ctx, func(c *conn) error {
+		if err := l.flush(c); err != nil {
+			return err
+		}
+		return f(c)
+	})
 }
 
 // headOf returns a tenant's head for change by this transaction.
@@ -212,21 +229,19 @@ func (a *appendWork) apply(c *conn) error {
 			return err
 		}
 	}
-	h, err := a.log.headOf(c, a.req.Tenant)
-	if err != nil {
-		return err
-	}
-	insert, err := c.prep("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)")
-	if err != nil {
-		return err
-	}
 	for i := range a.ids {
-		if err := a.insert(c, insert, h, i); err != nil {
-			return err
+		a.log.pending = append(a.log.pending, pendingRow{a: a, i: i})
+		if len(a.log.pending) == insertRows {
+			if err := a.log.flush(c); err != nil {
+				return err
+			}
 		}
 	}
 	if a.req.IdempotencyKey == "" {
 		return nil
+	}
+	if err := a.log.flush(c); err != nil { // the answer is complete only then
+		return err
 	}
 	a.log.dirty = true
 	return c.exec("INSERT INTO publishes VALUES (?, ?, ?, ?, ?)", int64(a.req.Tenant), a.req.IdempotencyKey,
@@ -253,29 +268,114 @@ func (a *appendWork) repeated(c *conn) (found bool, err error) {
 	return true, nil
 }
 
-func (a *appendWork) insert(c *conn, insert *stmt, h *head, i int) error {
-	l, id, body := a.log, a.ids[i], a.bodies[i]
-	seq, version := l.totals.lastSeq+1, h.head+1
-	insert.bindInt(1, seq)
-	insert.bindInt(2, int64(a.req.Tenant))
-	insert.bindInt(3, version)
-	insert.bindInt(4, a.now)
-	insert.bindID(5, id)
-	insert.bindBlob(6, body)
+// insertRows is how many events one INSERT takes: by eight at once a row costs a fifth less than alone, and more rows
+// gain nothing.
+const insertRows = 8
+
+var (
+	insertOne  = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)"
+	insertMany = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)" + strings.Repeat(", (?, ?, ?, ?, ?, ?)", insertRows-1)
+)
+
+// pendingRow is the i-th event of a work.
+type pendingRow struct {
+	a *appendWork
+	i int
+}
+
+// flush inserts the pending events, all with one statement when they are enough and none of them is a duplicate.
+func (l *logFile) flush(c *conn) error {
+	defer func() {
+		clear(l.pending)
+		l.pending = l.pending[:0]
+	}()
+	if len(l.pending) == insertRows {
+		done, err := l.insertMany(c)
+		if err != nil || done {
+			return err
+		}
+	}
+	for _, r := range l.pending {
+		if err := l.insertOne(c, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bind fills one row's parameters, from the given one on.
+func (r pendingRow) bind(s *stmt, at int, seq, version int64) {
+	s.bindInt(at, seq)
+	s.bindInt(at+1, int64(r.a.req.Tenant))
+	s.bindInt(at+2, version)
+	s.bindInt(at+3, r.a.now)
+	s.bindID(at+4, r.a.ids[r.i])
+	s.bindBlob(at+5, r.a.bodies[r.i])
+}
+
+// insertMany inserts insertRows events, or none and returns false when one of them is a duplicate.
+func (l *logFile) insertMany(c *conn) (done bool, err error) {
+	insert, err := c.prep(insertMany)
+	if err != nil {
+		return false, err
+	}
+	var heads [insertRows]*head
+	for i, r := range l.pending {
+		if heads[i], err = l.headOf(c, r.a.req.Tenant); err != nil {
+			return false, err
+		}
+		heads[i].head++
+		r.bind(insert, 6*i+1, l.totals.lastSeq+1+int64(i), heads[i].head)
+	}
+	err = insert.run()
+	for _, h := range heads {
+		h.head-- // inserted counts again
+	}
+	if isConstraint(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for i, r := range l.pending {
+		l.inserted(r, heads[i])
+	}
+	return true, nil
+}
+
+// insertOne inserts an event unless its id is on the log.
+func (l *logFile) insertOne(c *conn, r pendingRow) error {
+	insert, err := c.prep(insertOne)
+	if err != nil {
+		return err
+	}
+	h, err := l.headOf(c, r.a.req.Tenant)
+	if err != nil {
+		return err
+	}
+	r.bind(insert, 1, l.totals.lastSeq+1, h.head+1)
 	if err := insert.run(); err != nil {
 		return err
 	}
 	if c.changes() == 0 {
-		return a.duplicate(c, id)
+		return r.a.duplicate(c, r.a.ids[r.i])
 	}
-	l.totals.lastSeq = seq
+	l.inserted(r, h)
+	return nil
+}
+
+// inserted counts an event that took the next seq and version, and gives its receipt.
+func (l *logFile) inserted(r pendingRow, h *head) {
+	a, id, body := r.a, r.a.ids[r.i], r.a.bodies[r.i]
+	l.totals.lastSeq++
 	l.totals.events++
 	l.totals.bytes += rowBytes(len(body))
-	h.head = version
+	h.head++
 	l.touch(a.req.Tenant, h)
-	l.fresh = append(l.fresh, tailEntry{seq: seq, version: version, received: a.now, tenant: a.req.Tenant, id: id, body: body})
-	a.receipts = append(a.receipts, event.Receipt{ID: id, Version: version})
-	return nil
+	l.fresh = append(l.fresh, tailEntry{
+		seq: l.totals.lastSeq, version: h.head, received: a.now, tenant: a.req.Tenant, id: id, body: body,
+	})
+	a.receipts = append(a.receipts, event.Receipt{ID: id, Version: h.head})
 }
 
 // duplicate answers for an event whose id is on the log.

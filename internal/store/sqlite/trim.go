@@ -33,7 +33,7 @@ func (s *Store) TrimLog(ctx context.Context, policy store.TrimPolicy, limit int)
 		return 0, nil
 	}
 	n := 0
-	err := s.log.w.update(ctx, func(c *conn) (err error) {
+	err := s.log.update(ctx, func(c *conn) (err error) {
 		n, err = s.log.trim(c, policy, limit)
 		return err
 	})
@@ -92,7 +92,7 @@ func (s *Store) DeleteTenantEvents(ctx context.Context, tenant event.TenantID, l
 	}
 	defer s.leave()
 	n := 0
-	err := s.log.w.update(ctx, func(c *conn) (err error) {
+	err := s.log.update(ctx, func(c *conn) (err error) {
 		n, err = s.log.deleteTenant(c, tenant, limit)
 		return err
 	})
@@ -124,7 +124,7 @@ func (s *Store) TrimAnswers(ctx context.Context, before time.Time, limit int) (i
 	}
 	defer s.leave()
 	n := 0
-	err := s.log.w.update(ctx, func(c *conn) error {
+	err := s.log.update(ctx, func(c *conn) error {
 		err := c.exec(`DELETE FROM publishes WHERE (tenant, key) IN
 			(SELECT tenant, key FROM publishes WHERE at < ? ORDER BY at LIMIT ?)`, micros(before), max(limit, 0))
 		n = c.changes()

@@ -56,7 +56,7 @@ type writer struct {
 	committed, aborted func()
 
 	last  int         // callers of the last commit
-	pages int64       // pages written since the last look at the write-ahead log
+	grown int         // pages that the write-ahead log may have grown by since it was last looked at
 	full  atomic.Bool // the last write failed for want of space
 }
 
@@ -178,10 +178,10 @@ func (w *writer) commitGroup() {
 		w.last = len(live)
 		return
 	}
-	rows := 0
+	rows, bytes := 0, 0
 	for _, j := range live {
-		r, _ := j.work.size()
-		rows += r
+		r, b := j.work.size()
+		rows, bytes = rows+r, bytes+b
 	}
 	w.last = len(live)
 	for _, j := range live {
@@ -192,7 +192,7 @@ func (w *writer) commitGroup() {
 		w.observe(store.Commit{File: w.name, Callers: len(live), Rows: rows, Took: time.Since(began)})
 	}
 	if err == nil {
-		w.checkpoint()
+		w.checkpoint(rows, bytes)
 	}
 }
 
@@ -257,9 +257,16 @@ func (w *writer) drop() {
 }
 
 // checkpoint copies a write-ahead log that has grown long into the file. It runs between commits, on the writer's own
-// connection, because only then can the log start from its beginning again. A failure shows at the next write.
-func (w *writer) checkpoint() {
-	n, err := w.walPages()
+// connection, because only then can the log start from its beginning again. A failure shows at the next write. Looking
+// at the log's length costs a few µs, so that is done only when enough was written to matter.
+func (w *writer) checkpoint(rows, bytes int) {
+	const pageSize, touched = 4096, 8 // a commit touches some pages, and a row may touch a page of an index
+	w.grown += touched + rows + bytes/pageSize
+	if w.grown < checkpointPages/8 {
+		return
+	}
+	w.grown = 0
+	n, err := w.c.pragmaInt("wal_checkpoint(NOOP)", 1)
 	if err != nil || n < checkpointPages {
 		return
 	}
@@ -267,8 +274,6 @@ func (w *writer) checkpoint() {
 		w.full.Store(true)
 	}
 }
-
-func (w *writer) walPages() (int64, error) { return w.c.pragmaInt("wal_checkpoint(NOOP)", 1) }
 
 // simple is a rare write made of a function.
 type simple struct {
