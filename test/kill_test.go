@@ -114,7 +114,7 @@ func newField(t *testing.T, seed uint64, list []victim, args ...string) *field {
 func (f *field) publish() {
 	f.t.Helper()
 	list := payloads(f.t)
-	for i := range 3 * len(manners) {
+	for i := range 2 * len(manners) {
 		m := manners[i%len(manners)]
 		m.name = fmt.Sprintf("%s-%d", m.name, i/len(manners))
 		p := &publisher{

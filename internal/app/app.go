@@ -92,6 +92,9 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 		return nil, fmt.Errorf("cannot open the data folder %s: %w", cfg.Data, err)
 	}
 	a.store.Observe(a.metrics.committed)
+	if err = keyPresent(ctx, a.store, cfg); err != nil {
+		return nil, err
+	}
 	keys, err := keyring.Open(keyring.Source{Path: cfg.EncryptionKeyFile, Text: cfg.EncryptionKey.Reveal()})
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the encryption key: %w", err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -72,6 +73,24 @@ const (
 	canaryScope = "posthorn"
 	canaryKey   = "encryption-canary"
 )
+
+// keyPresent checks that the key file was not lost: a new one would be of no use to a folder that was made with another.
+func keyPresent(ctx context.Context, s store.Store, cfg config.Config) error {
+	if cfg.EncryptionKey.Reveal() != "" {
+		return nil
+	}
+	if _, err := os.Stat(cfg.EncryptionKeyFile); !errors.Is(err, fs.ErrNotExist) {
+		return nil // reading it says what is wrong with it
+	}
+	_, err := s.Answer(ctx, canaryScope, canaryKey)
+	switch {
+	case event.KindOf(err) == event.KindNotFound:
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("the encryption key file %s is missing; restore it, the secrets in the data folder cannot be read without it", cfg.EncryptionKeyFile)
+}
 
 func checkKey(ctx context.Context, s store.Store, keys *keyring.Keyring) error {
 	a, err := s.Answer(ctx, canaryScope, canaryKey)
