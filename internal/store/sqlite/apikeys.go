@@ -7,7 +7,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
-const selectAPIKeys = "SELECT id, body FROM apikeys "
+const selectKeys = "SELECT id, body FROM apikeys "
 
 // ofTenantOrNone hides keys of a tenant that was deleted; admin keys have none.
 const ofTenantOrNone = " AND (tenant = 0 OR EXISTS (SELECT 1 FROM tenants t WHERE t.id = tenant))"
@@ -43,12 +43,12 @@ func (s *Store) PutAPIKey(ctx context.Context, k event.APIKey) error {
 
 // APIKeyByHash implements [store.Control].
 func (s *Store) APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
-	return s.apiKey(ctx, selectAPIKeys+"WHERE hash = ?"+ofTenantOrNone, hash[:])
+	return s.apiKey(ctx, selectKeys+"WHERE hash = ?"+ofTenantOrNone, hash[:])
 }
 
 // APIKey implements [store.Control].
 func (s *Store) APIKey(ctx context.Context, id int64) (event.APIKey, error) {
-	return s.apiKey(ctx, selectAPIKeys+"WHERE id = ?"+ofTenantOrNone, id)
+	return s.apiKey(ctx, selectKeys+"WHERE id = ?"+ofTenantOrNone, id)
 }
 
 func (s *Store) apiKey(ctx context.Context, sql string, arg any) (event.APIKey, error) {
@@ -61,7 +61,7 @@ func (s *Store) apiKey(ctx context.Context, sql string, arg any) (event.APIKey, 
 
 // APIKeys implements [store.Control].
 func (s *Store) APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error) {
-	return readList(ctx, s, scanAPIKey, selectAPIKeys+"WHERE id > ?"+ofTenantOrNone+" ORDER BY id LIMIT ?", after, max(limit, 0))
+	return readList(ctx, s, scanAPIKey, selectKeys+"WHERE id > ?"+ofTenantOrNone+" ORDER BY id LIMIT ?", after, max(limit, 0))
 }
 
 // DeleteAPIKey implements [store.Control].

@@ -71,7 +71,7 @@ func emptyFolder(dir string) error {
 }
 
 func copyFile(ctx context.Context, src *conn, path string, progress func(done, total int64)) (err error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // the operator's folder
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return osError(path, err)
 	}

@@ -161,13 +161,15 @@ func (s *stmt) bindAny(i int, v any) {
 	}
 }
 
-func (s *stmt) bindInt(i int, v int64)     { s.s.BindInt64(i, v) }
-func (s *stmt) bindText(i int, v string)   { s.s.BindText(i, v) }
-func (s *stmt) bindBlob(i int, v []byte)   { s.s.BindBytes(i, v) }
-func (s *stmt) int(col int) int64          { return s.s.ColumnInt64(col) }
-func (s *stmt) text(col int) string        { return s.s.ColumnText(col) }
-func (s *stmt) length(col int) int         { return s.s.ColumnLen(col) }
-func (s *stmt) read(col int, b []byte) int { return s.s.ColumnBytes(col, b) }
+// read copies a column into b, as much as fits.
+func (s *stmt) read(col int, b []byte) { s.s.ColumnBytes(col, b) }
+
+func (s *stmt) bindInt(i int, v int64)   { s.s.BindInt64(i, v) }
+func (s *stmt) bindText(i int, v string) { s.s.BindText(i, v) }
+func (s *stmt) bindBlob(i int, v []byte) { s.s.BindBytes(i, v) }
+func (s *stmt) int(col int) int64        { return s.s.ColumnInt64(col) }
+func (s *stmt) text(col int) string      { return s.s.ColumnText(col) }
+func (s *stmt) length(col int) int       { return s.s.ColumnLen(col) }
 
 // eventID is a parameter that is an event's id.
 type eventID string

@@ -38,7 +38,7 @@ func lockFolder(dir string) (*folderLock, error) {
 		return nil, osError(dir, err)
 	}
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator's data folder
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, osError(path, err)
 	}
@@ -82,6 +82,11 @@ func prepareFiles(dir string) (filePaths, error) {
 	if stateVersion == 0 && logVersion > 0 {
 		return p, fmt.Errorf("%s is missing beside %s: %w", p.state, logName, store.ErrCorrupt)
 	}
+	if logVersion == 0 && stateVersion > 0 {
+		if err := neverUsed(p.state); err != nil {
+			return p, err
+		}
+	}
 	if err := stateSchema.migrate(p.state, stateVersion); err != nil {
 		return p, err
 	}
@@ -94,6 +99,20 @@ func prepareFiles(dir string) (filePaths, error) {
 		}
 	}
 	return p, nil
+}
+
+// neverUsed checks that a state without a log was only just made.
+func neverUsed(path string) (err error) {
+	c, err := openConn(path, readOnly)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	position, err := c.number("SELECT position FROM shard")
+	if err == nil && position > 0 {
+		err = fmt.Errorf("%s is missing beside %s: %w", filepath.Join(filepath.Dir(path), logName), stateName, store.ErrCorrupt)
+	}
+	return err
 }
 
 // schema is what a kind of file should be: its application id and its migrations, in order.
@@ -143,7 +162,7 @@ func (s schema) inspect(path string) (version int, err error) {
 
 // checkHeader reads the file's first bytes: what they should be is at https://www.sqlite.org/fileformat2.html#the_database_header.
 func checkHeader(path string, appID int32) (fresh bool, err error) {
-	f, err := os.Open(path) //nolint:gosec // the operator's data folder
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}
@@ -165,7 +184,7 @@ func checkHeader(path string, appID int32) (fresh bool, err error) {
 		return false, fmt.Errorf("%s is not a database: %w", path, store.ErrCorrupt)
 	}
 	// A file whose making was interrupted has no id yet, only SQLite's own first page.
-	if id := int32(binary.BigEndian.Uint32(h[68:])); id != appID && id != 0 { //nolint:gosec // the bits are kept
+	if id := int32(binary.BigEndian.Uint32(h[68:])); id != appID && id != 0 {
 		return false, fmt.Errorf("%s belongs to another program: %w", path, store.ErrCorrupt)
 	}
 	return false, nil

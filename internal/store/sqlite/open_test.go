@@ -169,6 +169,15 @@ func TestOpenStateAhead(t *testing.T) {
 		t.Fatal(err)
 	}
 	closeTest(t, s)
+	if err := os.Rename(filepath.Join(dir, logName), filepath.Join(dir, "kept")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(dir, Options{}); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("opening without %s gave %v", logName, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, logName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s was made", logName)
+	}
 	other := t.TempDir()
 	closeTest(t, openTest(t, other, Options{}))
 	if err := os.Rename(filepath.Join(other, logName), filepath.Join(dir, logName)); err != nil {

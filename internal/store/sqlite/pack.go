@@ -80,7 +80,7 @@ func listLength(n int, absent bool) uint64 {
 	if absent {
 		return 0
 	}
-	return uint64(n) + 1 //nolint:gosec // a length
+	return uint64(n) + 1
 }
 
 func packList[T any](p *packer, list []T, one func(T)) {
@@ -161,7 +161,7 @@ func (u *unpacker) length() int {
 		u.fail()
 		return 0
 	}
-	return int(n) //nolint:gosec // at most a slice's length
+	return int(n)
 }
 
 // take returns the next n bytes without copying them.
@@ -185,7 +185,7 @@ func (u *unpacker) bytes() []byte {
 		}
 		return nil
 	}
-	return u.take(int(n - 1)) //nolint:gosec // at most a slice's length
+	return u.take(int(n - 1))
 }
 
 func (u *unpacker) bool() bool              { return u.byte() != 0 }
@@ -222,11 +222,11 @@ func (u *unpacker) list(size int) (n int, ok bool) {
 	if k == 0 {
 		return 0, false
 	}
-	if k-1 > uint64(len(u.b)/size) { //nolint:gosec // a length
+	if k-1 > uint64(len(u.b)/size) {
 		u.fail()
 		return 0, false
 	}
-	return int(k - 1), true //nolint:gosec // at most a slice's length
+	return int(k - 1), true
 }
 
 func unpackList[T any](u *unpacker, size int, one func() T) []T {

@@ -24,7 +24,7 @@ func packEvent(b []byte, e *event.Event) ([]byte, error) {
 	p := packer{b: append(b, packVersion)}
 	p.time(e.Time)
 	p.bool(e.Data != nil)
-	p.uint(uint64(attributesSize(e))) //nolint:gosec // a length
+	p.uint(uint64(attributesSize(e)))
 	start := len(p.b)
 	p.str(e.Source)
 	p.str(e.Type)
@@ -60,7 +60,7 @@ func packExtension(p *packer, x event.Extension) error {
 		}
 	case int32:
 		p.b = append(p.b, extInt)
-		p.fixed(uint64(uint32(v))) //nolint:gosec // the bits are kept
+		p.fixed(uint64(uint32(v)))
 	default:
 		return event.Invalid(x.Name, "must be a string, a boolean or an integer")
 	}
@@ -162,7 +162,7 @@ func (u *stringUnpacker) extension() event.Extension {
 	case extTrue:
 		x.Value = true
 	case extInt:
-		x.Value = int32(uint32(u.fixed())) //nolint:gosec // the bits are kept
+		x.Value = int32(uint32(u.fixed()))
 	default:
 		u.fail()
 	}

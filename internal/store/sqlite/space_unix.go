@@ -21,7 +21,7 @@ func noSpace(path string) bool {
 	if err := unix.Statfs(filepath.Dir(path), &s); err != nil {
 		return false
 	}
-	return uint64(s.Bavail)*uint64(s.Bsize) < minFree //nolint:gosec // a block size is not negative
+	return uint64(s.Bavail)*uint64(s.Bsize) < minFree
 }
 
 // isFull reports whether an error of the operating system means a full disk.
@@ -38,7 +38,7 @@ func lockFile(f *os.File) error {
 
 // syncDir makes the names of new files durable.
 func syncDir(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // the operator's data folder
+	f, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ var hexDigits = func() (t [256]byte) {
 		t[i] = 255
 	}
 	for i, c := range "0123456789abcdef" {
-		t[c] = byte(i) //nolint:gosec // below 16
+		t[c] = byte(i)
 	}
 	return t
 }()

@@ -284,8 +284,7 @@ type simple struct {
 func (s *simple) apply(c *conn) error {
 	s.fail = nil
 	err := s.f(c)
-	var answer *answerError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*answerError](err); ok {
 		s.fail = answer.err
 		return nil
 	}

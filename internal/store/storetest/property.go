@@ -151,9 +151,8 @@ func class(err error) errClass {
 	if err == nil {
 		return errClass{}
 	}
-	var e *event.Error
 	c := errClass{failed: true, kind: event.KindOf(err), fenced: errors.Is(err, store.ErrFenced)}
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*event.Error](err); ok {
 		c.code = e.Code
 	}
 	return c
@@ -195,17 +194,15 @@ func (w *world) drawRead(rt *rapid.T) step {
 	at := clock(rapid.IntRange(0, w.now+1).Draw(rt, "at"))
 	id := rapid.SampledFrom([]string{"a", "b", "c", "ä"}).Draw(rt, "id")
 	// Through is a seq: only its place among the tenant's events counts.
-	page := func(s store.Store, p store.Page, err error) (any, error) {
+	page := func(p store.Page, err error) (any, error) {
 		return []any{p.Events, p.Oldest, p.Head, p.Through > 0}, err
 	}
 	return rapid.SampledFrom([]step{
 		{"ReadTenant", func(ctx context.Context, s store.Store) (any, error) {
-			p, err := s.ReadTenant(ctx, tenant, from, limit, unbounded)
-			return page(s, p, err)
+			return page(s.ReadTenant(ctx, tenant, from, limit, unbounded))
 		}},
 		{"ReadTenantBack", func(ctx context.Context, s store.Store) (any, error) {
-			p, err := s.ReadTenantBack(ctx, tenant, from, limit)
-			return page(s, p, err)
+			return page(s.ReadTenantBack(ctx, tenant, from, limit))
 		}},
 		{"VersionAt", func(ctx context.Context, s store.Store) (any, error) { return s.VersionAt(ctx, tenant, at) }},
 		{"Event", func(ctx context.Context, s store.Store) (any, error) { return s.Event(ctx, tenant, id) }},

@@ -119,8 +119,8 @@ func testFaultsEachCall(t *testing.T, open Open) {
 		acquire(t, s)
 		appendEvents(t, s, 1, clock(-50), evs("old", 3)...)
 	}
-	real, ideal := calls(f, t.TempDir()), calls(model, t.TempDir())
-	for name, call := range real {
+	tried, ideal := calls(f, t.TempDir()), calls(model, t.TempDir())
+	for name, call := range tried {
 		if name == "Close" {
 			continue
 		}

@@ -103,7 +103,7 @@ func testAttempts(t *testing.T, s store.Store) {
 
 	list := must[[]event.Attempt](t)(s.AttemptsOfEvent(t.Context(), 1, 7, 0, 10))
 	same(t, "the attempts", list, []event.Attempt{attempt(5, clock(3), event.VerdictDelivered, 7), long, full}, ignoreAttemptID)
-	if !(list[0].ID > list[1].ID && list[1].ID > list[2].ID && list[2].ID > 0) {
+	if list[0].ID <= list[1].ID || list[1].ID <= list[2].ID || list[2].ID <= 0 {
 		t.Errorf("the ids are %d, %d, %d", list[0].ID, list[1].ID, list[2].ID)
 	}
 	same(t, "attempted", must[[]event.EndpointID](t)(s.Attempted(t.Context(), 1, 7)), []event.EndpointID{5, 6}, sortedIDs)
