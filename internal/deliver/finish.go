@@ -9,11 +9,24 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// run is a worker: it makes deliveries of lanes until there is none to go on with.
+// run is a worker: it makes deliveries of lanes, and waits for more when there is none to go on with.
 func (m *Manager) run(u *unit) {
 	for u != nil {
-		u = m.deliver(u)
+		if u = m.deliver(u); u == nil && m.rest() {
+			u = <-m.jobs
+		}
 	}
+}
+
+// rest makes a worker idle, unless enough are or the manager ends.
+func (m *Manager) rest() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closing || m.idle == idleWorkers {
+		return false
+	}
+	m.idle++
+	return true
 }
 
 // deliver makes one delivery and returns the next one for this worker.
@@ -125,7 +138,7 @@ func (m *Manager) succeed(l *lane, u *unit, o outcome, now time.Time) {
 	if o.severity == severitySlow {
 		l.penalty = max(l.penalty, m.cfg.Profile.Slow)
 		l.penaltyUntil = now.Add(l.penalty)
-		m.rest(l)
+		m.letGo(l)
 		m.markDirty(l)
 	}
 }

@@ -113,6 +113,8 @@ type Manager struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // recorder, feeds, disables
 	work   sync.WaitGroup // workers
+	idle   int            // workers that wait on jobs
+	jobs   chan *unit     // closed at Stop
 	kick   chan struct{}  // results are to be saved
 	moved  chan struct{}  // only the position is
 	many   chan struct{}  // so many results that waiting longer gains nothing
@@ -124,6 +126,9 @@ type slots struct {
 	used, max int
 	ready     []*lane
 }
+
+// idleWorkers is how many workers may wait for work.
+const idleWorkers = 256
 
 // ErrStopped is returned by calls after Stop.
 var ErrStopped = errors.New("deliver: stopped")
@@ -141,7 +146,7 @@ func New(cfg Config) *Manager {
 	}
 	m := &Manager{
 		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{}, deleted: map[event.EndpointID]time.Time{},
-		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1),
+		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1), jobs: make(chan *unit, idleWorkers),
 	}
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
 	m.window.last, m.announced = cfg.Lease.Position, cfg.Lease.Position

@@ -299,7 +299,10 @@ func (m *Manager) restoreRetry(r *event.Retry, endpoints map[event.EndpointID]*e
 // is saved. Deliveries still under way then are made again by the next run.
 func (m *Manager) Stop(ctx context.Context) error {
 	m.mu.Lock()
-	m.closing = true
+	if !m.closing {
+		m.closing, m.idle = true, 0
+		close(m.jobs)
+	}
 	for _, l := range m.lanes {
 		if l.timer != nil {
 			l.timer.Stop()

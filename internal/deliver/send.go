@@ -64,6 +64,12 @@ func retryStale(_ *fasthttp.Request, attempts int, err error) (resetTimeout, ret
 	return false, attempts == 1 && stale
 }
 
+// parseURL takes a URL apart, its path and query as they are.
+func parseURL(url string) (*fasthttp.URI, error) {
+	uri := &fasthttp.URI{DisablePathNormalizing: true}
+	return uri, uri.Parse(nil, []byte(url))
+}
+
 // Send sends a request and waits for the whole answer, at most r.Timeout.
 func (s *HTTPSender) Send(r *Request) Answer {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
@@ -71,7 +77,7 @@ func (s *HTTPSender) Send(r *Request) Answer {
 	defer fasthttp.ReleaseResponse(resp)
 	req.Header.DisableNormalizing()
 	req.Header.SetMethod(fasthttp.MethodPost)
-	req.SetRequestURI(r.URL)
+	req.SetURI(r.uri)
 	req.Header.SetContentType(r.ContentType)
 	req.Header.SetUserAgent(r.UserAgent)
 	for i := range r.Headers {

@@ -30,8 +30,12 @@ func loopbackSender(tb testing.TB, roots *x509.CertPool) *HTTPSender {
 }
 
 func request(url string, timeout time.Duration) *Request {
+	uri, err := parseURL(url)
+	if err != nil {
+		panic(err)
+	}
 	return &Request{
-		URL: url, ContentType: "application/json", UserAgent: "Posthorn/test", Body: []byte(`{"a":1}`), Timeout: timeout,
+		URL: url, uri: uri, ContentType: "application/json", UserAgent: "Posthorn/test", Body: []byte(`{"a":1}`), Timeout: timeout,
 		Headers: []event.Header{{Name: "x-custom", Value: "c"}}, Own: []event.Header{{Name: "webhook-id", Value: "id1"}},
 	}
 }

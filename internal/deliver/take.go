@@ -13,8 +13,19 @@ func (m *Manager) pump(l *lane, now time.Time) {
 		if u == nil {
 			return
 		}
-		m.work.Go(func() { m.run(u) })
+		m.start(u)
 	}
+}
+
+// start gives a delivery to an idle worker, or to a new one. Workers are kept because a new goroutine grows its stack
+// anew at its first request, which costs as much as the rest of the worker's own work.
+func (m *Manager) start(u *unit) {
+	if m.idle > 0 {
+		m.idle--
+		m.jobs <- u // never waits: the channel has room for one for each idle worker
+		return
+	}
+	m.work.Go(func() { m.run(u) })
 }
 
 // claim takes a lane's next delivery together with a slot, or puts the lane in line for one.
@@ -110,7 +121,7 @@ func (m *Manager) takeUnit(l *lane, now time.Time) *unit {
 		m.wakeAt(l, next, now)
 	}
 	if l.ep.Order == event.OrderStrict && len(l.retries) > 0 || !l.rowsLeft() {
-		m.rest(l)
+		m.letGo(l)
 		return nil
 	}
 	if l.queued == 0 {
@@ -127,8 +138,8 @@ func (m *Manager) takeUnit(l *lane, now time.Time) *unit {
 	return u
 }
 
-// rest makes a lane that cannot take new events let go of the follower's position.
-func (m *Manager) rest(l *lane) {
+// letGo makes a lane that cannot take new events let go of the follower's position.
+func (m *Manager) letGo(l *lane) {
 	if l.live && l.tracked > 0 {
 		m.demote(l, true)
 	}
@@ -140,7 +151,7 @@ func (m *Manager) takeOne(l *lane, now time.Time) *unit {
 		e := &l.entries[i]
 		if e.state != entryQueued || !m.keyFree(l, e, now) {
 			if !l.rowsLeft() {
-				m.rest(l)
+				m.letGo(l)
 				return nil
 			}
 			continue

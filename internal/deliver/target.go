@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/webhook"
@@ -17,7 +19,9 @@ import (
 
 // Request is one request to an endpoint. It is only valid during Send.
 type Request struct {
-	URL         string
+	URL string
+	// uri is URL taken apart, once for each change of the endpoint.
+	uri         *fasthttp.URI
 	ContentType string
 	// Headers are those of the endpoint (custom, authorization); Own are Posthorn's.
 	Headers, Own []event.Header
@@ -29,6 +33,7 @@ type Request struct {
 // target is an endpoint prepared for sending: its secrets opened, its signer ready.
 type target struct {
 	ep      *event.Endpoint
+	uri     *fasthttp.URI
 	headers []event.Header
 	signer  *webhook.Signer // nil: not signed
 	options codec.Options
@@ -90,7 +95,7 @@ func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
 		s.own = append(s.own, event.Header{Name: "posthorn-batch", Value: strconv.Itoa(len(events))})
 	}
 	answer := m.cfg.Sender.Send(&Request{
-		URL: u.ep.URL, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
+		URL: u.ep.URL, uri: t.uri, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
 		Timeout: m.timeout(u.ep),
 	})
 	return answer, id
@@ -120,7 +125,11 @@ func (m *Manager) prepare(ep *event.Endpoint, now time.Time) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{ep: ep, headers: secrets.Headers, options: codec.Options{
+	uri, err := parseURL(ep.URL)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{ep: ep, uri: uri, headers: secrets.Headers, options: codec.Options{
 		Envelope: ep.Envelope, Payload: ep.Payload, Format: ep.Format, Batch: ep.Batch.Max > 1, EventURL: m.cfg.EventURL,
 	}}
 	if c := secrets.Auth; c != nil {
