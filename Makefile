@@ -53,6 +53,7 @@ tidy-check: ## Check that go.mod and go.sum are tidy.
 .PHONY: docs
 docs: ## Write the generated pages anew.
 	$(GO) run ./internal/config/gendocs docs/configuration.md
+	$(GO) test -count=1 -run '^TestDocs$$' ./internal/cli -update
 
 .PHONY: generated-check
 generated-check: ## Check that the generated pages are up to date.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,16 +64,17 @@ type reader struct {
 	env      string // a file with the variables of the terminal in use
 	serverAt string
 	sinkAt   string
-	printed  *tail
+	printed  *tail // by commands that end
 	server   *background
 	sink     *background
 }
 
 // background is a program that goes on in a terminal of its own.
 type background struct {
-	line string
-	cmd  *exec.Cmd
-	done chan struct{}
+	line    string
+	cmd     *exec.Cmd
+	printed *tail
+	done    chan struct{}
 }
 
 func newReader(t testing.TB) *reader {
@@ -93,10 +95,21 @@ func newReader(t testing.TB) *reader {
 		r.stop(r.sink)
 		r.stop(r.server)
 		if t.Failed() {
-			t.Logf("printed was:\n%s", r.printed)
+			t.Logf("printed was:\n%s", strings.Join(r.screens(), "\n--- in another terminal:\n"))
 		}
 	})
 	return r
+}
+
+// screens are what the terminals show.
+func (r *reader) screens() []string {
+	list := []string{r.printed.String()}
+	for _, b := range []*background{r.server, r.sink} {
+		if b != nil {
+			list = append(list, b.printed.String())
+		}
+	}
+	return list
 }
 
 // follow does what the blocks say, in their order.
@@ -127,10 +140,11 @@ func (r *reader) heed(prose string) {
 	}
 	if strings.Contains(prose, "Start the receiver again") {
 		r.sink = r.start(r.sink.line)
+		r.wait(r.sink, r.sinkAt)
 	}
 	if strings.Contains(prose, "Start the server again") {
 		r.server = r.start(r.server.line)
-		r.wait(r.serverAt)
+		r.wait(r.server, r.serverAt)
 	}
 }
 
@@ -141,6 +155,15 @@ var places = map[string]*regexp.Regexp{
 	"whsec_…": regexp.MustCompile(`\bwhsec_[A-Za-z0-9+/=]+`),
 }
 
+// known is what the server and the commands printed.
+func (r *reader) known() string {
+	text := r.printed.String()
+	if r.server != nil {
+		text = r.server.printed.String() + "\n" + text
+	}
+	return text
+}
+
 // fill puts what was printed last in its place, and free ports for those of the page.
 func (r *reader) fill(code string) string {
 	r.t.Helper()
@@ -148,7 +171,7 @@ func (r *reader) fill(code string) string {
 		if !strings.Contains(code, place) {
 			continue
 		}
-		found := form.FindAllString(r.printed.String(), -1)
+		found := form.FindAllString(r.known(), -1)
 		if len(found) == 0 {
 			r.t.Fatalf("%s was not printed before it is used in:\n%s", place, code)
 		}
@@ -165,11 +188,12 @@ func (r *reader) do(code string) {
 	switch {
 	case strings.HasPrefix(code, "posthorn serve"):
 		r.server = r.start(code)
-		r.wait(r.serverAt)
+		r.wait(r.server, r.serverAt)
 	case strings.HasPrefix(code, "posthorn sink"):
 		r.sink = r.start(code)
+		r.wait(r.sink, r.sinkAt)
 	default:
-		if err := r.shell(code).Run(); err != nil {
+		if err := r.shell(code + "\necho").Run(); err != nil {
 			r.t.Fatalf("%v in:\n%s", err, code)
 		}
 	}
@@ -187,19 +211,22 @@ func (r *reader) shell(code string) *exec.Cmd {
 
 func (r *reader) start(line string) *background {
 	r.t.Helper()
-	b := &background{line: line, done: make(chan struct{})}
-	b.cmd = r.shell("exec " + line)
-	b.cmd.Env = append(b.cmd.Env, "POSTHORN_LISTEN="+r.serverAt)
-	if err := b.cmd.Start(); err != nil {
+	cmd := r.shell("exec " + line)
+	cmd.Env = append(cmd.Env, "POSTHORN_LISTEN="+r.serverAt)
+	return r.launch(line, cmd)
+}
+
+func (r *reader) launch(line string, cmd *exec.Cmd) *background {
+	r.t.Helper()
+	b := &background{line: line, cmd: cmd, printed: &tail{}, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = b.printed, b.printed
+	if err := cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
 	go func() {
-		_ = b.cmd.Wait() // its status is that of an interrupt
+		_ = cmd.Wait() // its status is that of an interrupt
 		close(b.done)
 	}()
-	if strings.HasPrefix(line, "posthorn sink") {
-		r.wait(r.sinkAt)
-	}
 	return b
 }
 
@@ -217,19 +244,23 @@ func (r *reader) stop(b *background) {
 	}
 }
 
-// wait waits until something answers at an address.
-func (r *reader) wait(addr string) {
+// wait waits until a program listens at an address.
+func (r *reader) wait(b *background, addr string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; {
-		res, err := plain.Get("http://" + addr + "/readyz") //nolint:noctx // plain has a timeout
+		c, err := (&net.Dialer{}).DialContext(r.t.Context(), "tcp", addr)
 		if err == nil {
-			_ = res.Body.Close()
+			_ = c.Close()
 			return
+		}
+		select {
+		case <-b.done:
+			r.t.Fatal("ended by itself: " + b.line)
+		case <-time.After(poll):
 		}
 		if time.Now().After(deadline) {
 			r.t.Fatal(err)
 		}
-		<-time.After(poll)
 	}
 }
 
@@ -267,9 +298,11 @@ func (r *reader) expect(text, last string) {
 	r.t.Helper()
 	looks := strings.HasPrefix(last, "posthorn event") || strings.HasPrefix(last, "posthorn endpoint show")
 	for deadline := time.Now().Add(time.Minute); ; {
-		missing := missingLine(lines(text), lines(r.printed.String()))
-		if missing == "" {
-			return
+		missing := ""
+		for _, screen := range r.screens() {
+			if missing = missingLine(lines(text), lines(screen)); missing == "" {
+				return
+			}
 		}
 		if time.Now().After(deadline) {
 			r.t.Fatalf("not printed: %q\nof:\n%s\nafter:\n%s", missing, text, last)
@@ -304,7 +337,7 @@ func TestReadmeQuickStart(t *testing.T) {
 // TestGuides does what the guides say, on a server with an endpoint and a receiver, as the README leaves it.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"endpoints", "operating", "support"} {
+	for _, page := range []string{"endpoints", "operating", "receiving-webhooks", "support"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			r := newReader(t)
@@ -326,7 +359,7 @@ func TestReceiversInPages(t *testing.T) {
 		"go":      {"README.md", "go", "main.go", `cd "$REPOSITORY" && go build -o "$DIR/receiver" "$DIR/main.go" && exec "$DIR/receiver"`},
 		"node":    {"README.md", "js", "receiver.mjs", `ln -s "$JS/node_modules" node_modules && exec node receiver.mjs`},
 		"python":  {"docs/guides/receiving-webhooks.md", "python", "receiver.py", `exec python3 receiver.py`},
-		"node-v1": {"docs/guides/receiving-webhooks.md", "js", "receiver.mjs", `exec node receiver.mjs`},
+		"node alone": {"docs/guides/receiving-webhooks.md", "js", "receiver.mjs", `exec node receiver.mjs`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -350,18 +383,11 @@ func TestReceiversInPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // of the specification's example
-			cmd := exec.Command("bash", "-c", c.run)               //nolint:gosec,noctx // the pages are our own
-			cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = r.dir, r.printed, r.printed, orphanless()
+			cmd := exec.Command("bash", "-c", c.run)                //nolint:gosec,noctx // the pages are our own
+			cmd.Dir, cmd.SysProcAttr = r.dir, orphanless()
 			cmd.Env = append(clean(), "WEBHOOK_SECRET="+secret, "JS="+js, "DIR="+r.dir, "REPOSITORY="+repository)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			r.sink = &background{line: name, cmd: cmd, done: make(chan struct{})}
-			go func() {
-				_ = cmd.Wait() // ended by an interrupt
-				close(r.sink.done)
-			}()
-			r.wait(r.sinkAt)
+			r.sink = r.launch(name, cmd)
+			r.wait(r.sink, r.sinkAt)
 			r.judge(secret)
 		})
 	}
