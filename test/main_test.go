@@ -52,8 +52,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// buildFlags are the flags of E2E_BUILD, such as -race. The race detector makes the embedded database about
-// ten times slower, so it is not the default; its reports fail the tests (see server.check).
+// buildFlags are the flags that E2E_BUILD=race asks for. The race detector makes the embedded database about ten times
+// slower, so it is not the default; what it reports fails the test.
 func buildFlags() []string {
 	if os.Getenv("E2E_BUILD") == "race" {
 		return []string{"-race"}
