@@ -163,7 +163,7 @@ func (a *App) limits() event.Limits {
 	return event.Limits{
 		MaxEvent: a.cfg.MaxEventSize, MaxBatch: a.cfg.MaxBatchEvents, MaxBatchBytes: a.cfg.MaxBatchSize,
 		MaxAttribute: a.cfg.MaxAttributeSize, MaxJSONDepth: a.cfg.MaxJSONDepth, MaxURL: a.cfg.MaxURLSize,
-		MaxHeaders: a.cfg.MaxHeaders, MaxFilter: a.cfg.MaxFilterSize, FilterCost: uint64(max(0, a.cfg.FilterCostLimit)), //nolint:gosec // not negative
+		MaxHeaders: a.cfg.MaxHeaders, MaxFilter: a.cfg.MaxFilterSize, FilterCost: uint64(max(0, a.cfg.FilterCostLimit)),
 		MaxEndpoints: a.cfg.MaxEndpoints,
 	}
 }
@@ -200,7 +200,7 @@ func (a *App) Run(ctx context.Context) error {
 			failed <- fmt.Errorf("cannot serve: %w", err)
 		}
 	}()
-	a.log.Info("ready", slog.String("address", a.Addr()), slog.Duration("took", time.Since(a.started)))
+	a.log.InfoContext(ctx, "ready", slog.String("address", a.Addr()), slog.Duration("took", time.Since(a.started)))
 	if a.options.OnReady != nil {
 		a.options.OnReady(a.Addr(), a.rootKey)
 	}
@@ -216,7 +216,7 @@ func (a *App) Run(ctx context.Context) error {
 
 // stop ends the parts in the reverse order of the event's way.
 func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgroup.Group) error {
-	a.log.Info("stopping")
+	a.log.InfoContext(ctx, "stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
 	defer cancel()
 	err := a.server.Shutdown(ctx)
@@ -227,9 +227,9 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	background()
 	err = errors.Join(err, g.Wait())
 	if e := a.manager.Stop(ctx); e != nil {
-		a.log.Warn("deliveries under way were left for the next start", slog.Any("error", e))
+		a.log.WarnContext(ctx, "deliveries under way were left for the next start", slog.Any("error", e))
 	}
-	a.log.Info("stopped")
+	a.log.InfoContext(ctx, "stopped")
 	return err
 }
 

@@ -77,6 +77,6 @@ func (a *App) backup(w http.ResponseWriter, r *http.Request) {
 	} else if errors.Is(err, fs.ErrPermission) {
 		status, code, detail = http.StatusConflict, "folder_not_writable", "the server may not write into that folder"
 	}
-	a.log.Warn("backup failed", slog.Any("error", err))
+	a.log.WarnContext(r.Context(), "backup failed", slog.Any("error", err))
 	_ = lines.Encode(map[string]any{"error": problem(status, code, detail)})
 }

@@ -29,11 +29,14 @@ func (a *App) keepHouse(ctx context.Context) error {
 			name string
 			run  func(context.Context) error
 		}{
-			{"events", a.trimLog}, {"attempts", a.trimAttempts}, {"answers", a.trimAnswers},
-			{"endpoints", a.dropEndpoints}, {"tenants", a.dropTenants},
+			{"events", a.trimLog},
+			{"attempts", a.trimAttempts},
+			{"answers", a.trimAnswers},
+			{"endpoints", a.dropEndpoints},
+			{"tenants", a.dropTenants},
 		} {
 			if err := job.run(ctx); err != nil && ctx.Err() == nil {
-				a.log.Warn("house-keeping failed and is tried again", slog.String("of", job.name), slog.Any("error", err))
+				a.log.WarnContext(ctx, "house-keeping failed and is tried again", slog.String("of", job.name), slog.Any("error", err))
 			}
 		}
 		select {

@@ -31,9 +31,9 @@ import (
 // newLogger logs text on a terminal and JSON otherwise, unless the configuration says which.
 func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
 	f, isFile := w.(*os.File)
-	terminal := isFile && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+	terminal := isFile && term.IsTerminal(int(f.Fd()))
 	if cfg.LogFormat == config.LogFormatText || cfg.LogFormat == config.LogFormatAuto && terminal {
-		return slog.New(tint.NewHandler(w, &tint.Options{
+		return slog.New(tint.NewTextHandler(w, &tint.Options{
 			Level: cfg.LogLevel, TimeFormat: "15:04:05.000", NoColor: !terminal || os.Getenv("NO_COLOR") != "",
 		}))
 	}

@@ -175,7 +175,7 @@ func (m *Manager) Replay(_ context.Context, ep *event.Endpoint, r event.ReplayRa
 
 func (l *lane) replayView() event.ReplayView {
 	return event.ReplayView{
-		ID: l.LaneKey.Replay, From: l.replay.From, To: l.replay.To, Cursor: l.cursor(), OnlyFailed: l.replay.OnlyFailed, Sent: l.replay.Sent,
+		ID: l.Replay, From: l.replay.From, To: l.replay.To, Cursor: l.cursor(), OnlyFailed: l.replay.OnlyFailed, Sent: l.replay.Sent,
 	}
 }
 

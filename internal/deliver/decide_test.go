@@ -29,23 +29,28 @@ func TestJudge(t *testing.T) {
 		{"too early", Answer{Status: 425}, outcome{verdict: event.VerdictRetry, severity: severityClient}},
 		{"throttled without a time", Answer{Status: 429}, outcome{verdict: event.VerdictRetry, severity: severityClient}},
 		{
-			"throttled for seconds", Answer{Status: 429, RetryAfter: "7"},
+			"throttled for seconds",
+			Answer{Status: 429, RetryAfter: "7"},
 			outcome{verdict: event.VerdictRetry, severity: severityClient, retryAfter: 7 * time.Second, throttle: true},
 		},
 		{
-			"throttled until a date", Answer{Status: 503, RetryAfter: "Sat, 21 Nov 2026 12:01:00 GMT"},
+			"throttled until a date",
+			Answer{Status: 503, RetryAfter: "Sat, 21 Nov 2026 12:01:00 GMT"},
 			outcome{verdict: event.VerdictRetry, severity: severityServer, retryAfter: time.Minute, throttle: true},
 		},
 		{
-			"a date gone by", Answer{Status: 503, RetryAfter: "Sat, 21 Nov 2026 11:00:00 GMT"},
+			"a date gone by",
+			Answer{Status: 503, RetryAfter: "Sat, 21 Nov 2026 11:00:00 GMT"},
 			outcome{verdict: event.VerdictRetry, severity: severityServer},
 		},
 		{
-			"a year", Answer{Status: 429, RetryAfter: "31536000"},
+			"a year",
+			Answer{Status: 429, RetryAfter: "31536000"},
 			outcome{verdict: event.VerdictRetry, severity: severityClient, retryAfter: maxRetryAfter, throttle: true},
 		},
 		{
-			"for this event only", Answer{Status: 500, RetryAfter: "9"},
+			"for this event only",
+			Answer{Status: 500, RetryAfter: "9"},
 			outcome{verdict: event.VerdictRetry, severity: severityServer, retryAfter: 9 * time.Second},
 		},
 		{"negative", Answer{Status: 429, RetryAfter: "-5"}, outcome{verdict: event.VerdictRetry, severity: severityClient}},

@@ -44,14 +44,13 @@ func newFakeStore(endpoints ...event.Endpoint) *fakeStore {
 	return s
 }
 
-func (s *fakeStore) append(ev event.Event) int64 {
+func (s *fakeStore) append(ev event.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ev.Tenant, ev.Version, ev.Seq, ev.Received = 1, int64(len(s.log)+1), int64(len(s.log)+1), time.Now()
 	s.log = append(s.log, ev)
 	close(s.appended)
 	s.appended = make(chan struct{})
-	return ev.Version
 }
 
 func (s *fakeStore) Events(_ context.Context, _ event.TenantID, versions []int64) ([]event.Event, error) {
@@ -253,7 +252,8 @@ func (o *fakeOwner) Disable(_ context.Context, e *event.Endpoint, reason string,
 type fakeOpener struct{}
 
 func (fakeOpener) Secrets(context.Context, *event.Endpoint) (event.Secrets, error) {
-	return event.Secrets{Signing: []event.SigningSecret{{Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}}, nil
+	// The example secret of the Standard Webhooks specification.
+	return event.Secrets{Signing: []event.SigningSecret{{Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}}}, nil //nolint:gosec // public
 }
 
 type fakeObserver struct {

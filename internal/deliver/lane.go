@@ -123,8 +123,6 @@ func hashKey(s string) uint64 {
 	return xxhash.Sum64String(s) | 1
 }
 
-func (l *lane) main() bool { return l.Replay == 0 }
-
 func (l *lane) batchMax() int { return max(1, l.ep.Batch.Max) }
 
 // limit is how many requests the lane may have under way now.

@@ -161,7 +161,7 @@ func TestOrderKeyBlocksOnlyItsKey(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := endpoint(1, order(event.OrderKey), func(e *event.Endpoint) { e.Retries = []time.Duration{time.Minute} })
 		s := newFakeStore(ep)
-		sender := newFakeSender(func(r *Request, n int) Answer {
+		sender := newFakeSender(func(r *Request, _ int) Answer {
 			if header(r, "webhook-id") == "a1" && header(r, "posthorn-attempt") == "1" {
 				return Answer{Status: 503}
 			}
@@ -204,7 +204,7 @@ func TestOrderStrictWaitsForTheFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := endpoint(1, order(event.OrderStrict), func(e *event.Endpoint) { e.Retries = []time.Duration{time.Minute} })
 		s := newFakeStore(ep)
-		sender := newFakeSender(func(r *Request, n int) Answer {
+		sender := newFakeSender(func(_ *Request, n int) Answer {
 			if n == 3 {
 				return Answer{Status: 500}
 			}

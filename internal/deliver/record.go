@@ -185,7 +185,7 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 			return true
 		}
 		if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrClosed) {
-			m.cfg.Logger.Error("cannot save deliveries any more", slog.Any("error", err))
+			m.cfg.Logger.ErrorContext(ctx, "cannot save deliveries any more", slog.Any("error", err))
 			select {
 			case m.failed <- err:
 			default:
@@ -195,7 +195,7 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		m.cfg.Logger.Warn("cannot save deliveries yet", slog.Any("error", err), slog.Int("attempts", len(r.Attempts)))
+		m.cfg.Logger.WarnContext(ctx, "cannot save deliveries yet", slog.Any("error", err), slog.Int("attempts", len(r.Attempts)))
 		if !sleep(ctx, wait) {
 			return false
 		}

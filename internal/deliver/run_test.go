@@ -2,12 +2,11 @@ package deliver
 
 import (
 	"context"
-	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -34,15 +33,10 @@ func matches(ep *event.Endpoint, ev *event.Event) bool {
 	if ev.Version <= ep.Start {
 		return false
 	}
-	for _, t := range ep.Types {
-		if t == ev.Type {
-			return true
-		}
-	}
-	return len(ep.Types) == 0
+	return len(ep.Types) == 0 || slices.Contains(ep.Types, ev.Type)
 }
 
-func startRun(t *testing.T, s *fakeStore, sender *fakeSender, change ...func(*Config)) *run {
+func startRun(t *testing.T, s *fakeStore, sender *fakeSender) *run {
 	t.Helper()
 	s.mu.Lock()
 	s.epoch++
@@ -56,12 +50,9 @@ func startRun(t *testing.T, s *fakeStore, sender *fakeSender, change ...func(*Co
 			defer r.mu.Unlock()
 			r.away[ep.ID] = !follow
 		},
-		Matches: matches, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), UserAgent: "Posthorn/test",
+		Matches: matches, Logger: slog.New(slog.DiscardHandler), UserAgent: "Posthorn/test",
 		Timeout: 30 * time.Second, Retries: event.DefaultRetries(), DisableAfter: 120 * time.Hour, MaxInFlight: 64, MaxProbes: 32,
 		RecordDelay: 20 * time.Millisecond,
-	}
-	for _, f := range change {
-		f(&cfg)
 	}
 	r.Manager = New(cfg)
 	if err := r.Start(t.Context()); err != nil {
@@ -134,9 +125,6 @@ func (r *run) crash() {
 	r.store.mu.Unlock()
 	r.stop()
 }
-
-// settle waits until everything that goes on without the clock has happened.
-func settle() { synctest.Wait() }
 
 func endpoint(id event.EndpointID, change ...func(*event.Endpoint)) event.Endpoint {
 	e := event.Endpoint{

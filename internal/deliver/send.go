@@ -53,7 +53,7 @@ func NewHTTPSender(g *guard.Guard, roots *x509.CertPool) *HTTPSender {
 			if timeout > 0 {
 				d.Timeout = min(d.Timeout, timeout)
 			}
-			return d.Dial("tcp", addr) //nolint:noctx // bounded by the dialer's timeout; fasthttp hands no context
+			return d.Dial("tcp", addr)
 		},
 	}}
 }

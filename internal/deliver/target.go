@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -133,7 +134,7 @@ func (m *Manager) prepare(ep *event.Endpoint, now time.Time) (*target, error) {
 		Envelope: ep.Envelope, Payload: ep.Payload, Format: ep.Format, Batch: ep.Batch.Max > 1, EventURL: m.cfg.EventURL,
 	}}
 	if c := secrets.Auth; c != nil {
-		t.headers = append(t.headers[:len(t.headers):len(t.headers)], event.Header{Name: "authorization", Value: authorization(ep.AuthType, c)})
+		t.headers = append(slices.Clip(t.headers), event.Header{Name: "authorization", Value: authorization(ep.AuthType, c)})
 	}
 	if ep.Signing == "none" {
 		return t, nil

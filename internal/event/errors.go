@@ -84,8 +84,7 @@ func NotFound(what string) *Error {
 
 // KindOf returns the kind of err, KindInternal for errors that are not an [*Error].
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return KindInternal

@@ -66,7 +66,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil
 		case err != nil:
-			f.Logger.Warn("cannot follow the log", slog.Any("error", err))
+			f.Logger.WarnContext(ctx, "cannot follow the log", slog.Any("error", err))
 			if !wait(ctx, nil, time.After(retryWait)) {
 				return nil
 			}

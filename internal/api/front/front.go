@@ -198,9 +198,8 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		answer(ctx, s.publisher.TooLarge(tenant))
 	default:
-		var small *fasthttp.ErrSmallBuffer
 		status := http.StatusBadRequest
-		if errors.As(err, &small) {
+		if _, small := errors.AsType[*fasthttp.ErrSmallBuffer](err); small {
 			status = http.StatusRequestHeaderFieldsTooLarge
 		}
 		var timeout net.Error

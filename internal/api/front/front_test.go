@@ -55,7 +55,7 @@ func (echo) TooLarge(tenant string) rest.PublishResponse {
 }
 
 // start serves on a free port, and stops at the end of the test.
-func start(tb testing.TB, p Publisher) string {
+func start(tb testing.TB) string {
 	tb.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,7 +69,7 @@ func start(tb testing.TB, p Publisher) string {
 		}
 		_, _ = fmt.Fprintf(w, "std|%s|%s|%s|%s", r.Method, r.URL, r.Header.Get("X-Test"), body)
 	})
-	s := New(context.Background(), p, std, 1<<10, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s := New(context.Background(), echo{}, std, 1<<10, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	tb.Cleanup(func() {
@@ -129,7 +129,7 @@ func (c *conn) answer(t *testing.T) (int, string) {
 const publish = "POST /v1/tenants/acme/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 func TestEachRequestFindsItsServer(t *testing.T) {
-	addr := start(t, echo{})
+	addr := start(t)
 	get := "GET /v1/tenants/acme/events?limit=2 HTTP/1.1\r\nHost: x\r\nX-Test: a\r\n\r\n"
 	tests := []struct{ name, raw, want string }{
 		{"publish", publish, "fast|acme|Bearer k|application/json||||{}"},
@@ -154,7 +154,7 @@ func TestEachRequestFindsItsServer(t *testing.T) {
 
 // One connection may be used for everything, pipelined requests included.
 func TestConnectionChangesServers(t *testing.T) {
-	c := dial(t, start(t, echo{}))
+	c := dial(t, start(t))
 	for range 3 {
 		if _, got := c.ask(t, publish); !strings.HasPrefix(got, "fast|") {
 			t.Fatalf("publish answered %q", got)
@@ -177,7 +177,7 @@ func TestConnectionChangesServers(t *testing.T) {
 }
 
 func TestBadRequests(t *testing.T) {
-	addr := start(t, echo{})
+	addr := start(t)
 	long := strings.Repeat("x", 2<<10)
 	tests := []struct {
 		name, raw string
@@ -208,7 +208,7 @@ func TestBadRequests(t *testing.T) {
 
 // Connections that are open and silent do not keep Shutdown waiting.
 func TestShutdownClosesIdleConnections(t *testing.T) {
-	addr := start(t, echo{})
+	addr := start(t)
 	dial(t, addr).ask(t, publish)
 	dial(t, addr).ask(t, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 }
@@ -232,7 +232,7 @@ func BenchmarkServers(b *testing.B) {
 			name, path = "nethttp", "/v1/tenants/acme/other"
 		}
 		b.Run(name, func(b *testing.B) {
-			addr := start(b, echo{})
+			addr := start(b)
 			client := &fasthttp.HostClient{Addr: addr, MaxConns: 64}
 			defer client.CloseIdleConnections()
 			before := cpu(b)
