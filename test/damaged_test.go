@@ -31,7 +31,7 @@ func (s *server) refused(words ...string) {
 	line := s.command()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, line[0], line[1:]...) //nolint:gosec // the tests' own command
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	var out, errOut bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errOut
 	cmd.SysProcAttr, cmd.Env = s.as, clean()
@@ -73,7 +73,7 @@ func prints(t testing.TB, dir string) map[string]string {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path) //nolint:gosec // the test's own folder
+		b, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func filled(t *testing.T) *server {
 // change rewrites a file.
 func change(t testing.TB, path string, f func([]byte) []byte) {
 	t.Helper()
-	b, err := os.ReadFile(path) //nolint:gosec // the test's own folder
+	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestUnwritable(t *testing.T) {
 		// As root every folder can be written to, so the server runs as nobody.
 		if os.Getuid() == 0 {
 			s.as = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-			dir, err := os.MkdirTemp("", "posthorn-e2e-") // t.TempDir is for its owner only
+			dir, err := os.MkdirTemp("", "posthorn-e2e-") //nolint:usetesting // t.TempDir is for its owner only
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -43,10 +43,10 @@ func smallDisk(t *testing.T) (outside, inside string, wrap []string) {
 	}
 	// Containers that allow neither have a small disk of their own.
 	var st syscall.Statfs_t
-	if e := syscall.Statfs("/dev/shm", &st); e != nil || st.Blocks*uint64(st.Bsize) > 512<<20 { //nolint:gosec // a block size is not negative
+	if e := syscall.Statfs("/dev/shm", &st); e != nil || st.Blocks*uint64(st.Bsize) > 512<<20 {
 		t.Fatalf("no small disk: mounting one needs root (%v) or user namespaces, and /dev/shm is not small", err)
 	}
-	shm, err := os.MkdirTemp("/dev/shm", "posthorn-e2e-")
+	shm, err := os.MkdirTemp("/dev/shm", "posthorn-e2e-") //nolint:usetesting // it must be there
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func smallDisk(t *testing.T) (outside, inside string, wrap []string) {
 func namespace(t *testing.T, dir string) (pid int, ok bool) {
 	t.Helper()
 	script := fmt.Sprintf(`mount -t tmpfs -o size=%dm tmpfs "$0" && echo mounted && read -r _`, diskSize)
-	cmd := exec.CommandContext(t.Context(), "unshare", "-Urm", "sh", "-c", script, dir) //nolint:gosec // our own folder
+	cmd := exec.CommandContext(t.Context(), "unshare", "-Urm", "sh", "-c", script, dir)
 	cmd.SysProcAttr = orphanless()
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -116,7 +116,7 @@ func (d *fullDisk) fill(dir string) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		d.t.Fatal(err)
 	}
-	free := int64(st.Bavail) * st.Bsize //nolint:gosec // a few MiB
+	free := int64(st.Bavail) * st.Bsize
 	f, err := os.Create(d.filler)
 	if err != nil {
 		d.t.Fatal(err)
@@ -141,7 +141,6 @@ func (d *fullDisk) publish() error {
 	ev := client.Event{ID: fmt.Sprintf("event-%d", d.n), Type: p.kind, Data: p.data}
 	receipt, err := d.client.Publish(d.t.Context(), tenant, ev)
 	if err != nil {
-		d.server.t.Helper()
 		d.refused = append(d.refused, ev)
 		return err
 	}

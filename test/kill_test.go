@@ -206,7 +206,7 @@ func (f *field) flush() {
 // out of order, and only what was on its way at a kill came twice.
 func TestKill(t *testing.T) {
 	seed := setting(t, "E2E_SEED", rand.Uint64()) //nolint:gosec // it is logged, to be used again
-	rounds := int(setting(t, "E2E_KILLS", 20))    //nolint:gosec // a small number
+	rounds := int(setting(t, "E2E_KILLS", 20))
 	t.Logf("E2E_SEED=%d", seed)
 	f := newField(t, seed, victims())
 	down := f.receivers[3]

@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), buildLimit)
 	defer cancel()
 	args := append([]string{"build", "-o", program}, buildFlags()...)
-	build := exec.CommandContext(ctx, "go", append(args, "github.com/posthornhq/posthorn/cmd/posthorn")...) //nolint:gosec // the arguments are our own
+	build := exec.CommandContext(ctx, "go", append(args, "github.com/posthornhq/posthorn/cmd/posthorn")...)
 	build.Stdout, build.Stderr = os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "e2e: cannot build posthorn:", err)

@@ -131,7 +131,7 @@ func clean() []string {
 func (s *server) launch() {
 	s.t.Helper()
 	line := s.command()
-	s.cmd = exec.Command(line[0], line[1:]...) //nolint:gosec,noctx // the tests' own command; it is killed by signal
+	s.cmd = exec.Command(line[0], line[1:]...) //nolint:noctx // it is killed by signal
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Env = clean()
 	// The server must not outlive a test that is killed.
