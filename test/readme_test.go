@@ -202,7 +202,7 @@ func (r *reader) do(code string) {
 // shell is a bash with the variables that the last one left.
 func (r *reader) shell(code string) *exec.Cmd {
 	const script = `set -eu -o pipefail; if [ -e "$1" ]; then . "$1"; fi; eval "$2"; export -p >"$1"`
-	cmd := exec.Command("bash", "-c", script, "bash", r.env, code) //nolint:gosec,noctx // the pages are our own
+	cmd := exec.Command("bash", "-c", script, "bash", r.env, code) //nolint:noctx // ended with the test
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = r.dir, r.printed, r.printed, orphanless()
 	cmd.Env = append(clean(), "PATH="+filepath.Join(r.dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"),
 		"POSTHORN_SERVER=http://"+r.serverAt, "NO_PROXY=*")
@@ -356,9 +356,9 @@ func TestReceiversInPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct{ page, kind, file, run string }{
-		"go":      {"README.md", "go", "main.go", `cd "$REPOSITORY" && go build -o "$DIR/receiver" "$DIR/main.go" && exec "$DIR/receiver"`},
-		"node":    {"README.md", "js", "receiver.mjs", `ln -s "$JS/node_modules" node_modules && exec node receiver.mjs`},
-		"python":  {"docs/guides/receiving-webhooks.md", "python", "receiver.py", `exec python3 receiver.py`},
+		"go":         {"README.md", "go", "main.go", `cd "$REPOSITORY" && go build -o "$DIR/receiver" "$DIR/main.go" && exec "$DIR/receiver"`},
+		"node":       {"README.md", "js", "receiver.mjs", `ln -s "$JS/node_modules" node_modules && exec node receiver.mjs`},
+		"python":     {"docs/guides/receiving-webhooks.md", "python", "receiver.py", `exec python3 receiver.py`},
 		"node alone": {"docs/guides/receiving-webhooks.md", "js", "receiver.mjs", `exec node receiver.mjs`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -383,7 +383,7 @@ func TestReceiversInPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" //nolint:gosec // of the specification's example
-			cmd := exec.Command("bash", "-c", c.run)                //nolint:gosec,noctx // the pages are our own
+			cmd := exec.Command("bash", "-c", c.run)                //nolint:noctx // ended with the test
 			cmd.Dir, cmd.SysProcAttr = r.dir, orphanless()
 			cmd.Env = append(clean(), "WEBHOOK_SECRET="+secret, "JS="+js, "DIR="+r.dir, "REPOSITORY="+repository)
 			r.sink = r.launch(name, cmd)
