@@ -69,7 +69,11 @@ func TestExitStatuses(t *testing.T) {
 		{errors.New("disk on fire"), ExitFailure, "posthorn: disk on fire\n"},
 		{usagef("--x: is wrong"), ExitUsage, "posthorn: --x: is wrong\n  see posthorn --help\n"},
 		{fmt.Errorf("wrapped: %w", &client.Problem{Status: 404, Title: "Not Found", Detail: "there is no such event"}), ExitNotFound, "posthorn: there is no such event\n"},
-		{&client.Problem{Status: 401, Title: "Unauthorized"}, ExitRefused, "posthorn: Unauthorized\n  --key or POSTHORN_KEY"},
+		{
+			&client.Problem{Status: 422, Title: "Invalid", Errors: []client.FieldError{{Field: "url", Message: "the target address is not allowed: it is a private address"}}},
+			ExitInvalid, "posthorn: Invalid\n  url: the target address is not allowed: it is a private address\n  the server's option --allow-targets",
+		},
+		{&client.Problem{Status: 401, Title: "Unauthorized"}, ExitRefused, "posthorn: no API key is given\n  --key or POSTHORN_KEY"},
 		{&client.Problem{Status: 403, Title: "Forbidden"}, ExitRefused, "posthorn: Forbidden\n  another API key"},
 		{&client.Problem{Status: 429, Title: "Too Many Requests", RetryAfter: 2 * time.Second}, ExitUnavailable, "  try again in 2s\n"},
 		{&client.Problem{Status: 503, Title: "x", RequestID: "r1"}, ExitUnavailable, "under request r1\n"},
@@ -244,12 +248,15 @@ func TestCutKeepsColours(t *testing.T) {
 func TestDemoViewOnATerminal(t *testing.T) {
 	c, out, _ := testConsole(t)
 	c.terminal = true
-	v := &demoView{c: c, started: time.Now(), published: 1, endpoints: []*endpointFigures{{name: "healthy", delivered: 1, lane: cell{"live", green}}}}
+	v := &demoView{c: c, started: time.Now(), api: "http://127.0.0.1:1", published: 1, endpoints: []*endpointFigures{{name: "healthy", delivered: 1, lane: cell{"live", green}}}}
 	v.line(cyan, "→", "first")
 	v.draw()
 	v.line(cyan, "→", "another")
 	v.draw()
 	s := out.String()
+	if !strings.Contains(s, "API at http://127.0.0.1:1\n") {
+		t.Errorf("the block does not name the API's address: %q", s)
+	}
 	if strings.Count(s, "\x1b[4A\x1b[J") != 1 {
 		t.Errorf("the block of 4 lines is not written over once: %q", s)
 	}

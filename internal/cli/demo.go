@@ -152,7 +152,7 @@ func (d *demo) setUp() error {
 	if _, err := d.client.CreateTenant(ctx, client.Tenant{Name: demoTenant, Description: "a small web shop"}); err != nil {
 		return err
 	}
-	d.view = &demoView{c: d.c, started: time.Now()}
+	d.view = &demoView{c: d.c, started: time.Now(), api: d.base}
 	var keys []string
 	for _, e := range []struct{ name, about, url string }{
 		{"healthy", "answers at once", d.sink.URL() + "/healthy"},

@@ -24,6 +24,7 @@ type demoView struct {
 
 	mu        sync.Mutex
 	started   time.Time
+	api       string // the server's address
 	published int64
 	endpoints []*endpointFigures
 	pending   []string // lines to write with the next drawing
@@ -106,7 +107,7 @@ func (v *demoView) totalLines() []string {
 	elapsed := max(time.Since(v.started), time.Second)
 	lines := []string{
 		v.c.paint(dim, strings.Repeat("─", 76)),
-		fmt.Sprintf("%s events published in %s, %.1f a second", v.c.paint(bold, count(v.published)), elapsed.Truncate(time.Second), float64(v.published)/elapsed.Seconds()),
+		fmt.Sprintf("%s events published in %s, %.1f a second; API at %s", v.c.paint(bold, count(v.published)), elapsed.Truncate(time.Second), float64(v.published)/elapsed.Seconds(), v.api),
 		v.c.paint(dim, fmt.Sprintf("%-9s %10s %10s %13s %9s  %s", "ENDPOINT", "DELIVERED", "RETRIED", "FAILED TRIES", "BACKLOG", "STATE")),
 	}
 	for _, e := range v.endpoints {

@@ -122,11 +122,11 @@ func flagRows(flags []*kong.Flag) string {
 
 // placeOf names the value of a flag.
 func placeOf(f *kong.Flag) string {
-	if f.PlaceHolder != "" {
-		return f.PlaceHolder
-	}
 	if f.Enum != "" {
 		return strings.TrimPrefix(f.Enum, ",")
+	}
+	if f.PlaceHolder != "" {
+		return f.PlaceHolder
 	}
 	if f.Target.Type() == reflect.TypeFor[time.Duration]() {
 		return "DURATION"

@@ -31,16 +31,16 @@ type endpointAddCmd struct {
 	Types       []string          `help:"Event types or patterns, such as order.* or order.**; every type without it." placeholder:"PATTERN"`
 	Filter      string            `help:"A CEL expression over the event that must be true." placeholder:"CEL"`
 	Channels    []string          `help:"Only events that name one of these channels." placeholder:"NAME"`
-	Order       string            `help:"none: best effort; key: events of one key in order; strict: all in order." enum:",none,key,strict" default:""`
-	Payload     string            `help:"full, or thin: a URL instead of the data." enum:",full,thin" default:""`
-	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary or raw." enum:",standard,cloudevents,cloudevents-binary,raw" default:""`
+	Order       string            `help:"none: best effort; key: events of one key in order; strict: all in order." enum:",none,key,strict" default:"" placeholder:"ORDER"`
+	Payload     string            `help:"full, or thin: a URL instead of the data." enum:",full,thin" default:"" placeholder:"PAYLOAD"`
+	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary or raw." enum:",standard,cloudevents,cloudevents-binary,raw" default:"" placeholder:"ENVELOPE"`
 	BatchMax    int               `help:"The most events in one request, 1 to 200." placeholder:"N"`
 	BatchWait   time.Duration     `help:"How long a first event may wait for others." placeholder:"DURATION"`
 	Coalesce    bool              `help:"Keep only the newest event of each key within a batch."`
 	Header      map[string]string `help:"A request header, as NAME=VALUE; may be given several times." placeholder:"NAME=VALUE" mapsep:"none"`
 	Basic       string            `help:"Send basic credentials, as USER:PASSWORD." placeholder:"USER:PASSWORD" xor:"auth"`
 	Bearer      string            `help:"Send a bearer token." placeholder:"TOKEN" xor:"auth"`
-	Signing     string            `help:"standard (HMAC-SHA256), standard-v1a (Ed25519) or none." enum:",standard,standard-v1a,none" default:""`
+	Signing     string            `help:"standard (HMAC-SHA256), standard-v1a (Ed25519) or none." enum:",standard,standard-v1a,none" default:"" placeholder:"SIGNING"`
 	Timeout     time.Duration     `help:"Bounds one attempt." placeholder:"DURATION"`
 	Retries     []time.Duration   `help:"The waits between tries, such as 5s,5m,1h." placeholder:"DURATION"`
 	RateLimit   float64           `help:"The most requests a second." placeholder:"N"`

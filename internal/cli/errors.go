@@ -143,6 +143,9 @@ func (c *console) explainProblem(p *client.Problem) explained {
 	switch {
 	case p.Status == http.StatusUnauthorized:
 		e.exit = ExitRefused
+		if c.globals != nil && c.globals.Key == "" {
+			e.Message = "no API key is given"
+		}
 		e.hints = []string{"--key or POSTHORN_KEY gives the API key; \"posthorn serve\" prints the first one once"}
 	case p.Status == http.StatusForbidden:
 		e.exit = ExitRefused
@@ -156,6 +159,11 @@ func (c *console) explainProblem(p *client.Problem) explained {
 		}
 	case p.Status >= 400 && p.Status < 500:
 		e.exit = ExitInvalid
+	}
+	for _, f := range p.Errors {
+		if strings.Contains(f.Message, "target address is not allowed") {
+			e.hints = append(e.hints, "the server's option --allow-targets names the addresses beside public ones that endpoints may have")
+		}
 	}
 	if p.Status >= 500 && p.RequestID != "" {
 		e.hints = append(e.hints, "the server's log has more under request "+p.RequestID)

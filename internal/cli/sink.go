@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -76,7 +78,10 @@ func (x *sinkCmd) Run(c *console) error {
 		return err
 	}
 	if err := s.Start(ctx, x.Listen); err != nil {
-		return fmt.Errorf("%w; --listen names another address", err)
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err
+		}
+		return fmt.Errorf("cannot listen on %s: %w\n--listen names another address", x.Listen, err)
 	}
 	_, _ = fmt.Fprintf(c.err, "receiving at %s\n", s.URL())
 	<-ctx.Done()

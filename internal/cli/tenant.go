@@ -19,8 +19,8 @@ type tenantCmd struct {
 type tenantAddCmd struct {
 	Name         string  `arg:"" help:"The handle in URLs: 1 to 63 of a-z, 0-9, _ and -."`
 	Description  string  `help:"For people."`
-	PublishRate  float64 `help:"The most events a second; the server's default without it."`
-	MaxEndpoints int     `help:"The most endpoints; the server's default without it."`
+	PublishRate  float64 `help:"The most events a second; the server's default without it." placeholder:"N"`
+	MaxEndpoints int     `help:"The most endpoints; the server's default without it." placeholder:"N"`
 }
 
 // Run makes the tenant.
