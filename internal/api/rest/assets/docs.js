@@ -113,7 +113,8 @@ function draw() {
   const main = document.getElementById('main');
   const index = document.getElementById('index');
   document.getElementById('about').replaceChildren(
-    'Version ' + spec.info.version + '. ' + (spec.info.description || '') + ' ',
+    'Version ' + spec.info.version + '. ' + (spec.info.description || '') + ' Requests carry an API key: ',
+    el('code', {}, 'Authorization: Bearer KEY'), '. ',
     el('a', { href: '/openapi.json' }, 'OpenAPI 3.1'), ' · ', el('a', { href: '/docs/problems' }, 'codes of errors'));
   for (const tag of spec.tags) {
     const list = el('ul', {});
