@@ -86,8 +86,9 @@ func simulate(t *testing.T, seed uint64) {
 		}
 	}
 	s := newFakeStore(endpoints...)
+	dice := rand.New(rand.NewPCG(seed, 99)) //nolint:gosec // a test's dice, of the goroutine that saves
 	s.fault = func(int) (before, after error) {
-		switch rng.IntN(12) {
+		switch dice.IntN(12) {
 		case 0:
 			return errors.New("before"), nil
 		case 1:
