@@ -98,7 +98,7 @@ func newFullDisk(t *testing.T) *fullDisk {
 	t.Helper()
 	outside, inside, wrap := smallDisk(t)
 	d := &fullDisk{
-		server: newServer(t, patient), filler: filepath.Join(outside, "filler"), acked: map[string]client.Receipt{}, payloads: payloads(t),
+		server: newServer(t, patient, unhasty), filler: filepath.Join(outside, "filler"), acked: map[string]client.Receipt{}, payloads: payloads(t),
 		receiver: newReceiver(t, "only", &runCounter{}, conduct{}, 1),
 	}
 	d.data, d.wrap = filepath.Join(inside, "data"), wrap

@@ -78,7 +78,7 @@ func TestStopInTime(t *testing.T) {
 // slowField is a server with one endpoint.
 func slowField(t *testing.T, args ...string) (*server, *receiver) {
 	t.Helper()
-	s := newServer(t, append(args, patient)...)
+	s := newServer(t, append(args, patient, unhasty)...)
 	s.start()
 	s.makeTenant()
 	r := newReceiver(t, "only", &runCounter{}, conduct{}, 1)

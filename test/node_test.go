@@ -90,7 +90,7 @@ func (n *node) trust(secret string) {
 // TestNode delivers to a receiver in Node.js that verifies with the npm package standardwebhooks, before, during and
 // after a change of the signing secret.
 func TestNode(t *testing.T) {
-	s := newServer(t, patient)
+	s := newServer(t, patient, unhasty)
 	s.start()
 	s.makeTenant()
 	n := startNode(t)

@@ -45,10 +45,10 @@ type manner struct {
 var manners = []manner{
 	{name: "single-id", ids: true},
 	{name: "single-key", keyed: true},
-	{name: "batch-id", batch: 40, ids: true},
-	{name: "batch-key", batch: 40, keyed: true},
+	{name: "batch-id", batch: 20, ids: true},
+	{name: "batch-key", batch: 20, keyed: true},
 	{name: "single-once", ids: true, giveUp: 1},
-	{name: "batch-once", batch: 20, ids: true, giveUp: 1},
+	{name: "batch-once", batch: 10, ids: true, giveUp: 1},
 }
 
 // book holds everything that was published, for the comparison at the end.
