@@ -88,7 +88,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if a.cfg.PublicURL == "" {
 		a.cfg.PublicURL = config.PublicURLFor(a.listener.Addr().String())
 	}
-	if a.store, err = sqlite.Open(cfg.Data, sqlite.Options{LogDelay: cfg.CommitDelay}); err != nil {
+	if a.store, err = sqlite.Open(cfg.Data, sqlite.Options{LogDelay: noneBelow(cfg.CommitDelay), StateDelay: -1}); err != nil {
 		return nil, fmt.Errorf("cannot open the data folder %s: %w", cfg.Data, err)
 	}
 	a.store.Observe(a.metrics.committed)
@@ -106,6 +106,14 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 		return nil, err
 	}
 	return a, nil
+}
+
+// noneBelow turns a delay of nothing into the store's word for it; its zero means the default.
+func noneBelow(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // cause leaves out the address, which the caller's message names already.

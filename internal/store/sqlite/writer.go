@@ -41,13 +41,14 @@ type job struct {
 
 // writer owns the only writing connection of one file.
 type writer struct {
-	name  string // "log" or "state", for metrics
-	path  string
-	delay time.Duration
-	queue chan *job
-	end   chan struct{} // closed when run has returned
-	c     *conn
-	group []*job
+	name    string // "log" or "state", for metrics
+	path    string
+	delay   time.Duration
+	queue   chan *job
+	end     chan struct{} // closed when run has returned
+	closing chan struct{} // closed by stop
+	c       *conn
+	group   []*job
 
 	observe func(store.Commit)
 	// begin runs inside each transaction before the works, finish after them.
@@ -62,12 +63,13 @@ type writer struct {
 
 func (w *writer) start() {
 	w.queue = make(chan *job, queueLength)
-	w.end = make(chan struct{})
+	w.end, w.closing = make(chan struct{}), make(chan struct{})
 	go w.run()
 }
 
 // stop ends the writer when its queue is empty. Nobody may call do any more.
 func (w *writer) stop() error {
+	close(w.closing)
 	close(w.queue)
 	<-w.end
 	if w.c == nil {
@@ -111,8 +113,8 @@ func (w *writer) run() {
 	}
 }
 
-// collect fills the group: what is queued at once and, when the last commit had several callers and nobody is in a
-// hurry, what comes within the commit delay.
+// collect fills the group with what is queued. When the last commit had several callers and nobody is in a hurry, it
+// first waits the commit delay, asleep: taking each caller in as it comes would wake this goroutine for every one.
 func (w *writer) collect(first *job, timer *time.Timer) {
 	rows, bytes := 0, 0
 	hurry := w.last <= 1 || w.delay <= 0
@@ -123,33 +125,30 @@ func (w *writer) collect(first *job, timer *time.Timer) {
 		hurry = hurry || !j.work.lazy()
 		return len(w.group) < maxCallers && rows < maxRows && bytes < maxBytes
 	}
-	more := add(first)
-	armed := false
-	for more {
+	if more := add(first) && w.drain(add); !more || hurry {
+		return
+	}
+	timer.Reset(w.delay)
+	select {
+	case <-timer.C:
+	case <-w.closing:
+	}
+	w.drain(add)
+}
+
+// drain adds what is queued and reports whether there is room for more.
+func (w *writer) drain(add func(*job) bool) bool {
+	for {
 		select {
 		case j, ok := <-w.queue:
 			if !ok {
-				return
+				return false
 			}
-			more = add(j)
-			continue
+			if !add(j) {
+				return false
+			}
 		default:
-		}
-		if hurry {
-			return
-		}
-		if !armed {
-			timer.Reset(w.delay)
-			armed = true
-		}
-		select {
-		case j, ok := <-w.queue:
-			if !ok {
-				return
-			}
-			more = add(j)
-		case <-timer.C:
-			return
+			return true
 		}
 	}
 }
