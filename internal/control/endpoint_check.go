@@ -59,9 +59,10 @@ func authType(named string, a *event.Credentials) string {
 
 // checkEndpoint checks what an endpoint does not keep sealed.
 func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
-	checkError(p, "url", c.options.CheckURL(e.URL))
 	if limit := c.options.Limits.MaxURL; len(e.URL) > limit {
 		p.add("url", fmt.Sprintf("must be at most %d bytes", limit))
+	} else {
+		checkError(p, "url", c.options.CheckURL(e.URL))
 	}
 	p.check("description", checkText(e.Description, maxDescription))
 	c.checkSelection(p, e)

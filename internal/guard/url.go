@@ -32,12 +32,13 @@ func (g *Guard) CheckURL(raw string, maxLen int) (*url.URL, error) {
 		return nil, invalid("it must not hold spaces, control characters or broken UTF-8")
 	}
 	u, err := url.Parse(raw)
-	switch {
+	scheme, _, _ := strings.Cut(raw, "://")
+	switch scheme = strings.ToLower(scheme); {
+	case scheme != "http" && scheme != "https":
+		return nil, invalid("it must begin with http:// or https://")
 	case err != nil:
 		// The cause is left out: it quotes the URL.
 		return nil, invalid("it cannot be read as a URL")
-	case u.Scheme != "http" && u.Scheme != "https":
-		return nil, invalid("it must begin with http:// or https://")
 	case u.User != nil:
 		return nil, invalid("it must not hold a user name or a password")
 	case strings.Contains(raw, "#"):

@@ -189,3 +189,13 @@ func FuzzCheckURL(f *testing.F) {
 		}
 	})
 }
+
+// TestCheckURLScheme: a URL without its scheme is the most common mistake, so that it is named, port or not.
+func TestCheckURLScheme(t *testing.T) {
+	g := new(guard.Guard)
+	for _, raw := range []string{"example.com", "example.com:8080/hook", "127.0.0.1:9000/hook", "[::1]:9000/hook", "localhost:9000", "http:/example.com"} {
+		if _, err := g.CheckURL(raw, 0); err == nil || !strings.HasSuffix(err.Error(), "it must begin with http:// or https://") {
+			t.Errorf("%s: %v", raw, err)
+		}
+	}
+}

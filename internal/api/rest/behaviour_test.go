@@ -256,7 +256,7 @@ func TestPublish(t *testing.T) {
 		{"idempotency key again", `{"type":"k"}`, `{"id":"id-6","version":6}`, 200, []string{"Idempotency-Key", "K"}},
 	} {
 		w := do(c.body, c.header...)
-		if w.Code != c.status || w.Body.String() != c.want || w.Header().Get("Content-Type") != "application/json" {
+		if w.Code != c.status || w.Body.String() != c.want+"\n" || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %d %s, want %d %s", c.name, w.Code, w.Body, c.status, c.want)
 		}
 	}

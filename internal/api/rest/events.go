@@ -144,7 +144,7 @@ func (a *API) listChanges(ctx context.Context, c *call, in *struct {
 	body = strconv.AppendInt(body, next, 10)
 	body = append(body, `,"head":`...)
 	body = strconv.AppendInt(body, head, 10)
-	body = append(body, '}')
+	body = append(body, '}', '\n')
 	// Versions never change, so that the place reached and the head say whether an answer is the same.
 	tag := fmt.Sprintf(`"c%d-%d"`, next, head)
 	return &outRawTagged{ContentType: typeJSON, ETag: tag, Body: body}, nil
@@ -230,7 +230,7 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 		body = append(body, encodeNumberCursor(listEvents, before)...)
 		body = append(body, '"')
 	}
-	return &outRaw{ContentType: typeJSON, Body: append(body, '}')}, nil
+	return &outRaw{ContentType: typeJSON, Body: append(body, '}', '\n')}, nil
 }
 
 func (a *API) getEvent(ctx context.Context, c *call, in *struct {
@@ -242,7 +242,7 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: codec.AppendEvent(nil, &e)}, nil
+	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: append(codec.AppendEvent(nil, &e), '\n')}, nil
 }
 
 func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {

@@ -49,6 +49,7 @@ func TestBadInput(t *testing.T) {
 		{"taken name", "POST", tenants, `{"name":"acme"}`, nil, 409, "conflict", ""},
 		{"other name", "PUT", tenants + "/acme", `{"name":"b"}`, nil, 422, "invalid", "name"},
 		{"unknown query", "GET", tenants + "?x=1", "", nil, 422, "invalid", "x"},
+		{"query twice", "GET", endpoint + "/attempts?verdict=gone&verdict=failed", "", nil, 422, "invalid", "verdict"},
 		{"limit 0", "GET", tenants + "?limit=0", "", nil, 422, "invalid", "limit"},
 		{"limit 1001", "GET", tenants + "?limit=1001", "", nil, 422, "invalid", "limit"},
 		{"limit x", "GET", tenants + "?limit=x", "", nil, 422, "invalid", "limit"},
@@ -201,6 +202,47 @@ func TestAcceptable(t *testing.T) {
 		w := request{method: http.MethodGet, path: "/v1/tenants/acme", key: "admin", header: []string{"Accept", accept}}.do(t, on.h)
 		if w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
 			t.Errorf("%q: %d %s", accept, w.Code, w.Header().Get("Content-Type"))
+		}
+	}
+}
+
+// TestWording: what huma finds wrong is said in our words.
+func TestWording(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	for _, c := range []struct{ method, path, body, want string }{
+		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","batch":{"max":201}}`, "must be at most 200"},
+		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","order":"any"}`, "must be none, key or strict"},
+		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","kind":"sms"}`, "must be webhook"},
+		{"POST", "/v1/tenants", `[]`, "must be an object"},
+		{"POST", "/v1/tenants", `{"name":5}`, "must be a string"},
+		{"POST", "/v1/tenants", `{}`, "must be given"},
+		{"POST", "/v1/tenants", `{"name":"a","publish_rate":-1}`, "must be at least 0"},
+		{"GET", "/v1/tenants?limit=x", "", "must be a whole number"},
+		{"GET", "/v1/tenants?limit=1001", "", "must be at most 1000"},
+		{"GET", "/v1/tenants/acme/endpoints?state=maybe", "", "must be true or false"},
+		{"GET", "/v1/tenants/acme/events?since=today", "", "must be an RFC 3339 time such as 2026-11-21T08:30:00Z"},
+		{"POST", "/v1/tenants", `{"name":"a","description":"` + strings.Repeat("a", 1<<20) + `"}`, "must be at most 1048576 bytes"},
+	} {
+		w := request{method: c.method, path: c.path, key: "admin", body: c.body}.do(t, on.h)
+		var p client.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || len(p.Errors) != 1 || p.Errors[0].Message != c.want {
+			t.Errorf("%s %s: %v %+v, want %q", c.method, c.path, err, p.Errors, c.want)
+		}
+	}
+}
+
+// TestMediaTypeOnce: the refusal of a publish names each media type that is accepted, once.
+func TestMediaTypeOnce(t *testing.T) {
+	t.Parallel()
+	api, _ := newAPI(t, newFake())
+	w := request{
+		method: "POST", path: "/v1/tenants/acme/events", key: "publisher", body: "hello", header: []string{"Content-Type", "text/plain"},
+	}.do(t, api.Handler())
+	p := decode[client.Problem](t, w, 415)
+	for _, name := range []string{"application/json", "application/cloudevents+json", "application/cloudevents-batch+json"} {
+		if n := strings.Count(p.Detail, name); n != 1 {
+			t.Errorf("%s stands %d times in %q", name, n, p.Detail)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
@@ -345,10 +346,17 @@ func acceptable(accept string) *problem {
 	return newProblem(http.StatusNotAcceptable, "not_acceptable", "answers are "+typeJSON)
 }
 
-// readable refuses a query that cannot be parsed; package url would drop what it does not understand.
+// readable refuses a query that cannot be parsed or that gives a parameter twice: package url would drop what it does
+// not understand, and huma all but the first.
 func readable(r *http.Request) *problem {
-	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
 		return newProblem(http.StatusBadRequest, "malformed", "the query string cannot be read; is something not percent-encoded?")
+	}
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		if len(query[name]) > 1 {
+			return invalid(name, "is given more than once; several values are separated by commas")
+		}
 	}
 	return nil
 }
@@ -392,7 +400,12 @@ func bodyProblem(err error) *problem {
 }
 
 func tooLarge() *problem {
-	return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have at most %d bytes", maxBody))
+	return newProblem(http.StatusRequestEntityTooLarge, "too_large", fmt.Sprintf("the body may have at most %d bytes", maxBody), bodyOver(maxBody))
+}
+
+// bodyOver names the body and its limit.
+func bodyOver(limit int) client.FieldError {
+	return client.FieldError{Field: "body", Message: fmt.Sprintf("must be at most %d bytes", limit)}
 }
 
 // typeOf is short for tables of routes.

@@ -148,6 +148,7 @@ func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	if err != nil { // strings and numbers only
 		body = nil
 	}
+	body = append(body, '\n')
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(body) // the client may be gone; nobody is left to tell
@@ -200,22 +201,64 @@ func fieldError(location, message string) client.FieldError {
 		}
 		return client.FieldError{Field: name, Message: "must be given"}
 	}
-	switch {
-	case message == "unexpected property":
-		message = "is not a known field"
-	case message == "unknown query parameter":
-		message = "is not a known query parameter"
-	case strings.HasPrefix(message, "expected string to be "):
-		message = "must be " + strings.TrimPrefix(message, "expected string to be ")
-	case strings.HasPrefix(message, "expected value to be "):
-		message = "must be " + strings.TrimPrefix(message, "expected value to be ")
-	case strings.HasPrefix(message, "expected "):
-		message = "must be of this kind: " + strings.TrimPrefix(message, "expected ")
-	}
 	if field == "" {
 		field = "body"
 	}
-	return client.FieldError{Field: field, Message: message}
+	return client.FieldError{Field: field, Message: worded(message)}
+}
+
+// bounds are huma's words for a bound and ours.
+var bounds = [][2]string{
+	{"number >= ", "must be at least "},
+	{"number > ", "must be more than "},
+	{"number <= ", "must be at most "},
+	{"number < ", "must be less than "},
+	{"length >= ", "must have a length of at least "},
+	{"length <= ", "must have a length of at most "},
+	{"array length >= ", "must have at least this many entries: "},
+	{"array length <= ", "must have at most this many entries: "},
+	{"string to be ", "must be "},
+	{"value to be ", "must be "},
+}
+
+// worded says in our words what huma found wrong with a value.
+func worded(message string) string {
+	switch {
+	case message == "unexpected property":
+		return "is not a known field"
+	case message == "unknown query parameter":
+		return "is not a known query parameter"
+	case message == "invalid integer":
+		return "must be a whole number"
+	case message == "invalid boolean":
+		return "must be true or false"
+	case strings.HasPrefix(message, "invalid date/time"):
+		return "must be an RFC 3339 time such as 2026-11-21T08:30:00Z"
+	}
+	wanted, ok := strings.CutPrefix(message, "expected ")
+	if !ok {
+		return message
+	}
+	if list, ok := strings.CutPrefix(wanted, `value to be one of "`); ok {
+		choices := strings.Split(strings.TrimSuffix(list, `"`), ", ")
+		last := choices[len(choices)-1]
+		if len(choices) == 1 {
+			return "must be " + last
+		}
+		return "must be " + strings.Join(choices[:len(choices)-1], ", ") + " or " + last
+	}
+	for _, b := range bounds {
+		if value, ok := strings.CutPrefix(wanted, b[0]); ok {
+			return b[1] + value
+		}
+	}
+	switch wanted {
+	case "array", "integer", "object":
+		return "must be an " + wanted
+	case "boolean", "number", "string":
+		return "must be a " + wanted
+	}
+	return "must be of this kind: " + wanted
 }
 
 // codeOf gives a status that huma or the router chose its code.

@@ -139,6 +139,7 @@ func published(receipts []event.Receipt, array bool) PublishResponse {
 	if array {
 		b = append(b, `]}`...)
 	}
+	b = append(b, '\n')
 	return PublishResponse{Status: status, ContentType: typeJSON, Body: b}
 }
 
@@ -158,9 +159,6 @@ func appendString(b []byte, s string) []byte {
 // publishFailed renders a problem.
 func (a *API) publishFailed(req *PublishRequest, err error) PublishResponse {
 	p := problemOf(err)
-	if p.Status == http.StatusUnsupportedMediaType && len(p.Errors) == 0 {
-		p.Detail += "; send " + strings.Join(publishTypes, ", ") + ", or CloudEvents in binary mode"
-	}
 	id := newRequestID()
 	if p.cause != nil {
 		a.logCause(p, id, http.MethodPost, "/v1/tenants/"+req.Tenant+"/events")
@@ -169,6 +167,7 @@ func (a *API) publishFailed(req *PublishRequest, err error) PublishResponse {
 	if err != nil { // strings and numbers only
 		body = nil
 	}
+	body = append(body, '\n')
 	return PublishResponse{
 		Status: p.Status, ContentType: typeProblem, Body: body,
 		RetryAfter: p.header.Get("Retry-After"), Challenge: p.header.Get("WWW-Authenticate"), RequestID: id,
@@ -250,7 +249,7 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 // TooLarge is the answer to a publish whose body is over Limits.MaxBatchBytes.
 func (a *API) TooLarge(tenant string) PublishResponse {
 	return a.publishFailed(&PublishRequest{Tenant: tenant}, newProblem(http.StatusRequestEntityTooLarge, "batch_too_large",
-		fmt.Sprintf("the body may have at most %d bytes", a.Limits.MaxBatchBytes)))
+		fmt.Sprintf("the body may have at most %d bytes", a.Limits.MaxBatchBytes), bodyOver(a.Limits.MaxBatchBytes)))
 }
 
 func first(values []string) string {
