@@ -222,7 +222,7 @@ var limitOptions = []Option{{
 	bind: func(c *Config) value { return intValue{&c.PublishRate, 0, 10_000_000} },
 }, {
 	Name: "publish-burst", Group: "Limits", Default: "0",
-	Help: "How many events one tenant may publish at once under `publish-rate`. 0 stands for the events of one second.",
+	Help: "How many events one tenant may publish at once under `publish-rate`; at least those of one request (`max-batch-events`). 0 stands for the events of one second.",
 	bind: func(c *Config) value { return intValue{&c.PublishBurst, 0, 10_000_000} },
 }}
 

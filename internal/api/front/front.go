@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net"
@@ -153,7 +154,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	req := rest.PublishRequest{
 		Tenant: tenant, Query: string(query), Body: ctx.Request.Body(), Authorization: string(h.Peek("Authorization")),
 		Accept: string(h.Peek("Accept")), ContentType: string(h.ContentType()), IdempotencyKey: string(h.Peek("Idempotency-Key")),
-		SpecVersion: string(h.Peek("Ce-Specversion")),
+		SpecVersion: string(h.Peek("Ce-Specversion")), ContentEncoding: string(h.ContentEncoding()),
 	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)
@@ -198,18 +199,19 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
 		answer(ctx, s.publisher.TooLarge(tenant))
 	default:
-		status := http.StatusBadRequest
+		status, code, detail := http.StatusBadRequest, "malformed", "the request cannot be read"
 		if _, small := errors.AsType[*fasthttp.ErrSmallBuffer](err); small {
-			status = http.StatusRequestHeaderFieldsTooLarge
+			status, code = http.StatusRequestHeaderFieldsTooLarge, "headers_too_large"
+			detail = fmt.Sprintf("the request line and the headers may have at most %d bytes", readBuffer)
 		}
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() {
-			status = http.StatusRequestTimeout
+			status, code, detail = http.StatusRequestTimeout, "request_timeout", "the request did not arrive in time"
 		}
 		ctx.SetStatusCode(status)
 		ctx.SetContentType("application/problem+json")
-		ctx.SetBodyString(`{"type":"about:blank","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` + strconv.Itoa(status) +
-			`,"code":"bad_request","detail":"the request cannot be read"}`)
+		ctx.SetBodyString(`{"type":"/docs/problems#` + code + `","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` +
+			strconv.Itoa(status) + `,"code":"` + code + `","detail":"` + detail + `"}` + "\n")
 	}
 	ctx.SetConnectionClose()
 }
@@ -217,8 +219,13 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 // handOver moves a connection to net/http, the present request first.
 func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
 	var again bytes.Buffer
-	again.Write(ctx.Request.Header.Header())
-	again.Write(ctx.Request.Body())
+	h, body := &ctx.Request.Header, ctx.Request.Body()
+	if h.ContentLength() != len(body) {
+		h.SetContentLength(len(body)) // it came in chunks, which are one piece now
+	}
+	h.Del("Expect") // the client has been told to go on
+	again.Write(h.Header())
+	again.Write(body)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) {
 		if c.SetDeadline(time.Time{}) != nil {

@@ -176,6 +176,44 @@ func TestConnectionChangesServers(t *testing.T) {
 	}
 }
 
+// The request that moves a connection keeps its body, however that was sent.
+func TestMovingRequestKeepsItsBody(t *testing.T) {
+	addr := start(t)
+	const get = "GET /v1/y HTTP/1.1\r\nHost: x\r\n\r\n"
+	for name, tt := range map[string]struct{ raw, want string }{
+		"chunked":      {"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", "std|POST|/v1/x|b|abc"},
+		"empty chunks": {"POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "std|POST|/v1/x|b|"},
+		"no body":      {"DELETE /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\n\r\n", "std|DELETE|/v1/x|b|"},
+		"get":          {"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\n\r\n", "std|GET|/v1/x|b|"},
+		"get, body":    {"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\nContent-Length: 3\r\n\r\nabc", "std|GET|/v1/x|b|abc"},
+		"get, chunked": {"GET /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n", "std|GET|/v1/x|b|abc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, addr)
+			c.ask(t, publish)
+			if _, got := c.ask(t, tt.raw); got != tt.want {
+				t.Errorf("answer %q, want %q", got, tt.want)
+			}
+			if _, got := c.ask(t, get); got != "std|GET|/v1/y||" {
+				t.Errorf("the request after it: answer %q", got)
+			}
+		})
+	}
+}
+
+// A client that waits to be told to go on before it sends its body is told once.
+func TestMovingRequestExpects(t *testing.T) {
+	c := dial(t, start(t))
+	c.ask(t, publish)
+	status, _ := c.ask(t, "POST /v1/x HTTP/1.1\r\nHost: x\r\nX-Test: b\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+	if status != http.StatusContinue {
+		t.Fatalf("status %d", status)
+	}
+	if status, got := c.ask(t, "abc"); status != http.StatusOK || got != "std|POST|/v1/x|b|abc" {
+		t.Errorf("answer %d %q", status, got)
+	}
+}
+
 func TestBadRequests(t *testing.T) {
 	addr := start(t)
 	long := strings.Repeat("x", 2<<10)

@@ -49,6 +49,8 @@ func TestBadInput(t *testing.T) {
 		{"taken name", "POST", tenants, `{"name":"acme"}`, nil, 409, "conflict", ""},
 		{"other name", "PUT", tenants + "/acme", `{"name":"b"}`, nil, 422, "invalid", "name"},
 		{"unknown query", "GET", tenants + "?x=1", "", nil, 422, "invalid", "x"},
+		{"compressed body", "POST", tenants, `{"name":"a"}`, []string{"Content-Encoding", "gzip"}, 415, "unsupported_media_type", "Content-Encoding"},
+		{"compressed publish", "POST", events, `{"type":"a"}`, []string{"Content-Encoding", "gzip"}, 415, "unsupported_media_type", "Content-Encoding"},
 		{"query twice", "GET", endpoint + "/attempts?verdict=gone&verdict=failed", "", nil, 422, "invalid", "verdict"},
 		{"limit 0", "GET", tenants + "?limit=0", "", nil, 422, "invalid", "limit"},
 		{"limit 1001", "GET", tenants + "?limit=1001", "", nil, 422, "invalid", "limit"},

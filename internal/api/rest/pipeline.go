@@ -370,6 +370,9 @@ func readBody(w http.ResponseWriter, r *http.Request, want *huma.RequestBody) ([
 	if err != nil {
 		return nil, bodyProblem(err)
 	}
+	if p := plain(r.Header.Get("Content-Encoding")); p != nil {
+		return nil, p
+	}
 	contentType := r.Header.Get("Content-Type")
 	if len(body) == 0 && (contentType == "" || !want.Required) {
 		if want.Required {
@@ -389,6 +392,16 @@ func readBody(w http.ResponseWriter, r *http.Request, want *huma.RequestBody) ([
 		return nil, newProblem(http.StatusBadRequest, "malformed", "there must be a body, as "+typeJSON)
 	}
 	return body, checkJSON(body)
+}
+
+// plain refuses a body that is compressed or encoded in another way (RFC 9110, 8.4 and 15.5.16).
+func plain(contentEncoding string) *problem {
+	if contentEncoding == "" || strings.EqualFold(contentEncoding, "identity") {
+		return nil
+	}
+	p := newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send the body as it is, without Content-Encoding",
+		client.FieldError{Field: "Content-Encoding", Message: "must not be given"})
+	return p.with("Accept-Encoding", "identity")
 }
 
 // bodyProblem is the answer when a body cannot be read.

@@ -29,6 +29,8 @@ type PublishRequest struct {
 	ContentType    string // the header
 	IdempotencyKey string // the header
 	SpecVersion    string // the ce-specversion header, of CloudEvents binary mode
+	// ContentEncoding is the header. A body that is encoded is refused: its bytes would be stored as if they were the data.
+	ContentEncoding string
 	Query          string // must be empty
 	// Headers yields all headers, for CloudEvents binary mode.
 	Headers iter.Seq2[string, string]
@@ -90,6 +92,9 @@ func checkPublish(req *PublishRequest) error {
 		return p
 	}
 	if p := checkIdempotencyKey(req.IdempotencyKey); p != nil {
+		return p
+	}
+	if p := plain(req.ContentEncoding); p != nil {
 		return p
 	}
 	return nil
@@ -232,7 +237,7 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 	req := PublishRequest{
 		Tenant: tenant, Query: r.URL.RawQuery, Body: buf.Bytes(),
 		Authorization: first(h["Authorization"]), Accept: first(h["Accept"]), ContentType: first(h["Content-Type"]),
-		IdempotencyKey: first(h["Idempotency-Key"]), SpecVersion: first(h["Ce-Specversion"]),
+		IdempotencyKey: first(h["Idempotency-Key"]), SpecVersion: first(h["Ce-Specversion"]), ContentEncoding: first(h["Content-Encoding"]),
 	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)

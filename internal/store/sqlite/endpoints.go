@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -65,7 +66,7 @@ func countEndpoint(c *conn, tenant event.TenantID, most int) error {
 		return err
 	}
 	if most > 0 && n >= int64(most) {
-		return refuse(event.Errorf(event.KindConflict, "too_many_endpoints", "the tenant has as many endpoints as it may have"))
+		return refuse(event.Errorf(event.KindConflict, "too_many_endpoints", fmt.Sprintf("the tenant has all the endpoints that it may have: %d", most)))
 	}
 	return c.exec("UPDATE tenants SET endpoints = endpoints + 1 WHERE id = ?", int64(tenant))
 }

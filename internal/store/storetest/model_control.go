@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -204,7 +205,8 @@ func (m *Model) PutEndpoint(ctx context.Context, e event.Endpoint, revision int6
 			}
 		}
 		if n >= maxEndpoints {
-			return event.Endpoint{}, event.Errorf(event.KindConflict, "too_many_endpoints", "the tenant has as many endpoints as it may have")
+			return event.Endpoint{}, event.Errorf(event.KindConflict, "too_many_endpoints",
+				fmt.Sprintf("the tenant has all the endpoints that it may have: %d", maxEndpoints))
 		}
 	}
 	e.Types, e.Channels, e.Retries = slices.Clone(e.Types), slices.Clone(e.Channels), slices.Clone(e.Retries)
