@@ -31,7 +31,7 @@ type PublishRequest struct {
 	SpecVersion    string // the ce-specversion header, of CloudEvents binary mode
 	// ContentEncoding is the header. A body that is encoded is refused: its bytes would be stored as if they were the data.
 	ContentEncoding string
-	Query          string // must be empty
+	Query           string // must be empty
 	// Headers yields all headers, for CloudEvents binary mode.
 	Headers iter.Seq2[string, string]
 	// Body is the whole body. Events keep parts of it, so that it must not be used again before [API.Publish] returns.
