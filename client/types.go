@@ -239,3 +239,17 @@ type Latency struct {
 	P95 float64 `json:"p95" doc:"95 % are as fast or faster"`
 	P99 float64 `json:"p99" doc:"99 % are as fast or faster"`
 }
+
+// BackupRequest asks for a copy of the data.
+type BackupRequest struct {
+	// Dir is the absolute path of a new or empty folder of the server's machine.
+	Dir string `json:"dir" doc:"The absolute path of a new or empty folder of the server's machine"`
+}
+
+// BackupLine is a line of the answer to a backup: progress, and at last the end or the error.
+type BackupLine struct {
+	Done  int64    `json:"done,omitempty" doc:"Pages copied"`
+	Total int64    `json:"total,omitempty" doc:"Pages to copy"`
+	Dir   string   `json:"dir,omitempty" doc:"The folder, when the copy is complete"`
+	Error *Problem `json:"error,omitempty" doc:"Why there is no copy"`
+}

@@ -48,7 +48,7 @@ func (a *App) backup(w http.ResponseWriter, r *http.Request) {
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 16<<10))
 	d.DisallowUnknownFields()
 	problem := func(status int, code, detail string) map[string]any {
-		return map[string]any{"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail}
+		return map[string]any{"type": "/docs/problems#" + code, "title": http.StatusText(status), "status": status, "code": code, "detail": detail}
 	}
 	if err := d.Decode(&q); err != nil || !filepath.IsAbs(q.Dir) {
 		w.Header().Set("Content-Type", "application/problem+json")

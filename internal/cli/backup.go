@@ -42,20 +42,12 @@ func (x *backupCmd) Run(c *console) error {
 	return c.done("written", dir)
 }
 
-// backupLine is a line of the server's answer: progress, and at last the end or the error.
-type backupLine struct {
-	Done  int64           `json:"done"`
-	Total int64           `json:"total"`
-	Dir   string          `json:"dir"`
-	Error *client.Problem `json:"error"`
-}
-
 // askBackup asks the running server, which answers with a line for each step.
 func (c *console) askBackup(dir string, show func(done, total int64)) error {
 	if _, err := c.client(); err != nil {
 		return err
 	}
-	body, err := json.Marshal(map[string]string{"dir": dir})
+	body, err := json.Marshal(client.BackupRequest{Dir: dir})
 	if err != nil {
 		return err
 	}
@@ -79,7 +71,7 @@ func (c *console) askBackup(dir string, show func(done, total int64)) error {
 	}
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
-		var line backupLine
+		var line client.BackupLine
 		switch err := json.Unmarshal(lines.Bytes(), &line); {
 		case err != nil:
 			return fmt.Errorf("read the server's answer: %w", err)

@@ -65,6 +65,7 @@ func New(c Config) *API {
 	a.eventTypeRoutes()
 	a.keyRoutes()
 	a.publishRoute()
+	a.backupRoute()
 	a.finishSpec()
 	a.systemRoutes()
 	return a
@@ -200,9 +201,6 @@ func (a *API) systemRoutes() {
 		a.mux.Handle("GET /debug/pprof/", a.adminOnly(a.Profile))
 		a.mux.Handle("POST /debug/pprof/symbol", a.adminOnly(a.Profile))
 	}
-	if a.Backup != nil {
-		a.mux.Handle("POST /v1/backup", a.adminOnly(a.Backup))
-	}
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		a.static(w, r, "application/vnd.oai.openapi+json;version=3.1", a.specTag, a.spec)
 	})
@@ -262,6 +260,7 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Event types", Description: "The catalogue"},
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},
+				{Name: "Operation", Description: "The server itself"},
 			},
 		},
 		Formats: map[string]huma.Format{

@@ -33,6 +33,8 @@ var codes = []code{
 	{"too_many_event_types", 409, "The tenant has as many event types as it may have."},
 	{"too_many_replays", 409, "The endpoint has as many replays under way as it may have."},
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},
+	{"folder_not_empty", 409, "The folder for the backup is not empty."},
+	{"folder_not_writable", 409, "The server may not write into the folder for the backup."},
 	{"idempotency_key_reused", 409, "The Idempotency-Key was used for a request with another content."},
 	{"idempotency_key_in_use", 409, "The first request with this Idempotency-Key is still being worked on; try again after Retry-After."},
 	{"gone", 410, "What is asked for is older than retention; the member oldest holds the oldest version left."},

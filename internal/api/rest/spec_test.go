@@ -148,6 +148,7 @@ var examples = map[string]example{
 	"create-apikey":          {path: "/v1/apikeys", body: `{"name":"k","tenant":"acme","allow":["read","publish"],"expires":"2999-01-01T00:00:00Z"}`, status: 201},
 	"list-apikeys":           {path: "/v1/apikeys?limit=2", status: 200},
 	"get-apikey":             {path: "/v1/apikeys/{key}", status: 200},
+	"backup":                 {path: "/v1/backup", body: `{"dir":"/srv/copy"}`, status: 200},
 	"delete-apikey":          {path: "/v1/apikeys/{key}", status: 204},
 }
 

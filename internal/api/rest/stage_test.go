@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/api/rest"
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -22,13 +24,24 @@ func newAPI(tb testing.TB, f *fake, change ...func(*rest.Config)) (*rest.API, *b
 	log := &bytes.Buffer{}
 	c := rest.Config{
 		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Patterns: patterns,
-		Limits: event.DefaultLimits(), Version: "1.2.3",
+		Limits: event.DefaultLimits(), Version: "1.2.3", Backup: http.HandlerFunc(backUp),
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, ch := range change {
 		ch(&c)
 	}
 	return rest.New(c), log
+}
+
+// backUp answers as a backup that is complete does.
+func backUp(w http.ResponseWriter, r *http.Request) {
+	var in client.BackupRequest
+	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
+		w.WriteHeader(http.StatusTeapot)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	_ = json.NewEncoder(w).Encode(client.BackupLine{Dir: in.Dir})
 }
 
 // patterns knows prefixes ending in ** and exact types, enough for tests of the API.
