@@ -19,6 +19,32 @@ func (m *Manager) EndpointChanged(ep *event.Endpoint) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.replace(ep)
+	if m.lanes[event.LaneKey{Endpoint: ep.ID}] == nil {
+		m.changed[ep.ID] = change{ep: m.newest(ep), at: time.Now()}
+	}
+	m.nextFeed()
+}
+
+// change is an endpoint's last change, kept for a while for a lane that is made from what was read before it.
+type change struct {
+	ep *event.Endpoint
+	at time.Time
+}
+
+// newest returns what is known last of an endpoint.
+func (m *Manager) newest(ep *event.Endpoint) *event.Endpoint {
+	if l := m.lanes[event.LaneKey{Endpoint: ep.ID}]; l != nil && l.ep.Revision >= ep.Revision {
+		return l.ep
+	}
+	if c, ok := m.changed[ep.ID]; ok && c.ep.Revision > ep.Revision {
+		return c.ep
+	}
+	return ep
+}
+
+// errDeleted is the answer to a call for an endpoint that was deleted after the caller had read it.
+func errDeleted() error {
+	return event.Errorf(event.KindNotFound, "not_found", "there is no such endpoint")
 }
 
 func (m *Manager) replace(ep *event.Endpoint) {
@@ -53,6 +79,7 @@ func (m *Manager) EndpointDeleted(id event.EndpointID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.deleted[id] = time.Now()
+	delete(m.changed, id)
 	for _, l := range slices.Clone(m.byEP[id]) {
 		m.remove(l)
 		for _, r := range l.retries {
@@ -60,6 +87,7 @@ func (m *Manager) EndpointDeleted(id event.EndpointID) {
 		}
 		m.rec.dropLane(l.LaneKey)
 	}
+	m.nextFeed()
 	m.wakeRecorder()
 }
 
@@ -97,6 +125,11 @@ func (m *Manager) sweep(ctx context.Context) {
 				delete(m.deleted, id)
 			}
 		}
+		for id, c := range m.changed {
+			if now.Sub(c.at) > idleLane {
+				delete(m.changed, id)
+			}
+		}
 		m.mu.Unlock()
 	}
 }
@@ -121,16 +154,19 @@ func (m *Manager) ResetPenalty(_ context.Context, ep *event.Endpoint) error {
 }
 
 // Resend delivers an event again to an endpoint, whether it matches or not. KindConflict when the lane's retry rows are
-// all in use.
+// all in use, KindNotFound when the endpoint was deleted.
 func (m *Manager) Resend(_ context.Context, ep *event.Endpoint, version int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if _, deleted := m.deleted[ep.ID]; deleted {
+		return errDeleted()
+	}
 	now := time.Now()
 	l := m.lane(ep, now)
 	if l.retryAt(version) != nil {
 		return nil // on its way already
 	}
-	if len(l.retries) >= event.MaxRetryRows {
+	if !l.rowsLeft() {
 		return event.Errorf(event.KindConflict, "too_many_retries", "the endpoint has as many retries waiting as it may have")
 	}
 	r := &retry{Retry: event.Retry{LaneKey: l.LaneKey, Tenant: ep.Tenant, Versions: []int64{version}, Due: now}}
@@ -148,10 +184,14 @@ func replayEndpoint(ep *event.Endpoint) *event.Endpoint {
 	return &e
 }
 
-// Replay sends a range of the log to an endpoint again, beside what is new. KindConflict when too many replays run.
+// Replay sends a range of the log to an endpoint again, beside what is new. KindConflict when too many replays run,
+// KindNotFound when the endpoint was deleted.
 func (m *Manager) Replay(_ context.Context, ep *event.Endpoint, r event.ReplayRange) (event.ReplayView, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if _, deleted := m.deleted[ep.ID]; deleted {
+		return event.ReplayView{}, errDeleted()
+	}
 	running := 0
 	for _, l := range m.byEP[ep.ID] {
 		if l.replay != nil {
@@ -163,7 +203,7 @@ func (m *Manager) Replay(_ context.Context, ep *event.Endpoint, r event.ReplayRa
 	}
 	r.Sent = 0
 	key := event.LaneKey{Endpoint: ep.ID, Replay: event.NewReplayID()}
-	l := m.addLane(key, replayEndpoint(ep))
+	l := m.addLane(key, replayEndpoint(m.newest(ep)))
 	l.replay, l.scanned, l.used = &r, r.From-1, time.Now()
 	if r.OnlyFailed {
 		l.proven = true

@@ -31,6 +31,8 @@ type fakeStore struct {
 	maxRows  int
 	// fault, when set, decides what happens to a save: an error before it takes effect, or after.
 	fault func(n int) (before, after error)
+	// reading, when set, is called before each read of a tenant's log.
+	reading func()
 }
 
 func newFakeStore(endpoints ...event.Endpoint) *fakeStore {
@@ -66,6 +68,9 @@ func (s *fakeStore) Events(_ context.Context, _ event.TenantID, versions []int64
 }
 
 func (s *fakeStore) ReadTenant(_ context.Context, _ event.TenantID, after int64, limit, _ int) (store.Page, error) {
+	if s.reading != nil {
+		s.reading()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	from := max(after, s.oldest-1)

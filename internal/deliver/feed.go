@@ -16,6 +16,8 @@ const (
 	feedBytes    = 1 << 20
 	feedMemLimit = 64 << 20
 	feedRetry    = time.Second
+	// deadEvents is how many dead letters one read brings: they are read without regard to their size.
+	deadEvents = 32
 )
 
 // feed starts reading a lane's backlog, unless a read is under way or there is nothing to read.
@@ -29,7 +31,8 @@ func (m *Manager) feed(l *lane) {
 		}
 	}
 	if m.feedMem >= feedMemLimit {
-		if !slices.Contains(m.feedFor, l) {
+		if !l.forMem {
+			l.forMem = true
 			m.feedFor = append(m.feedFor, l)
 		}
 		return
@@ -40,7 +43,8 @@ func (m *Manager) feed(l *lane) {
 		return
 	}
 	l.feeding = true
-	r := feedRead{lane: l, ep: l.ep, after: l.scanned, replay: l.replay}
+	m.feedMem += feedBytes // of the page, until it is known what of it is for the lane
+	r := feedRead{lane: l, ep: l.ep, after: l.scanned, replay: l.replay, recheckTo: l.doubtTo}
 	if l.doubtful {
 		if r.recheck = m.rechecked; m.recheck > 0 {
 			r.recheck = math.MaxInt64 // the follower has not come so far
@@ -55,8 +59,8 @@ type feedRead struct {
 	ep     *event.Endpoint
 	after  int64
 	replay *event.ReplayRange
-	// recheck is the Seq up to which events are checked against recorded attempts.
-	recheck int64
+	// recheck is the Seq, recheckTo the version, up to which events are checked against recorded attempts.
+	recheck, recheckTo int64
 
 	events  []*event.Event // those for the lane
 	through int64          // version up to which the lane has now considered everything
@@ -70,8 +74,10 @@ func (r *feedRead) read(m *Manager) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer m.nextFeed()
 	l := r.lane
 	l.feeding = false
+	m.feedMem -= feedBytes
 	if l.removed || m.closing {
 		return
 	}
@@ -80,7 +86,7 @@ func (r *feedRead) read(m *Manager) {
 		m.wakeAt(l, now.Add(feedRetry), now)
 		return
 	}
-	if l.scanned != r.after || l.live {
+	if l.scanned != r.after || l.live || l.ep != r.ep { // what was read went by what the endpoint was
 		m.pump(l, now)
 		return
 	}
@@ -163,7 +169,8 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 			return err
 		}
 		if !tried {
-			r.events = append(r.events, ev)
+			kept := *ev // alone, because one event would hold the whole page in memory
+			r.events = append(r.events, &kept)
 		}
 	}
 	if r.replay != nil && r.through >= r.replay.To {
@@ -175,7 +182,7 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 // tried reports whether an attempt at an event is on record from a former run, whose lane was live then and saved no
 // cursor of its own.
 func (r *feedRead) tried(ctx context.Context, m *Manager, ev *event.Event) (bool, error) {
-	if ev.Seq > r.recheck || !ev.Received.Before(m.began) {
+	if ev.Seq > r.recheck && ev.Version > r.recheckTo || !ev.Received.Before(m.began) {
 		return false, nil
 	}
 	list, err := m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version)
@@ -184,12 +191,12 @@ func (r *feedRead) tried(ctx context.Context, m *Manager, ev *event.Event) (bool
 
 // fetchDead reads the next dead letters of a replay that sends only those.
 func (r *feedRead) fetchDead(ctx context.Context, m *Manager) error {
-	dead, err := m.cfg.State.DeadLetters(ctx, r.ep.ID, r.after, feedEvents)
+	dead, err := m.cfg.State.DeadLetters(ctx, r.ep.ID, r.after, deadEvents)
 	if err != nil {
 		return err
 	}
 	r.through, r.atEnd = r.replay.To, true
-	if len(dead) == feedEvents && dead[len(dead)-1].Version < r.replay.To {
+	if len(dead) == deadEvents && dead[len(dead)-1].Version < r.replay.To {
 		r.through, r.atEnd = dead[len(dead)-1].Version, false
 	}
 	var versions []int64
@@ -259,6 +266,7 @@ func (m *Manager) nextFeed() {
 	for len(m.feedFor) > 0 && m.feedMem < feedMemLimit {
 		l := m.feedFor[0]
 		m.feedFor = m.feedFor[1:]
+		l.forMem = false
 		m.feed(l)
 	}
 }

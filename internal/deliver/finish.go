@@ -221,7 +221,7 @@ func (m *Manager) fail(l *lane, u *unit, a *event.Attempt, o outcome, now time.T
 		m.demoteIfHeld(l)
 	}
 	m.markDirty(l)
-	if m.cfg.DisableAfter > 0 && now.Sub(l.failingSince) >= m.cfg.DisableAfter {
+	if l.replay == nil && m.cfg.DisableAfter > 0 && now.Sub(l.failingSince) >= m.cfg.DisableAfter {
 		m.disable(l.ep, "failing", l.failingSince)
 	}
 }

@@ -45,8 +45,10 @@ type lane struct {
 	replay   *event.ReplayRange
 	// restored are versions that were settled before the start, or had a retry row then.
 	restored map[int64]struct{}
-	// doubtful: the lane was live in this run, so a former run may have delivered what it now reads by itself.
+	// doubtful: the lane was live in this run, so a former run may have delivered what it now reads by itself. Up to the
+	// version doubtTo that may be so because it was doubtful when an earlier run ended.
 	doubtful bool
+	doubtTo  int64
 
 	retries []*retry       // by first version
 	blocked map[uint64]int // keys of retry rows (order key)
@@ -65,7 +67,8 @@ type lane struct {
 
 	timer   *time.Timer
 	wake    time.Time
-	inReady bool
+	inReady bool // in line for a slot
+	forMem  bool // in line for feed memory
 	saved   bool // has a row in the store
 	removed bool
 	oldest  time.Time // when the oldest unsettled event was received, as far as known

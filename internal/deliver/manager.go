@@ -96,6 +96,7 @@ type Manager struct {
 	lanes     map[event.LaneKey]*lane
 	byEP      map[event.EndpointID][]*lane
 	deleted   map[event.EndpointID]time.Time // lately
+	changed   map[event.EndpointID]change    // lately, without a lane
 	window    window
 	trusted   slots // proven endpoints
 	probes    slots // the others
@@ -145,7 +146,8 @@ func New(cfg Config) *Manager {
 		cfg.Profile = DefaultProfile()
 	}
 	m := &Manager{
-		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{}, deleted: map[event.EndpointID]time.Time{},
+		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{},
+		deleted: map[event.EndpointID]time.Time{}, changed: map[event.EndpointID]change{},
 		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1), jobs: make(chan *unit, idleWorkers),
 	}
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
@@ -239,7 +241,8 @@ func (m *Manager) lane(ep *event.Endpoint, now time.Time) *lane {
 	if l := m.lanes[key]; l != nil {
 		return l
 	}
-	l := m.addLane(key, ep)
+	l := m.addLane(key, m.newest(ep))
+	delete(m.changed, ep.ID)
 	l.live, l.used = true, now
 	return l
 }

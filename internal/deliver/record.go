@@ -260,6 +260,7 @@ func (m *Manager) restore(s *event.LaneState, ep *event.Endpoint) {
 	l.penalty, l.penaltyUntil, l.failures, l.failingSince = s.Penalty, s.PenaltyUntil, s.Failures, s.FailingSince
 	if s.Backlog && s.Replay == 0 {
 		m.cfg.Follow(ep, false)
+		l.doubtTo = s.Cursor + windowEvents // the most that the lane's last live run had recorded beyond it
 	}
 	l.used = time.Now()
 	if l.penalty > 0 {

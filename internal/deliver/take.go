@@ -38,7 +38,11 @@ func (m *Manager) claim(l *lane, now time.Time) *unit {
 		pool = &m.trusted
 	}
 	if pool.used >= pool.max {
-		switch {
+		switch until := l.until(); {
+		case now.Before(until):
+			if !l.ep.Disabled {
+				m.wakeAt(l, until, now)
+			}
 		case l.queued == 0 && len(l.retries) == 0:
 			m.feed(l) // what it reads puts the lane in line
 		case !l.inReady && l.wants(now):
@@ -66,23 +70,33 @@ func (l *lane) wants(now time.Time) bool {
 	return !l.ep.Disabled && (l.queued > 0 || len(l.retries) > 0) && !now.Before(l.until()) && l.inFlight < l.limit()
 }
 
-// next hands a freed slot on: to the first lane in line, else to the lane that freed it.
+// next hands a freed slot on, to the lanes in line and then to the lane that freed it, and returns one delivery for the
+// worker at hand. It goes on until the slots are used or nobody waits: a lane in line may have come to be of the other
+// class, and leave the slot to the one behind it.
 func (m *Manager) next(pool *slots, l *lane, now time.Time) *unit {
-	for len(pool.ready) > 0 {
+	var own *unit
+	for len(pool.ready) > 0 && pool.used < pool.max {
 		waiting := pool.ready[0]
 		pool.ready = pool.ready[1:]
 		waiting.inReady = false
-		if u := m.claim(waiting, now); u != nil {
-			m.pump(waiting, now)
-			m.pump(l, now)
-			return u
+		u := m.claim(waiting, now)
+		if u == nil {
+			continue
 		}
+		if own == nil {
+			own = u
+		} else {
+			m.start(u)
+		}
+		m.pump(waiting, now)
 	}
-	u := m.claim(l, now)
-	if u != nil {
+	if own == nil {
+		own = m.claim(l, now)
+	}
+	if own != nil {
 		m.pump(l, now)
 	}
-	return u
+	return own
 }
 
 // take decides what a lane sends now: a due retry, else the next event or batch from its window. It returns nil when
@@ -215,6 +229,9 @@ func (m *Manager) takeBatch(l *lane, now time.Time) *unit {
 	}
 	if len(picked) == 0 {
 		l.prune()
+		if l.queued < limit {
+			m.feed(l) // all may have been held back
+		}
 		return nil
 	}
 	if due := time.Unix(0, picked[0].at).Add(l.ep.Batch.Wait); len(picked) < limit && now.Before(due) {
