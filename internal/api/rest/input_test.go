@@ -54,6 +54,7 @@ func TestBadInput(t *testing.T) {
 		{"backup to no folder", "POST", "/v1/backup", `{}`, nil, 422, "invalid", "dir"},
 		{"backup to a relative folder", "POST", "/v1/backup", `{"dir":"copy"}`, nil, 422, "invalid", "dir"},
 		{"backup with more", "POST", "/v1/backup", `{"dir":"/copy","path":"x"}`, nil, 422, "invalid", "path"},
+		{"body for nothing", "POST", endpoint + "/pause", `{"why":"x"}`, nil, 422, "invalid", "body"},
 		{"query twice", "GET", endpoint + "/attempts?verdict=gone&verdict=failed", "", nil, 422, "invalid", "verdict"},
 		{"limit 0", "GET", tenants + "?limit=0", "", nil, 422, "invalid", "limit"},
 		{"limit 1001", "GET", tenants + "?limit=1001", "", nil, 422, "invalid", "limit"},
@@ -234,6 +235,29 @@ func TestWording(t *testing.T) {
 		if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || len(p.Errors) != 1 || p.Errors[0].Message != c.want {
 			t.Errorf("%s %s: %v %+v, want %q", c.method, c.path, err, p.Errors, c.want)
 		}
+	}
+}
+
+// TestPatchMediaTypes: the refusal of a patch names both media types that it may have.
+func TestPatchMediaTypes(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	w := request{
+		method: "PATCH", path: "/v1/tenants/acme", key: "admin", body: "[]", header: []string{"Content-Type", "application/json-patch+json"},
+	}.do(t, on.h)
+	const want = "application/json, application/merge-patch+json"
+	if w.Code != 415 || w.Header().Get("Accept") != want {
+		t.Errorf("%d, Accept %q, want %q: %s", w.Code, w.Header().Get("Accept"), want, w.Body)
+	}
+}
+
+// TestEmptyObjectForNothing: an empty object is taken where nothing is expected, as many HTTP libraries send one.
+func TestEmptyObjectForNothing(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	w := request{method: "POST", path: "/v1/tenants/acme/endpoints/" + on.endpoint + "/pause", key: "admin", body: "{}\n"}.do(t, on.h)
+	if w.Code != 200 {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -156,6 +156,8 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 		var body []byte
 		if p == nil && op.RequestBody != nil {
 			body, p = readBody(w, r, op.RequestBody)
+		} else if p == nil {
+			p = noBody(w, r)
 		}
 		if p != nil {
 			a.writeProblem(w, r, p)
@@ -384,14 +386,27 @@ func readBody(w http.ResponseWriter, r *http.Request, want *huma.RequestBody) ([
 		media, params, err := mime.ParseMediaType(contentType)
 		charset, given := params["charset"]
 		if err != nil || want.Content[media] == nil || given && !strings.EqualFold(charset, "utf-8") {
-			p := newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send the body as "+typeJSON)
-			return nil, p.with("Accept", typeJSON)
+			types := slices.Sorted(maps.Keys(want.Content))
+			p := newProblem(http.StatusUnsupportedMediaType, "unsupported_media_type", "send the body as "+strings.Join(types, " or "))
+			return nil, p.with("Accept", strings.Join(types, ", "))
 		}
 	}
 	if len(body) == 0 {
 		return nil, newProblem(http.StatusBadRequest, "malformed", "there must be a body, as "+typeJSON)
 	}
 	return body, checkJSON(body)
+}
+
+// noBody refuses what is sent to an operation that takes no body: it would be ignored. An empty object is harmless.
+func noBody(w http.ResponseWriter, r *http.Request) *problem {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return bodyProblem(err)
+	}
+	if body = bytes.TrimSpace(body); len(body) > 0 && string(body) != "{}" {
+		return invalid("body", "must be empty: nothing is taken here")
+	}
+	return nil
 }
 
 // plain refuses a body that is compressed or encoded in another way (RFC 9110, 8.4 and 15.5.16).
