@@ -62,13 +62,12 @@ var allowed = map[string][]string{
 	// What the commands of the same names do. They reach a server through its API
 	// only, and are handed the function that starts one.
 	"internal/bench": {"client", "internal/event", "internal/sink", "webhook"},
-	"internal/demo":  {"client", "internal/event", "internal/sink", "webhook"},
 
 	"internal/config":         {},
 	"internal/config/gendocs": {"internal/config"},
 	"internal/app":            {anything},
 	"internal/cli": {
-		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/demo", "internal/event", "internal/sink", "webhook",
+		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/event", "internal/sink", "webhook",
 	},
 	"internal/arch": {},
 }
