@@ -127,7 +127,7 @@ func (a *API) recovered(w *statusWriter, r *http.Request, v any) {
 // route passes a request to its handler; one without gets a problem document instead of the router's text.
 func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	handler, pattern := a.mux.Handler(r)
-	if pattern != "" && cleanPath(r.URL.Path) {
+	if pattern != "" && cleanPath(r.URL.EscapedPath()) {
 		a.mux.ServeHTTP(w, r)
 		return
 	}
@@ -143,7 +143,8 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	a.writeProblem(w, r, newProblem(http.StatusNotFound, "not_found", "there is nothing at this path"))
 }
 
-// cleanPath reports whether the router would take a path as it is. It redirects others, which would lose a body.
+// cleanPath reports whether the router would take an escaped path as it is. It redirects others, which would lose a
+// body. What is escaped is part of a name: an event's id may hold // or be two dots.
 func cleanPath(p string) bool {
 	clean := path.Clean(p)
 	return p == clean || p == clean+"/"

@@ -269,6 +269,25 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+// TestAnyEventID: an event can be read whatever its id is made of, once that is escaped.
+func TestAnyEventID(t *testing.T) {
+	t.Parallel()
+	api, _ := newAPI(t, newFake())
+	h := api.Handler()
+	for id, escaped := range map[string]string{
+		"a/b": "a%2Fb", "a//b": "a%2F%2Fb", "a/../b": "a%2F..%2Fb", "..": "%2E%2E", "a%2Fb": "a%252Fb", "x?y#z": "x%3Fy%23z", "q/attempts": "q%2Fattempts",
+	} {
+		body := `{"type":"a","id":"` + id + `"}`
+		if w := (request{method: http.MethodPost, path: "/v1/tenants/acme/events", key: "publisher", body: body}).do(t, h); w.Code != 202 {
+			t.Fatalf("%s: %d %s", id, w.Code, w.Body)
+		}
+		w := request{method: http.MethodGet, path: "/v1/tenants/acme/events/" + escaped, key: "reader"}.do(t, h)
+		if e := decode[client.Event](t, w, 200); e.ID != id {
+			t.Errorf("%s: got %s", escaped, e.ID)
+		}
+	}
+}
+
 // TestPublishFails: what the server hides, it logs under the id that it answers; and nothing panics out.
 func TestPublishFails(t *testing.T) {
 	t.Parallel()
