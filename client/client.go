@@ -118,6 +118,10 @@ func path(segments ...string) string {
 	b.WriteString("/v1")
 	for _, s := range segments {
 		b.WriteByte('/')
+		if s == "." || s == ".." { // a name, not a step in the path
+			b.WriteString(strings.ReplaceAll(s, ".", "%2E"))
+			continue
+		}
 		b.WriteString(url.PathEscape(s))
 	}
 	return b.String()

@@ -149,6 +149,18 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// TestDotsAreNames: an id of dots stays a name and does not shorten the path.
+func TestDotsAreNames(t *testing.T) {
+	t.Parallel()
+	s := &script{answers: []answer{{200, "", `{"name":"x"}`, nil}}}
+	if _, err := newClient(t, s).Tenant(t.Context(), ".."); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.got[0].URL.String(); got != "http://posthorn.test/base/v1/tenants/%2E%2E" {
+		t.Error(got)
+	}
+}
+
 func TestProblemOfAProxy(t *testing.T) {
 	t.Parallel()
 	s := &script{answers: []answer{{502, "X-Request-Id: abc", "<html>", nil}}}
