@@ -3,9 +3,11 @@ package rest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -64,8 +66,8 @@ func (a *API) readBackup(w http.ResponseWriter, r *http.Request, want *huma.Requ
 	if p := readable(r); p != nil {
 		return nil, p
 	}
-	for name := range r.URL.Query() {
-		return nil, invalid(name, "is not a known query parameter")
+	if names := slices.Sorted(maps.Keys(r.URL.Query())); len(names) > 0 {
+		return nil, invalid(names[0], "is not a known query parameter")
 	}
 	raw, p := readBody(w, r, want)
 	if p != nil {
