@@ -2,7 +2,6 @@ package deliver
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -80,7 +79,7 @@ func (m *Manager) EndpointDeleted(id event.EndpointID) {
 	defer m.mu.Unlock()
 	m.deleted[id] = time.Now()
 	delete(m.changed, id)
-	for _, l := range slices.Clone(m.byEP[id]) {
+	for _, l := range m.byEP[id] {
 		m.remove(l)
 		for _, r := range l.retries {
 			m.rec.dropRetry(r)
@@ -102,8 +101,14 @@ func (m *Manager) remove(l *lane) {
 		l.timer.Stop()
 	}
 	delete(m.lanes, l.LaneKey)
-	list := slices.DeleteFunc(m.byEP[l.Endpoint], func(o *lane) bool { return o == l })
-	if len(list) == 0 {
+	// A new list: a lane may end while somebody goes through the old one.
+	var list []*lane
+	for _, o := range m.byEP[l.Endpoint] {
+		if o != l {
+			list = append(list, o)
+		}
+	}
+	if list == nil {
 		delete(m.byEP, l.Endpoint)
 	} else {
 		m.byEP[l.Endpoint] = list

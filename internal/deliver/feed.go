@@ -182,7 +182,7 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 // tried reports whether an attempt at an event is on record from a former run, whose lane was live then and saved no
 // cursor of its own.
 func (r *feedRead) tried(ctx context.Context, m *Manager, ev *event.Event) (bool, error) {
-	if ev.Seq > r.recheck && ev.Version > r.recheckTo || !ev.Received.Before(m.began) {
+	if ev.Seq > r.recheck && ev.Version > r.recheckTo || ev.Received.After(m.began) {
 		return false, nil
 	}
 	list, err := m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version)

@@ -180,7 +180,7 @@ func (m *Manager) Announce(seq int64) {
 // waits: a lane that cannot take the event goes on by itself from the log.
 func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.Endpoint) error {
 	var tried []event.EndpointID
-	if m.recheck > 0 && len(targets) > 0 && ev.Received.Before(m.began) {
+	if m.recheck > 0 && len(targets) > 0 && !ev.Received.After(m.began) {
 		var err error
 		if tried, err = m.cfg.State.Attempted(ctx, ev.Tenant, ev.Version); err != nil {
 			return err

@@ -351,3 +351,37 @@ func TestDeletedEndpointTakesNoCalls(t *testing.T) {
 		}
 	})
 }
+
+// Replays may end while their endpoint's lanes are gone through.
+func TestReplaysEndAsTheirEndpointChanges(t *testing.T) {
+	for name, touch := range map[string]func(r *run, ep *event.Endpoint) error{
+		"changed": func(r *run, ep *event.Endpoint) error { r.EndpointChanged(ep); return nil },
+		"reset":   func(r *run, ep *event.Endpoint) error { return r.ResetPenalty(r.t.Context(), ep) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ep := endpoint(1)
+				s := newFakeStore(ep)
+				for id := range int64(4) {
+					key := event.LaneKey{Endpoint: ep.ID, Replay: id}
+					s.lanes[key] = event.LaneState{LaneKey: key, Tenant: 1, Backlog: true, Cursor: 3, Range: event.ReplayRange{From: 1, To: 3 * min(id, 1)},
+						PenaltyUntil: time.Now().Add(time.Hour)}
+				}
+				appendAll(s, 5)
+				sender := newFakeSender(ok)
+				r := startRun(t, s, sender)
+				if err := touch(r, &ep); err != nil {
+					t.Fatal(err)
+				}
+				pause(2 * time.Hour)
+				if got := ids(sender.seen(ep.URL)); len(got) != 2 {
+					t.Errorf("arrived %v, want the two events after the cursor", got)
+				}
+				r.stop()
+				if len(s.lanes) != 0 {
+					t.Errorf("%d lanes left", len(s.lanes))
+				}
+			})
+		})
+	}
+}
