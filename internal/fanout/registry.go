@@ -20,24 +20,36 @@ type Registry struct {
 	tenants map[event.TenantID]*tenant
 }
 
-// tenant is one tenant's index. Its lock is held while it loads, so that changes meanwhile are applied after what was
-// read. A change before the load needs nothing: it was saved before it was told, so the load reads it.
+// tenant is one tenant's index. Changes while it loads are applied at once, and what the load reads of the same endpoints
+// is left out. A change before the load needs nothing: it was saved before it was told, so the load reads it.
 type tenant struct {
+	// load is held while the endpoints are read, which mu is not: lanes wait for mu.
+	load sync.Mutex
+
 	mu     sync.Mutex
 	loaded bool
 	index  *match.Index
 	// away are endpoints that are not followed, because their lanes read the log by themselves: they cost nothing at each
 	// event.
 	away map[event.EndpointID]*event.Endpoint
+	// told are the endpoints changed or removed since the load began, nil while none is under way.
+	told map[event.EndpointID]struct{}
 }
 
 // put indexes an endpoint, or keeps it aside while it is away.
 func (t *tenant) put(ep *event.Endpoint) {
-	if _, ok := t.away[ep.ID]; ok {
-		t.away[ep.ID] = ep
+	if old, ok := t.away[ep.ID]; ok {
+		t.away[ep.ID] = newest(old, ep)
 		return
 	}
 	t.index.Put(ep)
+}
+
+func newest(a, b *event.Endpoint) *event.Endpoint {
+	if a.Revision > b.Revision {
+		return a
+	}
+	return b
 }
 
 // NewRegistry makes an empty registry.
@@ -77,7 +89,10 @@ func (r *Registry) Put(ep *event.Endpoint) {
 	t := r.tenant(ep.Tenant)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.loaded {
+	if t.told != nil {
+		t.told[ep.ID] = struct{}{}
+	}
+	if t.loaded || t.told != nil {
 		t.put(ep)
 	}
 }
@@ -88,12 +103,13 @@ func (r *Registry) Remove(id event.TenantID, endpoint event.EndpointID) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.away, endpoint)
-	if t.loaded {
-		t.index.Remove(endpoint)
+	if t.told != nil {
+		t.told[endpoint] = struct{}{}
 	}
+	t.index.Remove(endpoint)
 }
 
-// Follow says whether events are to be matched for an endpoint.
+// Follow says whether events are to be matched for an endpoint. ep may be older than what the registry has.
 func (r *Registry) Follow(ep *event.Endpoint, follow bool) {
 	t := r.tenant(ep.Tenant)
 	t.mu.Lock()
@@ -102,17 +118,16 @@ func (r *Registry) Follow(ep *event.Endpoint, follow bool) {
 	switch {
 	case follow && away:
 		delete(t.away, ep.ID)
-		if t.loaded {
-			t.index.Put(known)
-		}
+		t.index.Put(newest(known, ep)) // before the load too, which then puts the same or a newer one
 	case !follow && !away:
 		if t.away == nil {
 			t.away = map[event.EndpointID]*event.Endpoint{}
 		}
-		t.away[ep.ID] = ep
-		if t.loaded {
-			t.index.Remove(ep.ID)
+		if indexed := t.index.Get(ep.ID); indexed != nil {
+			ep = newest(indexed, ep)
 		}
+		t.away[ep.ID] = ep
+		t.index.Remove(ep.ID)
 	}
 }
 
@@ -142,23 +157,59 @@ func (r *Registry) tenant(id event.TenantID) *tenant {
 // ready returns a tenant with its endpoints loaded.
 func (r *Registry) ready(ctx context.Context, id event.TenantID) (*tenant, error) {
 	t := r.tenant(id)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.loaded {
+	if t.isLoaded() {
 		return t, nil
 	}
+	t.load.Lock()
+	defer t.load.Unlock()
+	if t.isLoaded() {
+		return t, nil
+	}
+	t.begin()
 	for after := event.EndpointID(0); ; {
 		page, err := r.endpoints.Endpoints(ctx, id, after, loadPage)
 		if err != nil {
+			t.abandon()
 			return nil, loadError(err)
 		}
-		for i := range page {
-			t.put(&page[i])
-		}
+		t.absorb(page)
 		if len(page) < loadPage {
-			t.loaded = true
 			return t, nil
 		}
 		after = page[len(page)-1].ID
+	}
+}
+
+func (t *tenant) isLoaded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.loaded
+}
+
+func (t *tenant) begin() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = map[event.EndpointID]struct{}{}
+}
+
+// abandon ends a load that failed. What it put stays in the index and is kept up to date by Remove; the next load puts
+// the rest again.
+func (t *tenant) abandon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = nil
+}
+
+// absorb takes a page of a load into the index, and ends the load with the last one.
+func (t *tenant) absorb(page []event.Endpoint) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range page {
+		if _, told := t.told[page[i].ID]; !told {
+			t.put(&page[i])
+		}
+	}
+	if len(page) < loadPage {
+		t.loaded, t.told = true, nil
 	}
 }

@@ -136,6 +136,16 @@ func (x *Index) Put(e *event.Endpoint) {
 	}
 }
 
+// Get returns the endpoint of an ID as it was put, or nil.
+func (x *Index) Get(id event.EndpointID) *event.Endpoint {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if s := x.subs[id]; s != nil {
+		return s.endpoint
+	}
+	return nil
+}
+
 // Remove takes an endpoint out; it need not be in.
 func (x *Index) Remove(id event.EndpointID) {
 	x.mu.Lock()
