@@ -306,3 +306,13 @@ func TestProblemOfAProxy(t *testing.T) {
 		t.Errorf("got %v", p)
 	}
 }
+
+// TestDemoHasNoJSON: the flag of every command is refused by the one that could only ignore it, before anything starts.
+func TestDemoHasNoJSON(t *testing.T) {
+	t.Parallel()
+	var out, errOut bytes.Buffer
+	status := Run(t.Context(), []string{"demo", "--json", "--for", "1s"}, strings.NewReader(""), &out, &errOut)
+	if status != 2 || out.Len() > 0 || !strings.Contains(errOut.String(), "--json has no effect here") {
+		t.Errorf("status %d, output %q, errors %q", status, &out, &errOut)
+	}
+}

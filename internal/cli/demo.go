@@ -54,6 +54,9 @@ func (x *demoCmd) Run(c *console) (err error) {
 	if x.Rate < 0.1 || x.Rate > 1000 || x.For < 0 {
 		return usagef("--rate must be from 0.1 to 1000, and --for not negative")
 	}
+	if c.json {
+		return usagef("--json has no effect here: the demo is for people to watch")
+	}
 	dir, err := os.MkdirTemp("", "posthorn-demo-")
 	if err != nil {
 		return fmt.Errorf("make a temporary folder: %w", err)
