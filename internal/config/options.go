@@ -222,7 +222,7 @@ var limitOptions = []Option{{
 	bind: func(c *Config) value { return intValue{&c.PublishRate, 0, 10_000_000} },
 }, {
 	Name: "publish-burst", Group: "Limits", Default: "0",
-	Help: "How many events one tenant may publish at once under `publish-rate`; at least those of one request (`max-batch-events`). 0 stands for the events of one second.",
+	Help: "How many events one tenant may publish at once under `publish-rate`. A request with more passes when nothing of it is used up; the tenant's next ones are then answered with 429 until the rate has made up for it. 0 stands for the events of one second. A tenant with a rate of its own has one second's.",
 	bind: func(c *Config) value { return intValue{&c.PublishBurst, 0, 10_000_000} },
 }}
 

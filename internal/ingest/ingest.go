@@ -50,7 +50,7 @@ type Options struct {
 	Catalog Catalog
 	Limits  event.Limits
 	// Rate is the events a second of a tenant that has no rate of its own, 0 for no limit. Burst is how many may come at
-	// once, a second's worth when 0; it is never less than Limits.MaxBatch, so that every batch that is allowed fits.
+	// once, a second's worth when 0, and at least one; a larger batch waits until nothing is used up, and is then paid off.
 	Rate  float64
 	Burst int
 	// Observer may be nil.
@@ -77,7 +77,7 @@ func New(o Options) (*Service, error) {
 	if o.Observer == nil {
 		o.Observer = nobody{}
 	}
-	l, err := newLimiters(o.Rate, o.Burst, o.Limits.MaxBatch)
+	l, err := newLimiters(o.Rate, o.Burst)
 	if err != nil {
 		return nil, err
 	}

@@ -279,14 +279,14 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-func TestRate(t *testing.T) {
-	t.Parallel()
-	now := start
+// publishing returns a service that publishes n events for a tenant at a time.
+func publishing(t *testing.T, now *time.Time, change func(*Options)) (*Service, func(*event.Tenant, int) error) {
+	t.Helper()
 	s, _ := newService(t, func(o *Options) {
-		o.Rate, o.Limits.MaxBatch = 10, 20
-		o.Now = func() time.Time { return now }
+		o.Now = func() time.Time { return *now }
+		change(o)
 	})
-	publish := func(tenant *event.Tenant, n int) error {
+	return s, func(tenant *event.Tenant, n int) error {
 		events := make([]event.Event, n)
 		for i := range events {
 			events[i].Type = "a"
@@ -294,8 +294,14 @@ func TestRate(t *testing.T) {
 		_, err := s.Publish(t.Context(), tenant, events, "", [32]byte{})
 		return err
 	}
+}
+
+func TestRate(t *testing.T) {
+	t.Parallel()
+	now := start
+	s, publish := publishing(t, &now, func(o *Options) { o.Rate, o.Burst = 10, 20 })
 	if err := publish(acme, 20); err != nil {
-		t.Fatalf("a whole batch does not fit: %v", err)
+		t.Fatalf("the burst does not fit: %v", err)
 	}
 	p := problemOf(t, publish(acme, 5))
 	if p.Kind != event.KindRateLimited || p.Code != "rate_limited" || p.RetryAfter != 500*time.Millisecond {
@@ -323,6 +329,57 @@ func TestRate(t *testing.T) {
 	s.TenantDeleted(acme.ID)
 	if err := publish(acme, 20); err != nil {
 		t.Errorf("a dropped limiter is still there: %v", err)
+	}
+}
+
+// TestSmallRate: a rate far below the size of a batch bites from the first second, and a whole batch still fits.
+func TestSmallRate(t *testing.T) {
+	t.Parallel()
+	for _, perSecond := range []float64{2, 0.5} {
+		now := start
+		_, publish := publishing(t, &now, func(o *Options) {})
+		slow := &event.Tenant{ID: 9, Name: "slow", PublishRate: perSecond}
+		passed := 0
+		for publish(slow, 1) == nil {
+			passed++
+		}
+		if want := max(1, int(perSecond)); passed != want {
+			t.Errorf("rate %g: %d events passed at once, want %d", perSecond, passed, want)
+		}
+		const batch = 1000
+		p := problemOf(t, publish(slow, batch))
+		if full := time.Duration(float64(passed) / perSecond * float64(time.Second)); p.RetryAfter != full {
+			t.Errorf("rate %g: a batch waits %s, want %s", perSecond, p.RetryAfter, full)
+		}
+		now = now.Add(p.RetryAfter)
+		if err := publish(slow, batch); err != nil {
+			t.Fatalf("rate %g: a whole batch does not fit: %v", perSecond, err)
+		}
+		p = problemOf(t, publish(slow, 1))
+		if want := time.Duration(float64(batch-passed+1) / perSecond * float64(time.Second)); p.RetryAfter != want {
+			t.Errorf("rate %g: the debt lasts %s, want %s", perSecond, p.RetryAfter, want)
+		}
+		now = now.Add(p.RetryAfter - time.Millisecond)
+		if publish(slow, 1) == nil {
+			t.Errorf("rate %g: the debt ended early", perSecond)
+		}
+		now = now.Add(time.Millisecond)
+		if err := publish(slow, 1); err != nil {
+			t.Errorf("rate %g: the debt does not end: %v", perSecond, err)
+		}
+	}
+}
+
+// TestLeastRate: a wait that no clock can hold is told as a long one.
+func TestLeastRate(t *testing.T) {
+	t.Parallel()
+	now := start
+	_, publish := publishing(t, &now, func(o *Options) { o.Rate = 1e-300 })
+	if err := publish(acme, 3); err != nil {
+		t.Fatal(err)
+	}
+	if p := problemOf(t, publish(acme, 1)); p.RetryAfter != longestWait {
+		t.Errorf("got %+v", p)
 	}
 }
 

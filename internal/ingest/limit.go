@@ -15,23 +15,26 @@ const maxLimiters = 100_000
 
 // limiters holds a token bucket for each tenant that has a rate.
 type limiters struct {
-	byTenant  *otter.Cache[event.TenantID, *rate.Limiter]
-	rate      float64
-	burst     int
-	leastSize int
+	byTenant *otter.Cache[event.TenantID, *rate.Limiter]
+	rate     float64
+	burst    int
 }
 
-func newLimiters(perSecond float64, burst, maxBatch int) (*limiters, error) {
+func newLimiters(perSecond float64, burst int) (*limiters, error) {
 	made, err := otter.New(&otter.Options[event.TenantID, *rate.Limiter]{MaximumSize: maxLimiters})
 	if err != nil {
 		return nil, fmt.Errorf("ingest: %w", err)
 	}
-	return &limiters{byTenant: made, rate: perSecond, burst: burst, leastSize: max(maxBatch, 1)}, nil
+	return &limiters{byTenant: made, rate: perSecond, burst: burst}, nil
 }
 
 func (l *limiters) drop(id event.TenantID) { l.byTenant.Invalidate(id) }
 
-// take takes a token for each event, or none and says when there will be enough.
+// longestWait bounds what a tenant is told to wait, whatever its rate.
+const longestWait = 365 * 24 * time.Hour
+
+// take takes a token for each event, or none and says when there will be enough. More events than the bucket holds pass
+// when it is full, and leave it in debt: every batch that is allowed fits sooner or later, and the rate holds.
 func (l *limiters) take(now time.Time, t *event.Tenant, events int) error {
 	perSecond, burst := l.rate, l.burst
 	if t.PublishRate > 0 {
@@ -43,7 +46,7 @@ func (l *limiters) take(now time.Time, t *event.Tenant, events int) error {
 	if burst <= 0 {
 		burst = int(perSecond)
 	}
-	burst = max(burst, l.leastSize)
+	burst = max(burst, 1)
 	limiter, ok := l.byTenant.GetIfPresent(t.ID)
 	if !ok {
 		limiter, _ = l.byTenant.SetIfAbsent(t.ID, rate.NewLimiter(rate.Limit(perSecond), burst))
@@ -53,14 +56,17 @@ func (l *limiters) take(now time.Time, t *event.Tenant, events int) error {
 		limiter.SetLimitAt(now, rate.Limit(perSecond))
 		limiter.SetBurstAt(now, burst)
 	}
-	reservation := limiter.ReserveN(now, events)
-	wait := reservation.DelayFrom(now)
-	if wait <= 0 {
-		return nil
+	need := min(events, burst)
+	if !limiter.AllowN(now, need) {
+		seconds := min((float64(need)-limiter.TokensAt(now))/perSecond, longestWait.Seconds())
+		return &event.Error{
+			Kind: event.KindRateLimited, Code: "rate_limited", Detail: fmt.Sprintf("the tenant publishes more than %g events a second", perSecond),
+			RetryAfter: max(time.Duration(seconds*float64(time.Second)), 1),
+		}
 	}
-	reservation.CancelAt(now)
-	return &event.Error{
-		Kind: event.KindRateLimited, Code: "rate_limited", Detail: fmt.Sprintf("the tenant publishes more than %g events a second", perSecond),
-		RetryAfter: wait,
+	for debt := events - need; debt > 0; debt -= burst {
+		// A limiter takes no more at once than it holds. Nobody comes between: the bucket is empty.
+		limiter.ReserveN(now, min(debt, burst))
 	}
+	return nil
 }
