@@ -13,7 +13,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -27,9 +29,10 @@ const (
 	bodyTimeout   = time.Minute
 	idleTimeout   = 2 * time.Minute
 	writeTimeout  = 3 * time.Minute
-	maxHeader     = 64 << 10 // bytes, net/http
-	readBuffer    = 16 << 10 // bytes: the most that the headers of a publish may have
-	peekBuffer    = 256      // bytes: the start of a first request, enough for its path
+	maxHeader     = 64 << 10    // bytes, net/http
+	readBuffer    = 16 << 10    // bytes: the most that the headers of a publish may have
+	peekBuffer    = 256         // bytes: the start of a first request, enough for its path
+	acceptWait    = time.Second // the longest wait for a file descriptor
 )
 
 // Publisher is the core of the publish path (package rest).
@@ -47,17 +50,18 @@ type Server struct {
 	std       *http.Server
 	fastConns *handoff
 	stdConns  *handoff
+	log       *slog.Logger
 	wg        sync.WaitGroup
 }
 
 // New makes a server. maxBody bounds a publish, in bytes; handler takes every other request.
 func New(base context.Context, publisher Publisher, handler http.Handler, maxBody int, log *slog.Logger) *Server {
-	s := &Server{publisher: publisher, base: base, fastConns: newHandoff(), stdConns: newHandoff()}
+	s := &Server{publisher: publisher, base: base, fastConns: newHandoff(), stdConns: newHandoff(), log: log}
 	s.fast = &fasthttp.Server{
 		Handler: s.serve, ErrorHandler: s.refuse, NoDefaultServerHeader: true, NoDefaultContentType: true,
 		ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxRequestBodySize: maxBody,
 		ReadBufferSize: readBuffer, KeepHijackedConns: true, CloseOnShutdown: true, Concurrency: 1 << 20,
-		Logger: quiet{log},
+		DisablePreParseMultipartForm: true, Logger: quiet{log},
 	}
 	s.std = &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout,
@@ -85,24 +89,44 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
-// accept hands each new connection to the server that its first request is for.
+// accept hands each new connection to the server that its first request is for. What may pass does not end it.
 func (s *Server) accept(ln net.Listener) error {
 	context.AfterFunc(s.stdConns.ctx, func() { _ = ln.Close() })
-	for {
+	for wait := 5 * time.Millisecond; ; {
 		c, err := ln.Accept()
-		if err != nil {
-			var timeout net.Error
-			if errors.As(err, &timeout) && timeout.Timeout() {
-				continue
-			}
+		switch {
+		case err == nil:
+			wait = 5 * time.Millisecond
+			go s.classify(c)
+		case !passes(err):
 			return err
+		default:
+			s.log.Warn("cannot accept a connection", slog.Any("error", err), slog.Duration("wait", wait))
+			select {
+			case <-time.After(wait):
+			case <-s.stdConns.ctx.Done():
+			}
+			wait = min(2*wait, acceptWait)
 		}
-		go s.classify(c)
 	}
 }
 
-// classify reads the start of a connection's first request.
+// passes reports whether connections may be accepted again after an error: the process or the machine is short of
+// something, or the client was gone already.
+func passes(err error) bool {
+	for _, short := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, short) {
+			return true
+		}
+	}
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// classify reads the start of a connection's first request. Shutdown cuts it short.
 func (s *Server) classify(c net.Conn) {
+	stop := context.AfterFunc(s.stdConns.ctx, func() { _ = c.Close() })
+	defer stop()
 	if err := c.SetReadDeadline(time.Now().Add(headerTimeout)); err != nil {
 		_ = c.Close()
 		return
@@ -119,6 +143,7 @@ func (s *Server) classify(c net.Conn) {
 		_ = c.Close()
 		return
 	}
+	stop()
 	to := s.stdConns
 	if line, _, _ := bytes.Cut(buf, []byte("\r\n")); publishes(line) {
 		to = s.fastConns
@@ -145,6 +170,12 @@ func publishes(line []byte) bool {
 // serve is the fasthttp side of a publish.
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Request.Header
+	repeated, ambiguous := headerFaults(h.RawHeaders())
+	if ambiguous {
+		problem(ctx, http.StatusBadRequest, "malformed", "a request has Content-Length or Transfer-Encoding, never both")
+		ctx.SetConnectionClose()
+		return
+	}
 	target, query, _ := bytes.Cut(h.RequestURI(), []byte("?"))
 	tenant, ok := rest.PublishTenant(string(h.Method()), string(target))
 	if !ok {
@@ -155,6 +186,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		Tenant: tenant, Query: string(query), Body: ctx.Request.Body(), Authorization: string(h.Peek("Authorization")),
 		Accept: string(h.Peek("Accept")), ContentType: string(h.ContentType()), IdempotencyKey: string(h.Peek("Idempotency-Key")),
 		SpecVersion: string(h.Peek("Ce-Specversion")), ContentEncoding: string(h.ContentEncoding()),
+		Repeated: repeated,
 	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)
@@ -164,6 +196,44 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		ctx.Request.SwapBody(nil) // the store's writer may still be reading the events, which are parts of the body
 	}
 	answer(ctx, res)
+}
+
+// headerFaults reads the headers as they came, because fasthttp keeps one Content-Type and one length of the body only. It
+// names one of [rest.SingleHeaders] that is repeated, and tells whether the end of the body can be taken in two ways
+// (RFC 9112, 6.3): behind a proxy that took the other one, the rest would be somebody else's request.
+func headerFaults(raw []byte) (repeated string, ambiguous bool) {
+	var seen [len(rest.SingleHeaders)]bool
+	var length, chunked bool
+	for len(raw) > 0 {
+		var line []byte
+		line, raw, _ = bytes.Cut(raw, []byte("\n"))
+		end := bytes.IndexByte(line, ':')
+		if end < 0 {
+			continue
+		}
+		switch name := line[:end]; end {
+		case len("Content-Length"):
+			length = length || isHeader(name, "Content-Length")
+		case len("Transfer-Encoding"):
+			chunked = chunked || isHeader(name, "Transfer-Encoding")
+		default:
+			for i, single := range rest.SingleHeaders {
+				if !isHeader(name, single) {
+					continue
+				}
+				if seen[i] {
+					repeated = single
+				}
+				seen[i] = true
+			}
+		}
+	}
+	return repeated, length && chunked
+}
+
+// isHeader compares names of headers, which are in any case.
+func isHeader(name []byte, want string) bool {
+	return len(name) == len(want) && strings.EqualFold(string(name), want)
 }
 
 func answer(ctx *fasthttp.RequestCtx, res rest.PublishResponse) {
@@ -208,12 +278,17 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 		if errors.As(err, &timeout) && timeout.Timeout() {
 			status, code, detail = http.StatusRequestTimeout, "request_timeout", "the request did not arrive in time"
 		}
-		ctx.SetStatusCode(status)
-		ctx.SetContentType("application/problem+json")
-		ctx.SetBodyString(`{"type":"/docs/problems#` + code + `","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` +
-			strconv.Itoa(status) + `,"code":"` + code + `","detail":"` + detail + `"}` + "\n")
+		problem(ctx, status, code, detail)
 	}
 	ctx.SetConnectionClose()
+}
+
+// problem answers with a problem document. The detail needs no escaping.
+func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/problem+json")
+	ctx.SetBodyString(`{"type":"/docs/problems#` + code + `","title":` + strconv.Quote(http.StatusText(status)) + `,"status":` +
+		strconv.Itoa(status) + `,"code":"` + code + `","detail":"` + detail + `"}` + "\n")
 }
 
 // handOver moves a connection to net/http, the present request first.

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +37,9 @@ func (echo) Publish(_ context.Context, r rest.PublishRequest) rest.PublishRespon
 	status := http.StatusAccepted
 	if strings.HasSuffix(string(r.Body), "fail") {
 		status = http.StatusInternalServerError
+	}
+	if r.Repeated != "" {
+		return rest.PublishResponse{Status: http.StatusBadRequest, ContentType: "text/plain", Body: []byte("repeated " + r.Repeated)}
 	}
 	headers := ""
 	if r.Headers != nil {
@@ -242,6 +247,60 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("answer %q", got)
 		}
 	})
+}
+
+// A header that may be given once is refused when it is repeated, in whatever case; others may be repeated.
+func TestRepeatedHeaders(t *testing.T) {
+	addr := start(t)
+	for header, want := range map[string]string{
+		"Authorization: Bearer other":     "repeated Authorization",
+		"content-type: application/json":  "repeated Content-Type",
+		"IDEMPOTENCY-KEY: b":              "repeated Idempotency-Key",
+		"Authorization:":                  "repeated Authorization",
+		"Accept: a/b\r\nAccept: */*":      "fast|acme|Bearer k|application/json|a|||{}",
+		"X-Test: Authorization: Bearer x": "fast|acme|Bearer k|application/json|a|||{}",
+	} {
+		t.Run(header, func(t *testing.T) {
+			c := dial(t, addr)
+			raw := strings.Replace(publish, "Content-Length", "Idempotency-Key: a\r\n"+header+"\r\nContent-Length", 1)
+			if _, got := c.ask(t, raw); got != want {
+				t.Errorf("answer %q, want %q", got, want)
+			}
+			if _, got := c.ask(t, publish); got != "fast|acme|Bearer k|application/json||||{}" {
+				t.Errorf("the request after it: answer %q", got)
+			}
+		})
+	}
+}
+
+// A request whose end can be taken in two ways is refused, and nothing that follows it is read.
+func TestTwoLengths(t *testing.T) {
+	addr := start(t)
+	const chunk = "2\r\n{}\r\n0\r\n\r\n"
+	for name, lengths := range map[string]string{
+		"length first":  "content-length: 12\r\nTransfer-Encoding: chunked",
+		"chunked first": "Transfer-Encoding: chunked\r\nContent-Length: 2",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, addr)
+			raw := strings.Replace(publish, "Content-Length: 2\r\n\r\n{}", lengths+"\r\n\r\n"+chunk, 1)
+			status, body := c.ask(t, raw+publish)
+			if status != http.StatusBadRequest || !strings.Contains(body, `"code":"malformed"`) {
+				t.Errorf("answer %d %q", status, body)
+			}
+			if more, err := io.ReadAll(c.r); len(more) > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("after it: %q, %v", more, err)
+			}
+		})
+	}
+}
+
+// The ordinary case costs no allocation.
+func TestHeaderFaultsAllocates(t *testing.T) {
+	raw := []byte("Host: x\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\nIdempotency-Key: a\r\nContent-Length: 2\r\n")
+	if n := testing.AllocsPerRun(100, func() { headerFaults(raw) }); n > 0 {
+		t.Errorf("%g allocations", n)
+	}
 }
 
 // Connections that are open and silent do not keep Shutdown waiting.

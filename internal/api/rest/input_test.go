@@ -3,10 +3,12 @@ package rest_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/api/rest"
 )
 
 // TestBadInput: every bad input has its status, its code, and names its field.
@@ -177,6 +179,24 @@ func TestBadInput(t *testing.T) {
 			}
 			t.Errorf("no error names %s: %s", c.field, w.Body)
 		})
+	}
+}
+
+// TestPublishHeadersOnce: of a header that was given twice, neither is taken, even when they are the same.
+func TestPublishHeadersOnce(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	for _, name := range rest.SingleHeaders {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/tenants/acme/events", strings.NewReader(`{"type":"a"}`))
+		r.Header.Set("Authorization", "Bearer admin")
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Idempotency-Key", "k")
+		r.Header.Add(name, r.Header.Get(name))
+		w := httptest.NewRecorder()
+		on.h.ServeHTTP(w, r)
+		if p := decode[client.Problem](t, w, http.StatusBadRequest); p.Code != "malformed" || len(p.Errors) != 1 || p.Errors[0].Field != name {
+			t.Errorf("%s: got %+v", name, p)
+		}
 	}
 }
 

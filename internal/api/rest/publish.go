@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -31,12 +32,18 @@ type PublishRequest struct {
 	SpecVersion    string // the ce-specversion header, of CloudEvents binary mode
 	// ContentEncoding is the header. A body that is encoded is refused: its bytes would be stored as if they were the data.
 	ContentEncoding string
-	Query           string // must be empty
+	// Repeated names one of [SingleHeaders] that was given more than once, or is empty. Which of its values was meant
+	// cannot be told, so that the publish is refused.
+	Repeated string
+	Query    string // must be empty
 	// Headers yields all headers, for CloudEvents binary mode.
 	Headers iter.Seq2[string, string]
 	// Body is the whole body. Events keep parts of it, so that it must not be used again before [API.Publish] returns.
 	Body []byte
 }
+
+// SingleHeaders are the headers that a publish may have once only.
+var SingleHeaders = [...]string{"Authorization", "Content-Type", "Idempotency-Key"}
 
 // PublishResponse is the answer to a publish.
 type PublishResponse struct {
@@ -58,6 +65,10 @@ func (a *API) Publish(ctx context.Context, req PublishRequest) (res PublishRespo
 			res = a.publishFailed(&req, fmt.Errorf("panic: %v", v))
 		}
 	}()
+	if req.Repeated != "" {
+		return a.publishFailed(&req, newProblem(http.StatusBadRequest, "malformed", "a header that may be given once is given more than once",
+			client.FieldError{Field: req.Repeated, Message: "must be given once"}))
+	}
 	_, tenant, err := a.authorize(ctx, req.Authorization, req.Tenant, scopePublish)
 	if err == nil {
 		err = checkPublish(&req)
@@ -238,6 +249,12 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 		Tenant: tenant, Query: r.URL.RawQuery, Body: buf.Bytes(),
 		Authorization: first(h["Authorization"]), Accept: first(h["Accept"]), ContentType: first(h["Content-Type"]),
 		IdempotencyKey: first(h["Idempotency-Key"]), SpecVersion: first(h["Ce-Specversion"]), ContentEncoding: first(h["Content-Encoding"]),
+	}
+	for _, name := range SingleHeaders {
+		if len(h[name]) > 1 {
+			req.Repeated = name
+			break
+		}
 	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)
