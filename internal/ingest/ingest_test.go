@@ -337,7 +337,7 @@ func TestSmallRate(t *testing.T) {
 	t.Parallel()
 	for _, perSecond := range []float64{2, 0.5} {
 		now := start
-		_, publish := publishing(t, &now, func(o *Options) {})
+		_, publish := publishing(t, &now, func(*Options) {})
 		slow := &event.Tenant{ID: 9, Name: "slow", PublishRate: perSecond}
 		passed := 0
 		for publish(slow, 1) == nil {
