@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -233,6 +234,12 @@ func (f *fakeSender) seen(url string) []arrival {
 
 // pause waits in the bubble's time.
 func pause(d time.Duration) { sleep(context.Background(), d) }
+
+// advance waits in the bubble's time, and until everybody else waits too: only the test's own goroutine may.
+func advance(d time.Duration) {
+	pause(d)
+	synctest.Wait()
+}
 
 type fakeOwner struct {
 	mu       sync.Mutex

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,10 +45,10 @@ func TestDeadEndpointIsBoundedAndCatchesUp(t *testing.T) {
 		t.Run(string(o), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				dead, healthy := endpoint(1, order(o)), endpoint(2)
-				up := false
+				var up atomic.Bool
 				s := newFakeStore(dead, healthy)
 				sender := newFakeSender(func(r *Request, _ int) Answer {
-					if r.URL == dead.URL && !up {
+					if r.URL == dead.URL && !up.Load() {
 						return refused()
 					}
 					return Answer{Status: 204}
@@ -59,26 +61,28 @@ func TestDeadEndpointIsBoundedAndCatchesUp(t *testing.T) {
 						pause(10 * time.Millisecond)
 					}
 				}
-				pause(time.Minute)
+				advance(time.Minute)
 				if got := len(sender.seen(healthy.URL)); got != n {
 					t.Errorf("the healthy endpoint got %d, want %d", got, n)
 				}
+				s.mu.Lock()
 				if s.position != n {
 					t.Errorf("position %d, want %d: a dead endpoint holds it", s.position, n)
 				}
-				if tries := len(sender.seen(dead.URL)); tries > 40 {
-					t.Errorf("%d tries at a dead endpoint in a minute", tries)
-				}
 				if s.maxRows > event.MaxRetryRows || len(s.lanes) != 1 {
 					t.Errorf("%d retry rows, %d lanes", s.maxRows, len(s.lanes))
+				}
+				s.mu.Unlock()
+				if tries := len(sender.seen(dead.URL)); tries > 40 {
+					t.Errorf("%d tries at a dead endpoint in a minute", tries)
 				}
 				r.mu.Lock()
 				if !r.away[dead.ID] {
 					t.Error("a dead endpoint is still matched at every event")
 				}
 				r.mu.Unlock()
-				up = true
-				pause(2 * time.Minute)
+				up.Store(true)
+				advance(2 * time.Minute)
 				checkAll(t, sender.seen(dead.URL), n)
 				r.stop()
 				if len(s.retries) != 0 {
@@ -255,31 +259,39 @@ func TestGoneDisables(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := endpoint(1)
 		s := newFakeStore(ep)
-		sender := newFakeSender(func(*Request, int) Answer { return Answer{Status: http.StatusGone} })
+		var back atomic.Bool
+		sender := newFakeSender(func(r *Request, n int) Answer {
+			if back.Load() {
+				return ok(r, n)
+			}
+			return Answer{Status: http.StatusGone}
+		})
 		r := startRun(t, s, sender)
 		r.owner.fail = 2
 		s.append(anEvent("e0"))
-		pause(10 * time.Second)
+		advance(10 * time.Second)
 		s.append(anEvent("e1"))
-		pause(time.Minute)
+		advance(time.Minute)
 		if got := len(sender.seen(ep.URL)); got != 1 {
 			t.Errorf("%d requests to an endpoint that is gone", got)
 		}
 		if got := r.owner.disabled[ep.ID]; got != "gone" {
 			t.Errorf("disabled for %q, want gone", got)
 		}
+		s.mu.Lock()
 		if len(s.dead) != 1 || s.position != 2 {
 			t.Errorf("%d dead letters, position %d", len(s.dead), s.position)
 		}
+		s.mu.Unlock()
 		v, err := r.View(t.Context(), &ep)
 		if err != nil || v.State != "waiting" || v.Waiting != "gone" || v.Backlog != 1 {
 			t.Errorf("view %+v, %v", v, err)
 		}
-		back := ep
-		back.Revision = 3
-		sender.answer = ok
-		r.EndpointChanged(&back)
-		pause(time.Second)
+		enabled := ep
+		enabled.Revision = 3
+		back.Store(true)
+		r.EndpointChanged(&enabled)
+		advance(time.Second)
 		if got := ids(sender.seen(ep.URL)); !slices.Equal(got, []string{"e0", "e1"}) {
 			t.Errorf("arrived %v after it was enabled again", got)
 		}
@@ -296,9 +308,9 @@ func TestDisabledAfterLongFailure(t *testing.T) {
 		s.append(anEvent("e0"))
 		for range 24 * 5 {
 			s.append(anEvent(fmt.Sprintf("x%d", len(s.log))))
-			pause(time.Hour)
+			advance(time.Hour)
 		}
-		pause(2 * time.Hour)
+		advance(2 * time.Hour)
 		if got := r.owner.disabled[ep.ID]; got != "failing" {
 			t.Errorf("disabled for %q, want failing", got)
 		}
@@ -313,8 +325,11 @@ func TestBatchesAndCoalescing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := endpoint(1, func(e *event.Endpoint) { e.Batch = event.Batch{Max: 10, Wait: 5 * time.Second, Coalesce: true} })
 		s := newFakeStore(ep)
+		var mu sync.Mutex
 		var bodies []string
 		sender := newFakeSender(func(r *Request, _ int) Answer {
+			mu.Lock()
+			defer mu.Unlock()
 			bodies = append(bodies, header(r, "posthorn-batch"))
 			return Answer{Status: 200}
 		})
@@ -324,11 +339,13 @@ func TestBatchesAndCoalescing(t *testing.T) {
 			ev.Key = strconv.Itoa(i % 3)
 			s.append(ev)
 		}
-		pause(time.Second)
+		advance(time.Second)
+		mu.Lock()
 		if !slices.Equal(bodies, []string{"3"}) {
 			t.Errorf("batches of %v before the wait is over, want one of 3", bodies)
 		}
-		pause(10 * time.Second)
+		mu.Unlock()
+		advance(10 * time.Second)
 		if !slices.Equal(bodies, []string{"3", "3"}) {
 			t.Errorf("batches of %v", bodies)
 		}
@@ -348,14 +365,16 @@ func TestRateLimit(t *testing.T) {
 		for i := range 1000 {
 			s.append(anEvent(fmt.Sprintf("e%d", i)))
 		}
-		pause(20 * time.Second)
+		advance(20 * time.Second)
 		if got := len(sender.seen(ep.URL)); got < 95 || got > 106 {
 			t.Errorf("%d requests in 20 s at 5/s", got)
 		}
+		s.mu.Lock()
 		if s.position != 1000 {
 			t.Errorf("position %d: a slow lane holds it", s.position)
 		}
-		pause(200 * time.Second)
+		s.mu.Unlock()
+		advance(200 * time.Second)
 		checkAll(t, sender.seen(ep.URL), 1000)
 		r.stop()
 	})

@@ -63,10 +63,10 @@ func TestPenaltyEndsThoughSlotsWereTaken(t *testing.T) {
 			endpoints = append(endpoints, endpoint(event.EndpointID(i+1)))
 		}
 		s := newFakeStore(endpoints...)
-		up := false
+		var up atomic.Bool
 		sender := newFakeSender(func(*Request, int) Answer {
 			pause(time.Second)
-			if !up {
+			if !up.Load() {
 				return refused()
 			}
 			return Answer{Status: 200}
@@ -75,8 +75,8 @@ func TestPenaltyEndsThoughSlotsWereTaken(t *testing.T) {
 		r.probes.max = 1
 		appendAll(s, 3)
 		pause(time.Minute)
-		up = true
-		pause(time.Hour)
+		up.Store(true)
+		advance(time.Hour)
 		for i := range endpoints {
 			checkAll(t, sender.seen(endpoints[i].URL), 3)
 		}
@@ -221,10 +221,10 @@ func TestHeldBackKeyInBacklogOfBatches(t *testing.T) {
 			t.Errorf("%d requests: a key that failed holds up another", got)
 		}
 		pause(4 * time.Hour)
+		r.stop()
 		if got := len(sender.seen(ep.URL)); got < 7 || s.position != 25 || len(s.retries) != 0 {
 			t.Errorf("%d requests, position %d, %d retries", got, s.position, len(s.retries))
 		}
-		r.stop()
 	})
 }
 
@@ -265,9 +265,9 @@ func TestFailingReplayDisablesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ep := endpoint(1, func(e *event.Endpoint) { e.Retries = slices.Repeat([]time.Duration{12 * time.Hour}, 14) })
 		s := newFakeStore(ep)
-		old := false
+		var old atomic.Bool
 		sender := newFakeSender(func(r *Request, _ int) Answer {
-			if old && header(r, "webhook-id") == "e0" {
+			if old.Load() && header(r, "webhook-id") == "e0" {
 				return Answer{Status: 400}
 			}
 			return Answer{Status: 200}
@@ -275,18 +275,18 @@ func TestFailingReplayDisablesNothing(t *testing.T) {
 		r := startRun(t, s, sender)
 		appendAll(s, 1)
 		pause(time.Second)
-		old = true
+		old.Store(true)
 		if _, err := r.Replay(t.Context(), &ep, event.ReplayRange{From: 1, To: 1}); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 7 {
 			s.append(anEvent(fmt.Sprintf("f%d", i)))
-			pause(24 * time.Hour)
+			advance(24 * time.Hour)
 		}
 		if got := r.owner.disabled[ep.ID]; got != "" {
 			t.Errorf("disabled for %q", got)
 		}
-		pause(48 * time.Hour)
+		advance(48 * time.Hour)
 		r.stop()
 		if len(s.lanes) != 0 || len(s.dead) != 1 {
 			t.Errorf("%d lanes saved, %d dead letters; want 0, 1", len(s.lanes), len(s.dead))
