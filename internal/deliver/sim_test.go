@@ -17,7 +17,7 @@ import (
 // before or after their effect, kills, and owners who pause, resume, change and replay, and checks from the receivers' side
 // what was promised.
 func TestNothingIsLost(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(simSeeds) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { simulate(t, seed) })
 		})
