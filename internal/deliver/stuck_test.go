@@ -364,8 +364,10 @@ func TestReplaysEndAsTheirEndpointChanges(t *testing.T) {
 				s := newFakeStore(ep)
 				for id := range int64(4) {
 					key := event.LaneKey{Endpoint: ep.ID, Replay: id}
-					s.lanes[key] = event.LaneState{LaneKey: key, Tenant: 1, Backlog: true, Cursor: 3, Range: event.ReplayRange{From: 1, To: 3 * min(id, 1)},
-						PenaltyUntil: time.Now().Add(time.Hour)}
+					s.lanes[key] = event.LaneState{
+						LaneKey: key, Tenant: 1, Backlog: true, Cursor: 3, Range: event.ReplayRange{From: 1, To: 3 * min(id, 1)},
+						PenaltyUntil: time.Now().Add(time.Hour),
+					}
 				}
 				appendAll(s, 5)
 				sender := newFakeSender(ok)
