@@ -157,15 +157,8 @@ func (o owner) Disable(ctx context.Context, e *event.Endpoint, reason string, si
 	}); err != nil {
 		return err
 	}
-	did, err := o.a.control.Disable(ctx, e.Tenant, e.ID, reason, since)
-	if err != nil || did {
-		return err
-	}
-	// It was changed meanwhile: the lanes go on with what is configured now.
-	current, err := o.a.store.Endpoint(ctx, e.Tenant, e.ID)
-	if err == nil {
-		o.a.manager.EndpointChanged(&current)
-	}
+	// If it was changed meanwhile, control tells the lanes to go on with what is configured now.
+	_, err = o.a.control.Disable(ctx, e.Tenant, e.ID, reason, since)
 	return err
 }
 

@@ -56,13 +56,9 @@ func AppendCloudEvent(dst []byte, e *event.Event) []byte {
 	return append(dst, '}')
 }
 
-// AppendStandard appends the envelope of Standard Webhooks, {"type","timestamp","data"}; the timestamp is the event's
-// time. Data that is not JSON is in "data_base64" with its "datacontenttype"; an event without data has "data":null.
-func AppendStandard(dst []byte, e *event.Event) []byte {
-	dst = append(dst, '{')
-	return appendStandardBody(dst, e)
-}
-
+// appendStandardBody appends the members of the Standard Webhooks envelope, {"type","timestamp","data"}; the timestamp is
+// the event's time. Data that is not JSON is in "data_base64" with its "datacontenttype"; an event without data has
+// "data":null.
 func appendStandardBody(dst []byte, e *event.Event) []byte {
 	dst = appendStandardHead(dst, e)
 	switch {

@@ -25,10 +25,6 @@ type Options struct {
 	EventURL func(*event.Event) string
 }
 
-// CanBatch reports whether several events can share a request in an envelope. With [event.EnvelopeRaw] they can when
-// the data of all is JSON.
-func CanBatch(e event.Envelope) bool { return e != event.EnvelopeCloudEventsBinary }
-
 // CheckFormat reports why s is not a format that [Encode] can make, or "".
 func CheckFormat(s string) string {
 	if s == "" || s == FormatJSON {
@@ -40,7 +36,7 @@ func CheckFormat(s string) string {
 // Encode appends the body of a delivery to dst and returns it with its content type ("" when there is no body) and the
 // headers that belong to it besides the content type, which only cloudevents-binary has.
 //
-// The bodies are: standard, [AppendStandard], in a batch with the event's "id" first; cloudevents, [AppendCloudEvent],
+// The bodies are: standard, {"type","timestamp","data"}, in a batch with the event's "id" first; cloudevents, [AppendCloudEvent],
 // in a batch application/cloudevents-batch+json; cloudevents-binary and raw, the data itself, in a raw batch an array of
 // the data of each event (null for none).
 //

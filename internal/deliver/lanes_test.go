@@ -139,7 +139,7 @@ func TestABadEventDoesNotHoldUpOthers(t *testing.T) {
 				tries = append(tries, a)
 			}
 		}
-		want := event.DefaultRetries()
+		want := schedule9()
 		if len(tries) != len(want)+1 {
 			t.Fatalf("%d tries, want %d", len(tries), len(want)+1)
 		}

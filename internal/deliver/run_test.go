@@ -28,6 +28,14 @@ type run struct {
 	away map[event.EndpointID]bool
 }
 
+// schedule9 is the retry schedule of Standard Webhooks 1.0.0, the server's default.
+func schedule9() []time.Duration {
+	return []time.Duration{
+		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
+		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
+	}
+}
+
 // matches is the test's rule: an endpoint with types takes events of these types.
 func matches(ep *event.Endpoint, ev *event.Event) bool {
 	if ev.Version <= ep.Start {
@@ -51,7 +59,7 @@ func startRun(t *testing.T, s *fakeStore, sender *fakeSender) *run {
 			r.away[ep.ID] = !follow
 		},
 		Matches: matches, Logger: slog.New(slog.DiscardHandler), UserAgent: "Posthorn/test",
-		Timeout: 30 * time.Second, Retries: event.DefaultRetries(), DisableAfter: 120 * time.Hour, MaxInFlight: 64, MaxProbes: 32,
+		Timeout: 30 * time.Second, Retries: schedule9(), DisableAfter: 120 * time.Hour, MaxInFlight: 64, MaxProbes: 32,
 		RecordDelay: 20 * time.Millisecond,
 	}
 	r.Manager = New(cfg)

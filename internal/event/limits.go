@@ -2,7 +2,6 @@ package event
 
 import (
 	"strings"
-	"time"
 )
 
 // Limits bound what comes in. All are configurable; see docs/configuration.md.
@@ -41,14 +40,6 @@ const (
 
 // ReservedPrefix begins the types of operational events, which only Posthorn itself publishes.
 const ReservedPrefix = "posthorn."
-
-// DefaultRetries is the retry schedule of Standard Webhooks 1.0.0: the waits before tries 2, 3, ….
-func DefaultRetries() []time.Duration {
-	return []time.Duration{
-		5 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour,
-		10 * time.Hour, 14 * time.Hour, 20 * time.Hour, 24 * time.Hour,
-	}
-}
 
 // CheckType reports why s is not an event type, or "". A type is 1 to 256 bytes: segments of [A-Za-z0-9_-]
 // separated by single dots.

@@ -4,8 +4,6 @@ package fanout
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -93,7 +91,3 @@ func wait(ctx context.Context, hint <-chan struct{}, at <-chan time.Time) bool {
 type Endpoints interface {
 	Endpoints(ctx context.Context, tenant event.TenantID, after event.EndpointID, limit int) ([]event.Endpoint, error)
 }
-
-var errLoad = errors.New("fanout: cannot load endpoints")
-
-func loadError(err error) error { return fmt.Errorf("%w: %w", errLoad, err) }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -170,7 +171,7 @@ func (r *Registry) ready(ctx context.Context, id event.TenantID) (*tenant, error
 		page, err := r.endpoints.Endpoints(ctx, id, after, loadPage)
 		if err != nil {
 			t.abandon()
-			return nil, loadError(err)
+			return nil, fmt.Errorf("cannot load endpoints: %w", err)
 		}
 		t.absorb(page)
 		if len(page) < loadPage {
