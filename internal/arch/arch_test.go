@@ -48,13 +48,23 @@ var allowed = map[string][]string{
 	"internal/guard":   {"internal/event"},
 	"internal/keyring": {"internal/event"},
 
+	// The ways out that listeners pull or hold open. All read the log through one tail.
+	"internal/live":      {"internal/event", "internal/match", "internal/codec", "internal/live/wire"},
+	"internal/live/wire": {"internal/event", "internal/codec"},
+	"internal/queue":     {"internal/event", "internal/match", "internal/store"},
+	"internal/token":     {"internal/event", "internal/match"},
+
 	"internal/store":           {"internal/event"},
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 
 	"internal/api/rest": {"client", "internal/codec", "internal/event"},
+	"internal/api/flexibee": {"internal/codec", "internal/event"},
 	// One port for every interface; it knows the publish path by name.
 	"internal/api/front": {"internal/api/rest"},
+
+	// The JavaScript client and the pages of the demo, embedded.
+	"web": {},
 
 	// A receiver of webhooks for tests, the demo and the benchmarks.
 	"internal/sink": {"webhook"},

@@ -115,6 +115,39 @@ type Config struct {
 	MaxInFlight int
 	// MaxProbes bounds the attempts under way to penalised endpoints.
 	MaxProbes int
+
+	// AllowOrigins lists the web origins, beside the server's own, whose pages may call the API; "*" is any.
+	AllowOrigins []string
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// MaxStreams bounds the live connections of the server.
+	MaxStreams int
+	// MaxStreamsPerTenant bounds the live connections of one tenant.
+	MaxStreamsPerTenant int
+	// MaxStreamsPerToken bounds the live connections with one token.
+	MaxStreamsPerToken int
+	// MaxStreamsPerAddress bounds the live connections and waiting polls from one address.
+	MaxStreamsPerAddress int
+	// MaxWaitingPolls bounds the long polls and waiting leases of the server.
+	MaxWaitingPolls int
+	// MaxSubscriptions bounds the subscriptions of one WebSocket.
+	MaxSubscriptions int
+	// MaxMessageSize bounds one message that a client sends over a WebSocket.
+	MaxMessageSize int
+	// StreamKeepAlive is how long a live connection may be silent.
+	StreamKeepAlive time.Duration
+	// StreamWriteTimeout is how long a live connection may take nothing of what is sent.
+	StreamWriteTimeout time.Duration
+	// MaxQueues bounds the queues of one tenant.
+	MaxQueues int
+	// TokenJWKSURL is where the keys of another issuer of tokens are; empty: nowhere.
+	TokenJWKSURL string
+	// TokenKeysFile is the file with the keys of another issuer of tokens; empty: none.
+	TokenKeysFile string
+	// TokenIssuer is the issuer of the tokens of others.
+	TokenIssuer string
+	// TokenAudience is what the tokens of others are for; empty: PublicURL.
+	TokenAudience string
 }
 
 // Default returns the configuration of a server that is given no option.

@@ -72,6 +72,8 @@ func TestEveryOptionFromEveryPlace(t *testing.T) {
 	samples := map[string]string{
 		"public-url": "https://push.example.com/base/", "root-key": testSecret, "root-key-file": "k", "encryption-key": strings.Repeat("k", 32),
 		"encryption-key-file": "e.key", "allow-targets": "127.0.0.0/8,::1/128", "deny-targets": "8.8.8.8", "publish-burst": "0",
+		"allow-origins": "https://app.example.com,*", "trusted-proxies": "10.0.0.0/8", "token-jwks-url": "https://id.example.com/jwks",
+		"token-keys-file": "keys.pem", "token-issuer": "https://id.example.com", "token-audience": "push",
 	}
 	for _, o := range Options() {
 		v := o.Default

@@ -24,6 +24,8 @@ func (c *Config) Validate() error {
 	rule(c.PublishBurst == 0 || c.PublishRate > 0, "publish-burst", "has no effect without publish-rate")
 	rule(c.MaxProbes <= c.MaxInFlight, "max-probes", "(%d) is larger than max-in-flight (%d)", c.MaxProbes, c.MaxInFlight)
 
+	rule(c.TokenIssuer != "posthorn", "token-issuer", "(posthorn) is the server's own")
+
 	var total time.Duration
 	for _, d := range c.RetrySchedule {
 		total += d

@@ -168,4 +168,9 @@ type APIKey struct {
 	Allow   []Permission
 	Created time.Time
 	Expires time.Time // zero: never
+
+	// Token is the id of the short-lived token that this record stands for; empty for API keys. A token has no ID and no Hash.
+	Token string
+	// Only narrows what a token may publish and read, nil: everything that Allow names. API keys are never narrowed.
+	Only *Selection
 }

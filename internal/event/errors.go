@@ -43,6 +43,8 @@ type Error struct {
 	Fields []FieldError
 	// RetryAfter is how long to wait before trying again, for KindRateLimited and KindUnavailable.
 	RetryAfter time.Duration
+	// Oldest is the oldest version that is kept, for KindGone.
+	Oldest int64
 	// Err is the cause, for logs only.
 	Err error
 }
