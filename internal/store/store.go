@@ -171,7 +171,7 @@ type Lanes interface {
 	DeleteEndpointState(ctx context.Context, e event.EndpointID, limit int) (int, error)
 }
 
-// Control keeps tenants, endpoints, event types and API keys.
+// Control keeps tenants, endpoints, event types, API keys and the keys of tokens.
 //
 // Puts take the revision that the caller saw: 0 creates (KindConflict when it exists), another must be the stored one
 // (KindPrecondition when it is not, KindNotFound when the thing is gone). They return the value as stored, with its new
@@ -211,6 +211,15 @@ type Control interface {
 	APIKey(ctx context.Context, id int64) (event.APIKey, error)
 	APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error)
 	DeleteAPIKey(ctx context.Context, id int64) error
+
+	// PutTokenKey keeps a key that signs a tenant's tokens, in place of one with the same ID (KindNotFound without the tenant).
+	PutTokenKey(ctx context.Context, k event.TokenKey) error
+	// TokenKeys returns a tenant's keys, the oldest first; retired ones too, until they are trimmed.
+	TokenKeys(ctx context.Context, tenant event.TenantID) ([]event.TokenKey, error)
+	// RetireTokenKeys lets all of a tenant's keys but one end at a time, unless they end earlier.
+	RetireTokenKeys(ctx context.Context, tenant event.TenantID, except string, at time.Time) error
+	// TrimTokenKeys deletes a small batch of keys that ended before a time, and returns how many.
+	TrimTokenKeys(ctx context.Context, before time.Time, limit int) (int, error)
 
 	// Answer returns a saved answer to a write made with an Idempotency-Key (KindNotFound). The scope names the API key
 	// and the route.

@@ -192,6 +192,7 @@ func purgeSome(c *conn, tenant int64) (more bool, err error) {
 		"DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE tenant = ? ORDER BY id LIMIT ?)",
 		"DELETE FROM types WHERE (tenant, name) IN (SELECT tenant, name FROM types WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM apikeys WHERE id IN (SELECT id FROM apikeys WHERE tenant = ? LIMIT ?)",
+		"DELETE FROM token_keys WHERE (tenant, id) IN (SELECT tenant, id FROM token_keys WHERE tenant = ? LIMIT ?)",
 	} {
 		if err := c.exec(sql, tenant, purgeBatch); err != nil {
 			return false, err

@@ -30,13 +30,14 @@ type dump struct {
 	DeletedEndpoints []event.EndpointID
 	Types            map[string][]event.Type
 	Keys             []event.APIKey
+	TokenKeys        map[string][]event.TokenKey
 }
 
 // unnumbered leaves out what stores number as they like.
 var unnumbered = cmp.Options{
 	cmpopts.IgnoreFields(event.Event{}, "Seq"), cmpopts.IgnoreFields(event.Attempt{}, "ID"),
 	cmpopts.IgnoreFields(event.Tenant{}, "ID"), cmpopts.IgnoreFields(event.Endpoint{}, "Tenant"), cmpopts.IgnoreFields(event.Type{}, "Tenant"),
-	cmpopts.IgnoreFields(event.APIKey{}, "Tenant"),
+	cmpopts.IgnoreFields(event.APIKey{}, "Tenant"), cmpopts.IgnoreFields(event.TokenKey{}, "Tenant"),
 }
 
 // The small world of the property tests.
@@ -62,7 +63,7 @@ func read[T any](r *reader, v T, err error) T {
 
 func takeDump(ctx context.Context, s store.Store) (dump, error) {
 	r := &reader{ctx: ctx, s: s}
-	d := dump{Bounds: map[event.TenantID][2]int64{}, Endpoints: map[string][]event.Endpoint{}, Types: map[string][]event.Type{}}
+	d := dump{Bounds: map[event.TenantID][2]int64{}, Endpoints: map[string][]event.Endpoint{}, Types: map[string][]event.Type{}, TokenKeys: map[string][]event.TokenKey{}}
 	list, err := s.ReadPartition(ctx, 0, 0, 100_000, unbounded)
 	d.Events = read(r, list, err)
 	for t := range event.TenantID(worldTenants + 1) {
@@ -79,6 +80,8 @@ func takeDump(ctx context.Context, s store.Store) (dump, error) {
 		d.Endpoints[t.Name] = read(r, endpoints, err)
 		types, err := s.Types(ctx, t.ID, "", 1000)
 		d.Types[t.Name] = read(r, types, err)
+		tokenKeys, err := s.TokenKeys(ctx, t.ID)
+		d.TokenKeys[t.Name] = read(r, tokenKeys, err)
 	}
 	deleted, err := s.DeletedTenants(ctx)
 	d.DeletedTenants = len(read(r, deleted, err))

@@ -328,6 +328,26 @@ func (f *Faulty) DeleteAPIKey(ctx context.Context, id int64) error {
 	return f.do("DeleteAPIKey", func() error { return f.next.DeleteAPIKey(ctx, id) })
 }
 
+// PutTokenKey implements [store.Control].
+func (f *Faulty) PutTokenKey(ctx context.Context, k event.TokenKey) error {
+	return f.do("PutTokenKey", func() error { return f.next.PutTokenKey(ctx, k) })
+}
+
+// TokenKeys implements [store.Control].
+func (f *Faulty) TokenKeys(ctx context.Context, tenant event.TenantID) ([]event.TokenKey, error) {
+	return get(f, "TokenKeys", func() ([]event.TokenKey, error) { return f.next.TokenKeys(ctx, tenant) })
+}
+
+// RetireTokenKeys implements [store.Control].
+func (f *Faulty) RetireTokenKeys(ctx context.Context, tenant event.TenantID, except string, at time.Time) error {
+	return f.do("RetireTokenKeys", func() error { return f.next.RetireTokenKeys(ctx, tenant, except, at) })
+}
+
+// TrimTokenKeys implements [store.Control].
+func (f *Faulty) TrimTokenKeys(ctx context.Context, before time.Time, limit int) (int, error) {
+	return get(f, "TrimTokenKeys", func() (int, error) { return f.next.TrimTokenKeys(ctx, before, limit) })
+}
+
 // Answer implements [store.Control].
 func (f *Faulty) Answer(ctx context.Context, scope, key string) (store.Answer, error) {
 	return get(f, "Answer", func() (store.Answer, error) { return f.next.Answer(ctx, scope, key) })

@@ -20,6 +20,7 @@ type control struct {
 	types            map[typeKey]event.Type
 	keys             map[int64]event.APIKey
 	answers          map[answerKey]store.Answer
+	tokenKeys        map[tokenKey]event.TokenKey
 	deletedTenants   map[event.TenantID]bool
 	deletedEndpoints map[event.EndpointID]bool
 }
@@ -29,12 +30,17 @@ type typeKey struct {
 	name   string
 }
 
+type tokenKey struct {
+	tenant event.TenantID
+	id     string
+}
+
 type answerKey struct{ scope, key string }
 
 func newControl() control {
 	return control{
 		byID: map[event.TenantID]event.Tenant{}, endpoints: map[event.EndpointID]event.Endpoint{}, types: map[typeKey]event.Type{},
-		keys: map[int64]event.APIKey{}, answers: map[answerKey]store.Answer{},
+		keys: map[int64]event.APIKey{}, answers: map[answerKey]store.Answer{}, tokenKeys: map[tokenKey]event.TokenKey{},
 		deletedTenants: map[event.TenantID]bool{}, deletedEndpoints: map[event.EndpointID]bool{},
 	}
 }
@@ -158,6 +164,7 @@ func (m *Model) DeleteTenant(ctx context.Context, id event.TenantID, revision in
 		}
 	}
 	maps.DeleteFunc(m.types, func(k typeKey, _ event.Type) bool { return k.tenant == id })
+	maps.DeleteFunc(m.tokenKeys, func(k tokenKey, _ event.TokenKey) bool { return k.tenant == id })
 	maps.DeleteFunc(m.keys, func(_ int64, k event.APIKey) bool { return k.Tenant == id })
 	return nil
 }

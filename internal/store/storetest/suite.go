@@ -66,6 +66,7 @@ func run(t *testing.T, open Open) {
 		{"PutEndpoint counts", testEndpointCap},
 		{"Event types", testTypes},
 		{"API keys", testAPIKeys},
+		{"Token keys", testTokenKeys},
 		{"Answers", testAnswers},
 		{"Contexts that ended", testContext},
 		{"Observe hears of commits", testObserve},

@@ -162,16 +162,20 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"PutAPIKey": func(ctx context.Context) error {
 			return s.PutAPIKey(ctx, event.APIKey{ID: 1, Admin: true, Hash: [32]byte{1}})
 		},
-		"APIKeyByHash": func(ctx context.Context) error { return second(s.APIKeyByHash(ctx, [32]byte{})) },
-		"APIKey":       func(ctx context.Context) error { return second(s.APIKey(ctx, 4)) },
-		"APIKeys":      func(ctx context.Context) error { return second(s.APIKeys(ctx, 0, 1)) },
-		"DeleteAPIKey": func(ctx context.Context) error { return s.DeleteAPIKey(ctx, 4) },
-		"Answer":       func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
-		"SaveAnswer":   func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
-		"TrimAnswers":  func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
-		"Backup":       func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
-		"Ready":        func(ctx context.Context) error { return s.Ready(ctx) },
-		"Close":        func(context.Context) error { return s.Close() },
+		"APIKeyByHash":    func(ctx context.Context) error { return second(s.APIKeyByHash(ctx, [32]byte{})) },
+		"APIKey":          func(ctx context.Context) error { return second(s.APIKey(ctx, 4)) },
+		"APIKeys":         func(ctx context.Context) error { return second(s.APIKeys(ctx, 0, 1)) },
+		"DeleteAPIKey":    func(ctx context.Context) error { return s.DeleteAPIKey(ctx, 4) },
+		"PutTokenKey":     func(ctx context.Context) error { return s.PutTokenKey(ctx, event.TokenKey{ID: "x", Tenant: 99}) },
+		"TokenKeys":       func(ctx context.Context) error { return second(s.TokenKeys(ctx, 1)) },
+		"RetireTokenKeys": func(ctx context.Context) error { return s.RetireTokenKeys(ctx, 1, "x", clock(0)) },
+		"TrimTokenKeys":   func(ctx context.Context) error { return second(s.TrimTokenKeys(ctx, clock(-100), 1)) },
+		"Answer":          func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
+		"SaveAnswer":      func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
+		"TrimAnswers":     func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
+		"Backup":          func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
+		"Ready":           func(ctx context.Context) error { return s.Ready(ctx) },
+		"Close":           func(context.Context) error { return s.Close() },
 	}
 }
 
