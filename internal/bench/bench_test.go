@@ -170,11 +170,11 @@ func TestParseProc(t *testing.T) {
 	if _, err := parseStat([]byte("42 (x) S 1 2")); err == nil {
 		t.Error("a short line is accepted")
 	}
-	memory, err := parseHWM([]byte("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS: 1 kB\n"))
+	memory, err := parseMemory([]byte("Name:\tx\nVmHWM:\t    2048 kB\nVmRSS: 1 kB\n"), "VmHWM:")
 	if err != nil || memory != 2<<20 {
 		t.Errorf("memory: %v, %v", memory, err)
 	}
-	if _, err := parseHWM([]byte("Name: x\n")); err == nil {
+	if _, err := parseMemory([]byte("Name: x\n"), "VmHWM:"); err == nil {
 		t.Error("no VmHWM is accepted")
 	}
 	if _, err := processCPU(os.Getpid()); err != nil {

@@ -41,16 +41,21 @@ func parseStat(text []byte) (time.Duration, error) {
 }
 
 // peakMemory returns the most memory that a process ever held, in bytes (VmHWM).
-func peakMemory(pid int) (int64, error) {
+func peakMemory(pid int) (int64, error) { return memory(pid, "VmHWM:") }
+
+// residentMemory returns the memory that a process holds now, in bytes (VmRSS).
+func residentMemory(pid int) (int64, error) { return memory(pid, "VmRSS:") }
+
+func memory(pid int, field string) (int64, error) {
 	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", errNoProc, err)
 	}
-	return parseHWM(text)
+	return parseMemory(text, field)
 }
 
-func parseHWM(text []byte) (int64, error) {
-	_, rest, _ := bytes.Cut(text, []byte("VmHWM:"))
+func parseMemory(text []byte, field string) (int64, error) {
+	_, rest, _ := bytes.Cut(text, []byte(field))
 	fields := bytes.Fields(rest)
 	if len(fields) < 2 {
 		return 0, errNoProc

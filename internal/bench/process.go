@@ -24,6 +24,8 @@ import (
 const (
 	CommandSink = "bench-sink"
 	CommandLoad = "bench-load"
+	// CommandCrowd holds many connections that listen.
+	CommandCrowd = "bench-crowd"
 )
 
 // stopWithin bounds how long a child may take to stop when it is asked to.
@@ -223,6 +225,39 @@ func (p *loadProcess) run(l Load, progress func(events int64)) (Sent, error) {
 	return Sent{}, p.failure(errors.New("ended before its load was done"))
 }
 
+// crowdProcess is a running crowd of listeners.
+type crowdProcess struct {
+	*child
+	answers *json.Decoder
+}
+
+func startCrowd(ctx context.Context, executable string) (*crowdProcess, error) {
+	c, err := startChild(ctx, executable, "crowd", nil, CommandCrowd)
+	if err != nil {
+		return nil, err
+	}
+	return &crowdProcess{c, json.NewDecoder(c.out)}, nil
+}
+
+// tell gives the crowd an order and returns its answer.
+func (p *crowdProcess) tell(o Order) (Heard, error) {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return Heard{}, fmt.Errorf("order: %w", err)
+	}
+	if _, err := p.in.Write(append(text, '\n')); err != nil {
+		return Heard{}, p.failure(err)
+	}
+	var h Heard
+	if err := p.answers.Decode(&h); err != nil {
+		return h, p.failure(err)
+	}
+	if h.Error != "" {
+		return h, fmt.Errorf("crowd: %s", h.Error)
+	}
+	return h, nil
+}
+
 // serverProcess is a running server.
 type serverProcess struct {
 	*child
@@ -231,15 +266,17 @@ type serverProcess struct {
 
 // startServer starts a server on a data folder and waits until it is ready. It returns how long that took from the
 // start of the process.
-func startServer(ctx context.Context, executable, data, key string) (*serverProcess, time.Duration, error) {
+func startServer(ctx context.Context, executable, data, key string, options ...string) (*serverProcess, time.Duration, error) {
 	address, err := freeAddress(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
 	start := time.Now()
-	c, err := startChild(ctx, executable, "server", []string{"POSTHORN_ROOT_KEY=" + key}, "serve",
-		"--listen", address, "--data", data, "--allow-targets", "127.0.0.0/8", "--log-level", "warn",
-		"--retention-size", "0", "--max-endpoints", "200000")
+	arguments := append([]string{
+		"serve", "--listen", address, "--data", data, "--allow-targets", "127.0.0.0/8", "--log-level", "warn",
+		"--retention-size", "0", "--max-endpoints", "200000",
+	}, options...)
+	c, err := startChild(ctx, executable, "server", []string{"POSTHORN_ROOT_KEY=" + key}, arguments...)
 	if err != nil {
 		return nil, 0, err
 	}

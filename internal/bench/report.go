@@ -64,14 +64,26 @@ type Measurement struct {
 type Check struct {
 	What  string  `json:"what"`
 	Value float64 `json:"value"`
-	Limit float64 `json:"limit"`
-	// Unit is "× floor", "×", "ms", "s" or "MB".
+	// Limit is the most that Value may be, or with Least the least; 0 when the figure is only told.
+	Limit float64 `json:"limit,omitempty"`
+	Least bool    `json:"least,omitempty"`
+	// Unit is "× floor", "×", "ms", "s", "MB", "KiB", "µs" or "a second".
 	Unit string `json:"unit"`
 	OK   bool   `json:"ok"`
 }
 
 func check(what string, value, limit float64, unit string) Check {
-	return Check{what, value, limit, unit, value <= limit}
+	return Check{What: what, Value: value, Limit: limit, Unit: unit, OK: value <= limit}
+}
+
+// checkLeast is a check of a figure that must not be smaller.
+func checkLeast(what string, value, limit float64, unit string) Check {
+	return Check{What: what, Value: value, Limit: limit, Least: true, Unit: unit, OK: value >= limit}
+}
+
+// told is a figure for which nothing is to be reached.
+func told(what string, value float64, unit string) Check {
+	return Check{What: what, Value: value, Unit: unit, OK: true}
 }
 
 // CaseReport is the outcome of one case.

@@ -12,7 +12,7 @@ import (
 
 // benchCmd measures.
 type benchCmd struct {
-	Case     []string      `help:"The cases to run, all without it: single, batch100, fanout100, latency500, idle100k, dead10k, backlog1m, start5m." placeholder:"NAME"`
+	Case     []string      `help:"The cases to run, all without it: single, batch100, fanout100, latency500, idle100k, dead10k, backlog1m, start5m, live-memory, live-topic, live-full, live-latency, live-catchup." placeholder:"NAME"`
 	Duration time.Duration `help:"How long each load lasts; 10s, or 2s with --quick, without it." placeholder:"DURATION"`
 	Quick    bool          `help:"A rough look: short loads, and the large numbers ten times smaller."`
 	Data     string        `help:"Keep the filled log of start5m in this folder for the next run; about 5 GB." placeholder:"DIR"`
@@ -98,6 +98,12 @@ func (c *console) benchChecks(r *bench.Report) {
 	for _, k := range r.Cases {
 		for i, check := range k.Checks {
 			row := []cell{{}, {}, text(check.What), text(figure(check.Value, check.Unit)), text("≤ " + figure(check.Limit, check.Unit)), {"✓", green}}
+			switch {
+			case check.Limit == 0:
+				row[4], row[5] = cell{}, cell{}
+			case check.Least:
+				row[4] = text("≥ " + figure(check.Limit, check.Unit))
+			}
 			if i == 0 {
 				row[0], row[1] = cell{k.Name, bold}, text(fmt.Sprintf("%.0f MB", float64(k.PeakMemory)/1e6))
 			}
@@ -119,6 +125,8 @@ func figure(v float64, unit string) string {
 	switch {
 	case unit == "MB":
 		return fmt.Sprintf("%.0f MB", v)
+	case unit == "a second":
+		return count(int64(v)) + " a second"
 	case strings.HasPrefix(unit, "×"):
 		return fmt.Sprintf("%.2f%s", v, unit)
 	default:
@@ -140,8 +148,9 @@ func brief(d time.Duration) string {
 
 // The hidden commands are the benchmark's other processes.
 type (
-	benchSinkCmd struct{}
-	benchLoadCmd struct{}
+	benchSinkCmd  struct{}
+	benchLoadCmd  struct{}
+	benchCrowdCmd struct{}
 )
 
 // Run serves the benchmark's sink.
@@ -149,3 +158,6 @@ func (benchSinkCmd) Run(c *console) error { return bench.RunSink(c.ctx, c.in, c.
 
 // Run generates the benchmark's load.
 func (benchLoadCmd) Run(c *console) error { return bench.RunLoad(c.ctx, c.in, c.out) }
+
+// Run holds the benchmark's listeners.
+func (benchCrowdCmd) Run(c *console) error { return bench.RunCrowd(c.ctx, c.in, c.out) }

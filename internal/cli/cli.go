@@ -50,6 +50,7 @@ type root struct {
 	Complete   completeCmd   `cmd:"" hidden:"" passthrough:""`
 	BenchSink  benchSinkCmd  `cmd:"" hidden:""`
 	BenchLoad  benchLoadCmd  `cmd:"" hidden:""`
+	BenchCrowd benchCrowdCmd `cmd:"" hidden:""`
 }
 
 const description = `A self-hosted event-push server: an event goes in once, every endpoint gets its signed webhook.
