@@ -15,11 +15,14 @@ type Listener struct {
 	Key *event.APIKey
 	// Ask is the selection of the query.
 	Ask event.Selection
-	// Start is the first version wanted; 0: those to come.
+	// Start is the first version wanted; 0: those to come. Of a stream it holds what Last-Event-ID asks for.
 	Start int64
+	// Unnamed leaves the event's type out of server-sent events (?event=none).
+	Unnamed bool
 }
 
-// Live serves live connections and waits for changes (package live).
+// Live serves live connections and waits for changes (package live). Requests come without the token that was in their
+// query; what the query asks for is in the Listener, checked but for the selection.
 type Live interface {
 	// Stream answers with server-sent events until one side ends it. An error means that nothing was written: an
 	// [event.Error] of KindInvalid, KindGone (its Oldest is in [event.Error].Oldest), KindRateLimited or KindUnavailable.
