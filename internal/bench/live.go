@@ -143,7 +143,7 @@ func (l *liveCase) topic(ctx context.Context, kind string, listeners, rate int) 
 	if err != nil {
 		return m, err
 	}
-	heard, err := l.everybody(ctx, what, sent.Events, listeners)
+	heard, err := l.everybody(ctx, l.crowd, what, sent.Events, listeners)
 	if err != nil {
 		return m, err
 	}
@@ -159,11 +159,11 @@ func (l *liveCase) topic(ctx context.Context, kind string, listeners, rate int) 
 	return m, m.verify()
 }
 
-// everybody waits until each listener has heard each event once.
-func (l *liveCase) everybody(ctx context.Context, what string, events int64, listeners int) (Heard, error) {
+// everybody waits until each listener of a crowd has heard each event once.
+func (r *run) everybody(ctx context.Context, crowd *crowdProcess, what string, events int64, listeners int) (Heard, error) {
 	last, since := int64(-1), time.Now()
 	for {
-		heard, err := l.crowd.tell(Order{Do: "state"})
+		heard, err := crowd.tell(Order{Do: "state"})
 		switch {
 		case err != nil:
 			return heard, err
@@ -179,7 +179,7 @@ func (l *liveCase) everybody(ctx context.Context, what string, events int64, lis
 		case time.Since(since) > stalled/2:
 			return heard, fmt.Errorf("%d of %d messages are missing", events*int64(listeners)-heard.Messages, events*int64(listeners))
 		}
-		l.Progress(what+": waiting for arrivals", heard.Messages, events*int64(listeners))
+		r.Progress(what+": waiting for arrivals", heard.Messages, events*int64(listeners))
 		if err := pause(ctx, 50*time.Millisecond); err != nil {
 			return heard, err
 		}
@@ -216,12 +216,18 @@ func (r *run) most() int {
 }
 
 func runLiveTopic(ctx context.Context, r *run, out *CaseReport) error {
+	bare, err := r.writeFloor(ctx, out.Name, r.most(), 2)
+	if err != nil {
+		return err
+	}
+	out.Measurements = append(out.Measurements, bare)
 	kinds := []string{kindSSE, kindSocket, kindPoll}
 	return r.topics(ctx, out, 2, kinds, []int{1000, r.most()}, func(kind string, n int, m Measurement) {
 		if kind == kindPoll || n < r.most() {
 			return
 		}
 		out.Checks = append(out.Checks, check(kind+", cost a message", m.CPUDelivery, topicLimit, "µs"),
+			told(kind+", against bare writes", m.CPUDelivery/bare.CPUDelivery, "×"),
 			check(kind+", p99", milliseconds(m.Latency.P99), topicDelayLimit, "ms"))
 	})
 }
@@ -262,7 +268,7 @@ func runLiveCatchUp(ctx context.Context, r *run, out *CaseReport) error {
 		if _, err := l.crowd.tell(order); err != nil {
 			return err
 		}
-		heard, err := l.everybody(ctx, out.Name, int64(events), 1)
+		heard, err := l.everybody(ctx, l.crowd, out.Name, int64(events), 1)
 		if err != nil {
 			return err
 		}
