@@ -75,19 +75,24 @@ func TestEveryOptionFromEveryPlace(t *testing.T) {
 		"allow-origins": "https://app.example.com,*", "trusted-proxies": "10.0.0.0/8", "token-jwks-url": "https://id.example.com/jwks",
 		"token-keys-file": "keys.pem", "token-issuer": "https://id.example.com", "token-audience": "push",
 	}
+	const issuer, keys = "POSTHORN_TOKEN_ISSUER=https://id.example.com", "POSTHORN_TOKEN_KEYS_FILE=keys.pem"
+	needs := map[string][]string{ // what an option cannot be without
+		"token-jwks-url": {issuer}, "token-keys-file": {issuer}, "token-issuer": {keys}, "token-audience": {issuer, keys},
+	}
 	for _, o := range Options() {
 		v := o.Default
 		if v == "" {
 			v = samples[o.Name]
 		}
+		env := needs[o.Name]
 		if v == "" {
 			t.Fatalf("%s: add a sample value for the new option", o.Name)
 		}
 		read := files(map[string]string{"k": testSecret + "\n", "c": o.Name + " = " + v})
 		for place, load := range map[string]func() (Config, error){
-			"flag":     func() (Config, error) { return Load([]string{o.Flag(), v}, nil, read) },
-			"variable": func() (Config, error) { return Load(nil, []string{o.Env() + "=" + v}, read) },
-			"file":     func() (Config, error) { return Load([]string{"--config=c"}, nil, read) },
+			"flag":     func() (Config, error) { return Load([]string{o.Flag(), v}, env, read) },
+			"variable": func() (Config, error) { return Load(nil, append(slices.Clone(env), o.Env()+"="+v), read) },
+			"file":     func() (Config, error) { return Load([]string{"--config=c"}, env, read) },
 		} {
 			c, err := load()
 			if err != nil {
@@ -144,6 +149,8 @@ func TestLoadErrors(t *testing.T) {
 		{"secret file short", []string{"--root-key-file", "short.key"}, nil, []string{"--root-key-file", "content is too short", "20 to"}},
 		{"cross: event and batch", []string{"--max-event-size", "8MiB"}, nil, []string{"max-event-size (8MiB) is larger than max-batch-size (4MiB)"}},
 		{"cross: schedule", []string{"--retry-schedule", "8d"}, nil, []string{"retry-schedule lasts 8d, longer than backlog-max-age (7d)"}},
+		{"cross: token keys", []string{"--token-jwks-url", "https://a.example", "--token-keys-file", "k"}, nil, []string{"token-issuer is needed", "token-keys-file does not go with"}},
+		{"cross: token issuer", []string{"--token-issuer", "a", "--token-audience", "b"}, nil, []string{"token-issuer has no effect", "token-audience has no effect"}},
 		{"cross: burst", []string{"--publish-burst", "5"}, nil, []string{"publish-burst has no effect without publish-rate"}},
 		{"cross: probes", []string{"--max-in-flight", "5"}, nil, []string{"max-probes (512) is larger than max-in-flight (5)"}},
 		{"cross: attribute", []string{"--max-attribute-size", "8KiB", "--max-event-size", "4KiB"}, nil, []string{"max-attribute-size (8KiB) is larger than max-event-size (4KiB)"}},

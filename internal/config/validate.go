@@ -24,7 +24,12 @@ func (c *Config) Validate() error {
 	rule(c.PublishBurst == 0 || c.PublishRate > 0, "publish-burst", "has no effect without publish-rate")
 	rule(c.MaxProbes <= c.MaxInFlight, "max-probes", "(%d) is larger than max-in-flight (%d)", c.MaxProbes, c.MaxInFlight)
 
+	keys := c.TokenJWKSURL != "" || c.TokenKeysFile != ""
 	rule(c.TokenIssuer != "posthorn", "token-issuer", "(posthorn) is the server's own")
+	rule(!keys || c.TokenIssuer != "", "token-issuer", "is needed with token-jwks-url and token-keys-file: whose tokens are they?")
+	rule(c.TokenJWKSURL == "" || c.TokenKeysFile == "", "token-keys-file", "does not go with token-jwks-url: the keys are in one place")
+	rule(keys || c.TokenIssuer == "", "token-issuer", "has no effect without token-jwks-url or token-keys-file")
+	rule(keys || c.TokenAudience == "", "token-audience", "has no effect without token-jwks-url or token-keys-file")
 
 	var total time.Duration
 	for _, d := range c.RetrySchedule {
