@@ -181,7 +181,7 @@ type Control interface {
 	PutTenant(ctx context.Context, t event.Tenant, revision int64) (event.Tenant, error)
 	Tenant(ctx context.Context, name string) (event.Tenant, error)
 	Tenants(ctx context.Context, after string, limit int) ([]event.Tenant, error)
-	// DeleteTenant deletes a tenant with its endpoints, event types and keys, and notes its events and attempts for deletion.
+	// DeleteTenant deletes a tenant with its endpoints, queues, event types and keys, and notes its events and attempts for deletion.
 	DeleteTenant(ctx context.Context, id event.TenantID, revision int64) error
 	// DeletedTenants returns tenants whose events are still to be deleted; ForgetTenant ends it.
 	DeletedTenants(ctx context.Context) ([]event.TenantID, error)
@@ -190,6 +190,9 @@ type Control interface {
 	// PutEndpoint creates or changes an endpoint; maxEndpoints > 0 caps how many its tenant may have (KindConflict, code
 	// "too_many_endpoints").
 	PutEndpoint(ctx context.Context, e event.Endpoint, revision int64, maxEndpoints int) (event.Endpoint, error)
+	// AddEndpointBehind creates an endpoint, as PutEndpoint does with revision 0, together with the first state of its lane:
+	// in backlog, its cursor at e.Start. So what is on the log after e.Start already is delivered too, also after a crash.
+	AddEndpointBehind(ctx context.Context, e event.Endpoint, maxEndpoints int) (event.Endpoint, error)
 	Endpoint(ctx context.Context, tenant event.TenantID, id event.EndpointID) (event.Endpoint, error)
 	// Endpoints lists by id.
 	Endpoints(ctx context.Context, tenant event.TenantID, after event.EndpointID, limit int) ([]event.Endpoint, error)
@@ -243,6 +246,7 @@ type Answer struct {
 type Store interface {
 	Log
 	Lanes
+	Queues
 	Control
 	// Backup writes a consistent copy into an empty or new folder while the store goes on. progress may be nil; it is
 	// called with pages done and in all.

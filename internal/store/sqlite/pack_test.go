@@ -61,6 +61,26 @@ var unpackers = map[string]func(b []byte) ([]byte, error){
 		err := unpackAPIKey(b, &v)
 		return packAPIKey(&v), err
 	},
+	"queue": func(b []byte) ([]byte, error) {
+		var v event.Queue
+		err := unpackQueue(b, &v)
+		return packQueue(&v), err
+	},
+	"cursor": func(b []byte) ([]byte, error) {
+		var v event.QueueCursor
+		err := unpackCursor(b, &v)
+		return packCursor(&v), err
+	},
+	"item": func(b []byte) ([]byte, error) {
+		var v event.QueueItem
+		err := unpackItem(b, &v)
+		return packItem(nil, &v), err
+	},
+	"dead": func(b []byte) ([]byte, error) {
+		var v event.QueueDead
+		err := unpackDead(b, &v)
+		return packDead(nil, &v), err
+	},
 	"answer": func(b []byte) ([]byte, error) {
 		var v store.Answer
 		err := unpackAnswer(b, &v)
@@ -99,6 +119,13 @@ func samples(t testing.TB) map[string][]byte {
 		}),
 		"type":   packType(&event.Type{Schema: []byte("{}"), Archived: true, Created: at, Updated: at}),
 		"apikey": packAPIKey(&event.APIKey{Name: "n", Hash: [32]byte{1}, Allow: []event.Permission{event.AllowRead}, Created: at}),
+		"queue": packQueue(&event.Queue{
+			Description: "d", Select: event.Selection{Types: []string{"a"}, Subjects: []string{}, Filter: "f"}, Order: event.OrderKey,
+			Visibility: 3, MaxDeliveries: 4, MaxOpen: 5, Start: 6, Metadata: map[string]string{"a": "b"}, Created: at, Updated: at,
+		}),
+		"cursor": packCursor(&event.QueueCursor{Version: 1, Seq: 2, Low: 3, Floor: 4, Lease: 5, Expired: 6, Open: 7, Oldest: at}),
+		"item":   packItem(nil, &event.QueueItem{Seq: 1, Key: 1 << 63, Deliveries: 2, Lease: 3, Until: at, Received: at}),
+		"dead":   packDead(nil, &event.QueueDead{Seq: 1, Key: 1 << 63, Deliveries: 2, Received: at}),
 		"answer": packAnswer(&store.Answer{Fingerprint: [32]byte{2}, Status: 200, Header: map[string]string{"a": "b"}, Body: []byte("x"), At: at}),
 	}
 }

@@ -143,8 +143,8 @@ func readList[T any](ctx context.Context, s *Store, scan func(*stmt) (T, error),
 	return out, err
 }
 
-// DeleteTenant implements [store.Control]. With the tenant's row everything of it is out of sight; its endpoints, types
-// and keys are then deleted in batches, so that other writers need not wait. ForgetTenant deletes what a crash left.
+// DeleteTenant implements [store.Control]. With the tenant's row everything of it is out of sight; its endpoints,
+// queues, types and keys are then deleted in batches, so that other writers need not wait. ForgetTenant deletes what a crash left.
 func (s *Store) DeleteTenant(ctx context.Context, id event.TenantID, revision int64) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (s *Store) DeleteTenant(ctx context.Context, id event.TenantID, revision in
 	return s.purgeTenant(ctx, id)
 }
 
-// purgeTenant deletes what belonged to a deleted tenant in state.db and notes its endpoints for deletion.
+// purgeTenant deletes what belonged to a deleted tenant in state.db and notes its endpoints and queues for deletion.
 func (s *Store) purgeTenant(ctx context.Context, id event.TenantID) error {
 	for more := true; more; {
 		err := s.state.w.update(ctx, func(c *conn) (err error) {
@@ -188,7 +188,13 @@ func purgeSome(c *conn, tenant int64) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	err = c.exec("INSERT OR IGNORE INTO deleted_queues SELECT id FROM queues WHERE tenant = ? ORDER BY id LIMIT ?", tenant, purgeBatch)
+	if err != nil {
+		return false, err
+	}
 	for _, sql := range []string{
+		"DELETE FROM queue_states WHERE queue IN (SELECT id FROM queues WHERE tenant = ? ORDER BY id LIMIT ?)",
+		"DELETE FROM queues WHERE id IN (SELECT id FROM queues WHERE tenant = ? ORDER BY id LIMIT ?)",
 		"DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE tenant = ? ORDER BY id LIMIT ?)",
 		"DELETE FROM types WHERE (tenant, name) IN (SELECT tenant, name FROM types WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM apikeys WHERE id IN (SELECT id FROM apikeys WHERE tenant = ? LIMIT ?)",

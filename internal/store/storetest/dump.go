@@ -31,6 +31,11 @@ type dump struct {
 	Types            map[string][]event.Type
 	Keys             []event.APIKey
 	TokenKeys        map[string][]event.TokenKey
+	Queues           map[string][]event.Queue
+	QueueStates      map[event.QueueID][]any
+	DeletedQueues    []event.QueueID
+	QueueFloors      []store.QueueFloor
+	QueueSummaries   []store.QueueSummary
 }
 
 // unnumbered leaves out what stores number as they like.
@@ -38,6 +43,8 @@ var unnumbered = cmp.Options{
 	cmpopts.IgnoreFields(event.Event{}, "Seq"), cmpopts.IgnoreFields(event.Attempt{}, "ID"),
 	cmpopts.IgnoreFields(event.Tenant{}, "ID"), cmpopts.IgnoreFields(event.Endpoint{}, "Tenant"), cmpopts.IgnoreFields(event.Type{}, "Tenant"),
 	cmpopts.IgnoreFields(event.APIKey{}, "Tenant"), cmpopts.IgnoreFields(event.TokenKey{}, "Tenant"),
+	cmpopts.IgnoreFields(event.Queue{}, "Tenant"), cmpopts.IgnoreFields(store.QueueFloor{}, "Tenant"), cmpopts.IgnoreFields(store.QueueSummary{}, "Tenant"),
+	cmpopts.IgnoreFields(event.LaneState{}, "Tenant"),
 }
 
 // The small world of the property tests.
@@ -83,6 +90,7 @@ func takeDump(ctx context.Context, s store.Store) (dump, error) {
 		tokenKeys, err := s.TokenKeys(ctx, t.ID)
 		d.TokenKeys[t.Name] = read(r, tokenKeys, err)
 	}
+	r.queues(&d)
 	deleted, err := s.DeletedTenants(ctx)
 	d.DeletedTenants = len(read(r, deleted, err))
 	endpoints, err := s.DeletedEndpoints(ctx, 1000)

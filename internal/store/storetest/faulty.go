@@ -253,6 +253,11 @@ func (f *Faulty) PutEndpoint(ctx context.Context, e event.Endpoint, revision int
 	return get(f, "PutEndpoint", func() (event.Endpoint, error) { return f.next.PutEndpoint(ctx, e, revision, maxEndpoints) })
 }
 
+// AddEndpointBehind implements [store.Control].
+func (f *Faulty) AddEndpointBehind(ctx context.Context, e event.Endpoint, maxEndpoints int) (event.Endpoint, error) {
+	return get(f, "AddEndpointBehind", func() (event.Endpoint, error) { return f.next.AddEndpointBehind(ctx, e, maxEndpoints) })
+}
+
 // Endpoint implements [store.Control].
 func (f *Faulty) Endpoint(ctx context.Context, tenant event.TenantID, id event.EndpointID) (event.Endpoint, error) {
 	return get(f, "Endpoint", func() (event.Endpoint, error) { return f.next.Endpoint(ctx, tenant, id) })

@@ -36,6 +36,7 @@ type Model struct {
 	retries                      map[store.RetryKey]event.Retry
 	dead                         map[store.DeadKey]event.DeadLetter
 
+	queues
 	control
 	observe func(store.Commit)
 }
@@ -65,7 +66,7 @@ func NewModel() *Model {
 	return &Model{
 		tenants: map[event.TenantID]*tenantLog{}, publishes: map[publishKey]publish{}, hint: make(chan struct{}),
 		lanes: map[event.LaneKey]event.LaneState{}, retries: map[store.RetryKey]event.Retry{},
-		dead: map[store.DeadKey]event.DeadLetter{}, control: newControl(),
+		dead: map[store.DeadKey]event.DeadLetter{}, queues: newQueues(), control: newControl(),
 	}
 }
 

@@ -163,6 +163,11 @@ func (m *Model) DeleteTenant(ctx context.Context, id event.TenantID, revision in
 			m.deletedEndpoints[k] = true
 		}
 	}
+	for k := range m.queueNames {
+		if k.tenant == id {
+			m.dropQueue(k)
+		}
+	}
 	maps.DeleteFunc(m.types, func(k typeKey, _ event.Type) bool { return k.tenant == id })
 	maps.DeleteFunc(m.tokenKeys, func(k tokenKey, _ event.TokenKey) bool { return k.tenant == id })
 	maps.DeleteFunc(m.keys, func(_ int64, k event.APIKey) bool { return k.Tenant == id })
@@ -194,6 +199,24 @@ func (m *Model) PutEndpoint(ctx context.Context, e event.Endpoint, revision int6
 		return event.Endpoint{}, err
 	}
 	defer m.mu.Unlock()
+	return m.putEndpoint(e, revision, maxEndpoints)
+}
+
+// AddEndpointBehind implements [store.Control].
+func (m *Model) AddEndpointBehind(ctx context.Context, e event.Endpoint, maxEndpoints int) (event.Endpoint, error) {
+	if err := m.enter(ctx); err != nil {
+		return event.Endpoint{}, err
+	}
+	defer m.mu.Unlock()
+	out, err := m.putEndpoint(e, 0, maxEndpoints)
+	if err == nil {
+		key := event.LaneKey{Endpoint: e.ID}
+		m.lanes[key] = event.LaneState{LaneKey: key, Tenant: e.Tenant, Backlog: true, Cursor: e.Start, PenaltyUntil: utc(time.Time{}), FailingSince: utc(time.Time{})}
+	}
+	return out, err
+}
+
+func (m *Model) putEndpoint(e event.Endpoint, revision int64, maxEndpoints int) (event.Endpoint, error) {
 	if _, ok := m.byID[e.Tenant]; !ok {
 		return event.Endpoint{}, event.NotFound("tenant")
 	}
@@ -217,6 +240,7 @@ func (m *Model) PutEndpoint(ctx context.Context, e event.Endpoint, revision int6
 		}
 	}
 	e.Types, e.Channels, e.Retries = slices.Clone(e.Types), slices.Clone(e.Channels), slices.Clone(e.Retries)
+	e.Changed = slices.Clone(e.Changed)
 	e.Sealed, e.Metadata = slices.Clone(e.Sealed), maps.Clone(e.Metadata)
 	e.Created, e.Updated = utc(e.Created), utc(e.Updated)
 	e.Revision = revision + 1

@@ -59,6 +59,11 @@ func (w *world) drawEndpoint(rt *rapid.T) step {
 			put.Tenant = t.ID
 			return s.PutEndpoint(ctx, put, revision, most)
 		})},
+		{"AddEndpointBehind", byName(name, func(ctx context.Context, s store.Store, t event.Tenant) (any, error) {
+			put := v
+			put.Tenant, put.Start = t.ID, int64(revision)
+			return s.AddEndpointBehind(ctx, put, most)
+		})},
 		{"DeleteEndpoint", byName(name, func(ctx context.Context, s store.Store, t event.Tenant) (any, error) {
 			return nil, s.DeleteEndpoint(ctx, t.ID, e, revision)
 		})},

@@ -20,7 +20,7 @@ func newTenant(t testing.TB, s store.Store, name string) event.Tenant {
 func testTenants(t *testing.T, s store.Store) {
 	full := event.Tenant{
 		Name: "acme", Description: "d", PublishRate: 12.5, MaxEndpoints: 7, Metadata: map[string]string{"a": "1", "b": ""},
-		Created: clock(0), Updated: clock(1),
+		Created: clock(0), Updated: clock(1), Changelog: true,
 	}
 	got := must[event.Tenant](t)(s.PutTenant(t.Context(), full, 0))
 	if got.ID <= 0 || got.Revision != 1 {
@@ -117,6 +117,7 @@ func testEndpoints(t *testing.T, s store.Store) {
 		Batch: event.Batch{Max: 10, Wait: time.Second, Coalesce: true}, Signing: "standard", AuthType: "basic", Timeout: 5 * time.Second,
 		Retries: []time.Duration{time.Second, time.Hour}, RateLimit: 2.5, Concurrency: 8, Disabled: true, DisabledReason: "paused",
 		Metadata: map[string]string{"k": "v"}, Sealed: []byte{0, 1, 2}, Start: 17, Created: clock(0), Updated: clock(1),
+		Profile: event.ProfileFlexiBee, Forever: true, Changed: []string{"stavUhrK"},
 	}
 	got := must[event.Endpoint](t)(s.PutEndpoint(t.Context(), full, 0, 0))
 	full.Revision = 1
@@ -163,6 +164,39 @@ func testEndpoints(t *testing.T, s store.Store) {
 	noError(t, s.DeleteEndpoint(t.Context(), tenant, 5, 0))
 	same(t, "to delete", must[[]event.EndpointID](t)(s.DeletedEndpoints(t.Context(), 10)), []event.EndpointID{5, 42})
 	same(t, "a page to delete", must[[]event.EndpointID](t)(s.DeletedEndpoints(t.Context(), 1)), []event.EndpointID{5})
+}
+
+// testEndpointBehind creates endpoints that begin in the past: each comes with its lane's state, or not at all.
+func testEndpointBehind(t *testing.T, s store.Store) {
+	tenant := newTenant(t, s, "acme").ID
+	lease := acquire(t, s)
+	e := event.Endpoint{ID: 42, Tenant: tenant, URL: "https://example.com", Start: 17, Created: clock(0), Updated: clock(0)}
+	got := must[event.Endpoint](t)(s.AddEndpointBehind(t.Context(), e, 1))
+	e.Revision = 1
+	same(t, "the answer", got, e)
+	same(t, "the endpoint", must[event.Endpoint](t)(s.Endpoint(t.Context(), tenant, 42)), e)
+	want := []event.LaneState{{LaneKey: event.LaneKey{Endpoint: 42}, Tenant: tenant, Backlog: true, Cursor: 17}}
+	lanes := func() []event.LaneState {
+		t.Helper()
+		list, retries, err := s.LoadLanes(t.Context(), lease)
+		noError(t, err)
+		same(t, "retries", len(retries), 0)
+		return list
+	}
+	same(t, "its lane", lanes(), want)
+
+	saveRecord(t, s, store.Record{Lease: lease, Lanes: []event.LaneState{{LaneKey: event.LaneKey{Endpoint: 42}, Tenant: tenant, Backlog: true, Cursor: 20}}})
+	want[0].Cursor = 20
+	_, err := s.AddEndpointBehind(t.Context(), e, 0)
+	wantKind(t, err, event.KindConflict)
+	_, err = s.AddEndpointBehind(t.Context(), event.Endpoint{ID: 43, Tenant: tenant}, 1)
+	wantKind(t, err, event.KindConflict)
+	_, err = s.AddEndpointBehind(t.Context(), event.Endpoint{ID: 44, Tenant: 999}, 0)
+	wantKind(t, err, event.KindNotFound)
+	same(t, "the lanes after refusals", lanes(), want)
+
+	saveRecord(t, s, store.Record{Lease: lease, DropLanes: []event.LaneKey{{Endpoint: 42}}})
+	same(t, "no lane left", len(lanes()), 0)
 }
 
 // testEndpointCap creates endpoints from several callers at once under a cap.

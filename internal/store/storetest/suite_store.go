@@ -146,6 +146,9 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"DeleteTenant":        func(ctx context.Context) error { return s.DeleteTenant(ctx, 99, 0) },
 		"DeletedTenants":      func(ctx context.Context) error { return second(s.DeletedTenants(ctx)) },
 		"ForgetTenant":        func(ctx context.Context) error { return s.ForgetTenant(ctx, 99) },
+		"AddEndpointBehind": func(ctx context.Context) error {
+			return second(s.AddEndpointBehind(ctx, event.Endpoint{ID: 2, Tenant: 99}, 0))
+		},
 		"PutEndpoint": func(ctx context.Context) error {
 			return second(s.PutEndpoint(ctx, event.Endpoint{ID: 1, Tenant: 99}, 0, 0))
 		},
@@ -162,20 +165,39 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"PutAPIKey": func(ctx context.Context) error {
 			return s.PutAPIKey(ctx, event.APIKey{ID: 1, Admin: true, Hash: [32]byte{1}})
 		},
-		"APIKeyByHash":    func(ctx context.Context) error { return second(s.APIKeyByHash(ctx, [32]byte{})) },
-		"APIKey":          func(ctx context.Context) error { return second(s.APIKey(ctx, 4)) },
-		"APIKeys":         func(ctx context.Context) error { return second(s.APIKeys(ctx, 0, 1)) },
-		"DeleteAPIKey":    func(ctx context.Context) error { return s.DeleteAPIKey(ctx, 4) },
-		"PutTokenKey":     func(ctx context.Context) error { return s.PutTokenKey(ctx, event.TokenKey{ID: "x", Tenant: 99}) },
-		"TokenKeys":       func(ctx context.Context) error { return second(s.TokenKeys(ctx, 1)) },
-		"RetireTokenKeys": func(ctx context.Context) error { return s.RetireTokenKeys(ctx, 1, "x", clock(0)) },
-		"TrimTokenKeys":   func(ctx context.Context) error { return second(s.TrimTokenKeys(ctx, clock(-100), 1)) },
-		"Answer":          func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
-		"SaveAnswer":      func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
-		"TrimAnswers":     func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
-		"Backup":          func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
-		"Ready":           func(ctx context.Context) error { return s.Ready(ctx) },
-		"Close":           func(context.Context) error { return s.Close() },
+		"APIKeyByHash": func(ctx context.Context) error { return second(s.APIKeyByHash(ctx, [32]byte{})) },
+		"APIKey":       func(ctx context.Context) error { return second(s.APIKey(ctx, 4)) },
+		"APIKeys":      func(ctx context.Context) error { return second(s.APIKeys(ctx, 0, 1)) },
+		"DeleteAPIKey": func(ctx context.Context) error { return s.DeleteAPIKey(ctx, 4) },
+		"PutQueue": func(ctx context.Context) error {
+			return second(s.PutQueue(ctx, event.Queue{ID: 1, Tenant: 99, Name: "x"}, 0, 0))
+		},
+		"Queue":            func(ctx context.Context) error { return second(s.Queue(ctx, 1, "x")) },
+		"Queues":           func(ctx context.Context) error { return second(s.Queues(ctx, 1, "", 1)) },
+		"DeleteQueue":      func(ctx context.Context) error { return s.DeleteQueue(ctx, 1, "x", 0) },
+		"DeletedQueues":    func(ctx context.Context) error { return second(s.DeletedQueues(ctx, 1)) },
+		"ForgetQueue":      func(ctx context.Context) error { return s.ForgetQueue(ctx, 1) },
+		"DeleteQueueState": func(ctx context.Context) error { return second(s.DeleteQueueState(ctx, 1, 1)) },
+		"SaveQueue":        func(ctx context.Context) error { return s.SaveQueue(ctx, store.QueueRecord{}) },
+		"LoadQueue": func(ctx context.Context) error {
+			_, _, _, err := s.LoadQueue(ctx, 1)
+			return err
+		},
+		"QueueDead":        func(ctx context.Context) error { return second(s.QueueDead(ctx, 1, 0, 1)) },
+		"TrimQueueDead":    func(ctx context.Context) error { return second(s.TrimQueueDead(ctx, clock(-100), 1)) },
+		"QueueSummaries":   func(ctx context.Context) error { return second(s.QueueSummaries(ctx, 0, 1)) },
+		"QueueFloors":      func(ctx context.Context) error { return second(s.QueueFloors(ctx, 1)) },
+		"RaiseQueueFloors": func(ctx context.Context) error { return s.RaiseQueueFloors(ctx, nil) },
+		"PutTokenKey":      func(ctx context.Context) error { return s.PutTokenKey(ctx, event.TokenKey{ID: "x", Tenant: 99}) },
+		"TokenKeys":        func(ctx context.Context) error { return second(s.TokenKeys(ctx, 1)) },
+		"RetireTokenKeys":  func(ctx context.Context) error { return s.RetireTokenKeys(ctx, 1, "x", clock(0)) },
+		"TrimTokenKeys":    func(ctx context.Context) error { return second(s.TrimTokenKeys(ctx, clock(-100), 1)) },
+		"Answer":           func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
+		"SaveAnswer":       func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
+		"TrimAnswers":      func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
+		"Backup":           func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
+		"Ready":            func(ctx context.Context) error { return s.Ready(ctx) },
+		"Close":            func(context.Context) error { return s.Close() },
 	}
 }
 
