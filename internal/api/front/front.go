@@ -39,7 +39,7 @@ const (
 type Publisher interface {
 	Publish(ctx context.Context, req rest.PublishRequest) rest.PublishResponse
 	// TooLarge is the answer to a body over the limit.
-	TooLarge(tenant string) rest.PublishResponse
+	TooLarge(tenant, origin string) rest.PublishResponse
 }
 
 // Server serves one port.
@@ -186,7 +186,7 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		Tenant: tenant, Query: string(query), Body: ctx.Request.Body(), Authorization: string(h.Peek("Authorization")),
 		Accept: string(h.Peek("Accept")), ContentType: string(h.ContentType()), IdempotencyKey: string(h.Peek("Idempotency-Key")),
 		SpecVersion: string(h.Peek("Ce-Specversion")), ContentEncoding: string(h.ContentEncoding()),
-		Repeated: repeated,
+		Repeated: repeated, Origin: string(h.Peek("Origin")),
 	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)
@@ -248,6 +248,9 @@ func answer(ctx *fasthttp.RequestCtx, res rest.PublishResponse) {
 	if res.RequestID != "" {
 		h.Set("X-Content-Type-Options", "nosniff")
 	}
+	for _, f := range rest.CrossOriginHeaders(res.AllowOrigin) {
+		h.Set(f[0], f[1])
+	}
 	ctx.SetBody(res.Body)
 }
 
@@ -267,7 +270,7 @@ func (s *Server) refuse(ctx *fasthttp.RequestCtx, err error) {
 	tenant, _ := rest.PublishTenant(http.MethodPost, string(target))
 	switch {
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		answer(ctx, s.publisher.TooLarge(tenant))
+		answer(ctx, s.publisher.TooLarge(tenant, string(ctx.Request.Header.Peek("Origin"))))
 	default:
 		status, code, detail := http.StatusBadRequest, "malformed", "the request cannot be read"
 		if _, small := errors.AsType[*fasthttp.ErrSmallBuffer](err); small {

@@ -50,13 +50,15 @@ func (echo) Publish(_ context.Context, r rest.PublishRequest) rest.PublishRespon
 		}
 	}
 	return rest.PublishResponse{
-		Status: status, ContentType: "text/plain", RetryAfter: "7", RequestID: "id",
+		Status: status, ContentType: "text/plain", RetryAfter: "7", RequestID: "id", AllowOrigin: r.Origin,
 		Body: []byte(strings.Join([]string{"fast", r.Tenant, r.Authorization, r.ContentType, r.IdempotencyKey, r.Query, r.SpecVersion, string(r.Body)}, "|") + headers),
 	}
 }
 
-func (echo) TooLarge(tenant string) rest.PublishResponse {
-	return rest.PublishResponse{Status: http.StatusRequestEntityTooLarge, ContentType: "text/plain", Body: []byte("too large for " + tenant)}
+func (echo) TooLarge(tenant, origin string) rest.PublishResponse {
+	return rest.PublishResponse{
+		Status: http.StatusRequestEntityTooLarge, ContentType: "text/plain", Body: []byte("too large for " + tenant), AllowOrigin: origin,
+	}
 }
 
 // start serves on a free port, and stops at the end of the test.

@@ -18,7 +18,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Config is what the API is made of. All ports and Logger must be given.
+// Config is what the API is made of. All ports but Live, and Logger, must be given.
 type Config struct {
 	Publisher Publisher
 	Auth      Authenticator
@@ -26,6 +26,9 @@ type Config struct {
 	Delivery  Delivery
 	Log       Log
 	Answers   Answers
+	Tokens    Tokens
+	// Live serves those who listen; nil: nobody can.
+	Live Live
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
 	Patterns func(patterns []string) (func(eventType string) bool, error)
 
@@ -35,6 +38,10 @@ type Config struct {
 	Version string
 	// PublicURL is the server's address as callers see it, without a path; empty: relative addresses.
 	PublicURL string
+	// AllowOrigins lists the web origins, beside the server's own, whose pages may call the API from a browser; "*" is any.
+	AllowOrigins []string
+	// AsyncAPI is the description of the WebSocket's messages that is served at /asyncapi.yaml; nil: it is not.
+	AsyncAPI []byte
 
 	// Health, Ready and Metrics answer GET of /healthz, /readyz and /metrics without a key; Profile answers
 	// /debug/pprof/ and Backup POST of /v1/backup for admin keys. Those that are nil are not served.
@@ -50,20 +57,23 @@ type API struct {
 	huma    huma.API
 	spec    []byte
 	specTag string
+	origins origins
 	writing inFlight
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.
 func New(c Config) *API {
 	setHumaDefaults()
-	a := &API{Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux()}
+	a := &API{Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL)}
 	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
 	a.tenantRoutes()
 	a.eventRoutes()
+	a.listenRoutes()
 	a.endpointRoutes()
 	a.endpointActionRoutes()
 	a.eventTypeRoutes()
 	a.keyRoutes()
+	a.tokenRoutes()
 	a.publishRoute()
 	a.backupRoute()
 	a.finishSpec()
@@ -87,8 +97,11 @@ func (a *API) Handler() http.Handler { return http.HandlerFunc(a.serve) }
 // OpenAPI returns the OpenAPI 3.1 document that is served at /openapi.json.
 func (a *API) OpenAPI() []byte { return a.spec }
 
-// serve is the way in: the publish path first, then the router.
+// serve is the way in: the browser's questions first, then the publish path, then the router.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) {
+	if a.crossOrigin(w, r) {
+		return
+	}
 	if tenant, ok := PublishTenant(r.Method, r.URL.EscapedPath()); ok {
 		a.servePublish(w, r, tenant)
 		return
@@ -205,13 +218,23 @@ func (a *API) systemRoutes() {
 	a.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		a.static(w, r, "application/vnd.oai.openapi+json;version=3.1", a.specTag, a.spec)
 	})
+	if a.AsyncAPI != nil {
+		tag := etag(1, a.AsyncAPI)
+		a.mux.HandleFunc("GET "+asyncPath, func(w http.ResponseWriter, r *http.Request) {
+			a.static(w, r, "application/vnd.aai.asyncapi+yaml;version=3.0.0", tag, a.AsyncAPI)
+		})
+	}
 	a.docsRoutes()
 }
 
 // adminOnly lets requests with an admin key through.
 func (a *API) adminOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, p := a.authenticate(r.Context(), r.Header.Get("Authorization"), scopeAdmin); p != nil {
+		cred, p := credentialOf(r, false)
+		if p == nil {
+			_, p = a.authenticate(r.Context(), cred)
+		}
+		if p != nil {
 			a.writeProblem(w, r, p)
 			return
 		}
@@ -249,7 +272,9 @@ func (a *API) humaConfig() huma.Config {
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"bearer": {Type: "http", Scheme: "bearer", Description: "An API key"},
+					"bearer":      {Type: "http", Scheme: "bearer", Description: "An API key, or a token"},
+					"tokenQuery":  {Type: "apiKey", In: "query", Name: tokenQuery, Description: "A token; for browsers' EventSource and WebSocket"},
+					"tokenCookie": {Type: "apiKey", In: "cookie", Name: tokenCookie, Description: "A token; for browsers' EventSource and WebSocket"},
 				},
 			},
 			Security: []map[string][]string{{"bearer": {}}},
@@ -257,10 +282,12 @@ func (a *API) humaConfig() huma.Config {
 			Tags: []*huma.Tag{
 				{Name: "Publishing", Description: "Events go in"},
 				{Name: "Events", Description: "The log: events, changes, attempts"},
+				{Name: "Listening", Description: "The log as it grows: change feed, long poll, server-sent events, WebSocket"},
 				{Name: "Endpoints", Description: "Where events are pushed to"},
 				{Name: "Event types", Description: "The catalogue"},
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},
+				{Name: "Tokens", Description: "Short-lived keys for browsers"},
 				{Name: "Operation", Description: "The server itself"},
 			},
 		},

@@ -2,10 +2,8 @@ package rest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,10 +27,11 @@ type InEvent struct {
 	Event string `path:"event" doc:"The event's id"`
 }
 
-// InFilter narrows events.
-type InFilter struct {
+// InSelection narrows events.
+type InSelection struct {
 	Types   []string `query:"types" doc:"Patterns of types, separated by commas: order.paid, order.* or order.**"`
-	Subject string   `query:"subject" doc:"Only events with this subject"`
+	Subject []string `query:"subject" doc:"Subjects, separated by commas; one that ends in * means every subject that begins so"`
+	Filter  string   `query:"filter" doc:"A CEL expression over the event, which must be true"`
 }
 
 // outRaw is an answer whose JSON the handler made, so that the events' data stays as it was published.
@@ -56,7 +55,7 @@ func (a *API) eventRoutes() {
 	}, a.listEvents)
 	register(a, operation{
 		id: "get-event", method: http.MethodGet, path: one, tag: "Events", summary: "Get an event",
-		scope: scopeRead, answer: typeOf[client.Event](), tagged: true,
+		scope: scopeRead, answer: typeOf[client.Event](), tagged: true, narrowed: true,
 	}, a.getEvent)
 	register(a, operation{
 		id: "list-event-attempts", method: http.MethodGet, path: one + "/attempts", tag: "Events", summary: "List attempts to deliver an event",
@@ -67,96 +66,24 @@ func (a *API) eventRoutes() {
 		doc:   "To one endpoint, or to every one that the event is for.",
 		scope: scopeManage, status: http.StatusAccepted,
 	}, a.resendEvent)
-	register(a, operation{
-		id: "list-changes", method: http.MethodGet, path: "/v1/tenants/{tenant}/changes", tag: "Events", summary: "Read the log in version order",
-		doc: "The events with a version of at least start. Ask again with next; nothing is missed between two answers. " +
-			"When start is older than retention: 410, with the oldest version left.",
-		scope: scopeRead, answer: typeOf[client.Changes](), tagged: true, errors: []int{http.StatusGone},
-	}, a.listChanges)
-}
-
-// gone is the answer when what was asked for is older than retention.
-func gone(field string, oldest int64) *problem {
-	p := newProblem(http.StatusGone, "gone", fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest),
-		client.FieldError{Field: field, Message: fmt.Sprintf("must be at least %d", oldest)})
-	p.Oldest = oldest
-	return p
-}
-
-// filter compiles the filters of a request; nil means that every event fits.
-func (a *API) filter(in *InFilter) (func(*event.Event) bool, error) {
-	var fits func(string) bool
-	if len(in.Types) > 0 {
-		compiled, err := a.Patterns(in.Types)
-		if err != nil {
-			return nil, invalid("types", err.Error())
-		}
-		fits = compiled
-	}
-	if fits == nil && in.Subject == "" {
-		return nil, nil //nolint:nilnil // documented
-	}
-	return func(e *event.Event) bool {
-		return (in.Subject == "" || e.Subject == in.Subject) && (fits == nil || fits(e.Type))
-	}, nil
-}
-
-func (a *API) listChanges(ctx context.Context, c *call, in *struct {
-	InTenant
-	InNoneMatch
-	InFilter
-	Start int64 `query:"start" minimum:"1" doc:"The first version; absent: the oldest one kept"`
-	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"The most events of the answer"`
-},
-) (*outRawTagged, error) {
-	fits, err := a.filter(&in.InFilter)
-	if err != nil {
-		return nil, err
-	}
-	w := eventWriter{fits: fits, limit: in.Limit, body: append(make([]byte, 0, 4<<10), `{"changes":[`...)}
-	after := max(in.Start-1, 0)
-	var head int64
-	for {
-		var oldest int64
-		var list []event.Event
-		list, oldest, head, err = a.Log.Changes(ctx, c.tenant.ID, after, in.Limit, maxPageBytes)
-		if err != nil {
-			return nil, err
-		}
-		if after+1 < oldest {
-			if in.Start > 0 {
-				return nil, gone("start", oldest)
-			}
-			after = oldest - 1
-		}
-		for i := range list {
-			if !w.add(&list[i]) {
-				break
-			}
-			after = list[i].Version
-		}
-		if len(list) == 0 || w.full() || fits == nil || after >= head {
-			break
-		}
-	}
-	next := after + 1
-	body := append(w.body, `],"next":`...)
-	body = strconv.AppendInt(body, next, 10)
-	body = append(body, `,"head":`...)
-	body = strconv.AppendInt(body, head, 10)
-	body = append(body, '}', '\n')
-	// Versions never change, so that the place reached and the head say whether an answer is the same.
-	tag := fmt.Sprintf(`"c%d-%d"`, next, head)
-	return &outRawTagged{ContentType: typeJSON, ETag: tag, Body: body}, nil
 }
 
 // eventWriter renders events that fit a filter as members of a JSON array, within bounds.
 type eventWriter struct {
 	fits    func(*event.Event) bool // nil: all
 	limit   int
-	body    []byte
+	open    string // what comes before the first event
+	body    []byte // nil until there is one
 	count   int
 	scanned int
+}
+
+// bytes is what was written so far.
+func (w *eventWriter) bytes() []byte {
+	if w.body == nil {
+		return []byte(w.open)
+	}
+	return w.body
 }
 
 // full reports whether no more events are to be looked at for this answer.
@@ -175,6 +102,8 @@ func (w *eventWriter) add(e *event.Event) bool {
 	}
 	if w.count > 0 {
 		w.body = append(w.body, ',')
+	} else {
+		w.body = append(make([]byte, 0, 4<<10), w.open...)
 	}
 	w.body = codec.AppendEvent(w.body, e)
 	w.count++
@@ -184,7 +113,7 @@ func (w *eventWriter) add(e *event.Event) bool {
 func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 	InTenant
 	InPage
-	InFilter
+	InSelection
 	Since time.Time `query:"since" doc:"Only events received at or after this time"`
 	Until time.Time `query:"until" doc:"Only events received before this time"`
 },
@@ -193,7 +122,9 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 	if p != nil {
 		return nil, p
 	}
-	fits, err := a.filter(&in.InFilter)
+	fits, err := a.selector(&Listener{
+		Tenant: c.tenant, Key: &c.key, Ask: event.Selection{Types: in.Types, Subjects: in.Subject, Filter: in.Filter},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +133,7 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 			return nil, err
 		}
 	}
-	w := eventWriter{fits: fits, limit: in.Limit, body: append(make([]byte, 0, 4<<10), `{"data":[`...)}
+	w := eventWriter{fits: fits, limit: in.Limit, open: `{"data":[`}
 	done := false
 	for !done && !w.full() {
 		want := min(in.Limit, maxScan-w.scanned)
@@ -224,7 +155,7 @@ func (a *API) listEvents(ctx context.Context, c *call, in *struct {
 		}
 		done = done || before == 1
 	}
-	body := append(w.body, ']')
+	body := append(w.bytes(), ']')
 	if !done {
 		body = append(body, `,"next":"`...)
 		body = append(body, encodeNumberCursor(listEvents, before)...)
@@ -238,9 +169,16 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 	InNoneMatch
 },
 ) (*outRawTagged, error) {
+	fits, err := a.selector(&Listener{Tenant: c.tenant, Key: &c.key})
+	if err != nil {
+		return nil, err
+	}
 	e, err := a.Log.Event(ctx, c.tenant.ID, in.Event)
 	if err != nil {
 		return nil, err
+	}
+	if fits != nil && !fits(&e) {
+		return nil, event.NotFound("event")
 	}
 	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: append(codec.AppendEvent(nil, &e), '\n')}, nil
 }

@@ -36,6 +36,7 @@ type fake struct {
 	view      event.LaneView
 	conflicts int // updates that still fail with KindPrecondition
 	publish   func(ctx context.Context, events []event.Event) error
+	listening listening
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
@@ -60,6 +61,7 @@ func (f *fake) reset() {
 	f.published = map[string][]event.Receipt{}
 	f.events, f.attempts, f.dead, f.resent, f.replays, f.tested = nil, nil, nil, nil, nil, nil
 	f.view = event.LaneView{State: "live"}
+	f.listening = listening{changed: make(chan struct{})}
 	for i, name := range []string{"acme", "other"} {
 		f.tenants[name] = &event.Tenant{ID: event.TenantID(i + 1), Name: name, Created: start, Updated: start, Revision: 3}
 	}
@@ -115,6 +117,7 @@ func (f *fake) Publish(ctx context.Context, t *event.Tenant, events []event.Even
 		f.events = append(f.events, e)
 		out = append(out, event.Receipt{ID: e.ID, Version: e.Version})
 	}
+	f.listening.change()
 	if key != "" {
 		kept := slices.Clone(out)
 		for i := range kept {

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -53,6 +54,8 @@ func checkIdempotencyKey(key string) *problem {
 // once runs a write, or, when it was made before with the same Idempotency-Key, returns the answer that it had.
 // Only successes are kept: a write that failed had no effect, and may be made again.
 //
+// A token's answers are its own, like an API key's: another token, also of the same holder, does not get them.
+//
 // Answers can hold secrets: a new API key, a rotated signing secret, an endpoint's headers. So they are kept encrypted
 // with a key derived from the caller's own API key, of which the server keeps a hash only: the database alone does not
 // reveal them.
@@ -64,14 +67,14 @@ func (a *API) once(r *http.Request, c *call, body []byte, run func() *answer) (*
 	if p := checkIdempotencyKey(key); p != nil {
 		return nil, p
 	}
-	scope := strconv.FormatInt(c.key.ID, 36) + " " + r.Method + " " + r.URL.RequestURI()
+	scope := c.who() + " " + r.Method + " " + r.URL.RequestURI()
 	if !a.writing.begin(scope + "\n" + key) {
 		p := newProblem(http.StatusConflict, "idempotency_key_in_use", "the first request with this Idempotency-Key is still being worked on")
 		return nil, p.with("Retry-After", "1")
 	}
 	defer a.writing.end(scope + "\n" + key)
 
-	box := newAnswerBox(c.bearer, scope, key)
+	box := newAnswerBox(c.text, scope, key)
 	fingerprint := box.fingerprint([]byte(r.Header.Get("Content-Type")), []byte(r.Header.Get("If-Match")), body)
 	kept, err := a.Answers.Answer(r.Context(), scope, key)
 	switch {
@@ -93,6 +96,14 @@ func (a *API) once(r *http.Request, c *call, body []byte, run func() *answer) (*
 			slog.String("request_id", c.id), slog.Any("error", err))
 	}
 	return out, nil
+}
+
+// who names the caller among those whose answers are kept. Tokens have no number.
+func (c *call) who() string {
+	if c.key.Token == "" {
+		return strconv.FormatInt(c.key.ID, 36)
+	}
+	return "token " + hex.EncodeToString(hash([]byte(c.text), []byte("posthorn caller"))[:16])
 }
 
 // answerBox encrypts the answer of one scope and Idempotency-Key.

@@ -19,6 +19,8 @@ func TestBadInput(t *testing.T) {
 		tenants   = "/v1/tenants"
 		events    = "/v1/tenants/acme/events"
 		changes   = "/v1/tenants/acme/changes"
+		stream    = "/v1/tenants/acme/stream"
+		socket    = "/v1/tenants/acme/socket"
 		endpoints = "/v1/tenants/acme/endpoints"
 		types     = "/v1/tenants/acme/event-types"
 		keys      = "/v1/apikeys"
@@ -118,8 +120,41 @@ func TestBadInput(t *testing.T) {
 
 		{"start 0", "GET", changes + "?start=-1", "", nil, 422, "invalid", "start"},
 		{"start x", "GET", changes + "?start=x", "", nil, 422, "invalid", "start"},
-		{"wait", "GET", changes + "?wait=30s", "", nil, 422, "invalid", "wait"},
-		{"pattern", "GET", changes + "?types=a!", "", nil, 422, "invalid", "types"},
+		{"long start", "GET", changes + "?start=9999999999999999999", "", nil, 422, "invalid", "start"},
+		{"wait", "GET", changes + "?wait=soon", "", nil, 422, "invalid", "wait"},
+		{"long wait", "GET", changes + "?wait=61", "", nil, 422, "invalid", "wait"},
+		{"long wait in hours", "GET", changes + "?wait=1h", "", nil, 422, "invalid", "wait"},
+		{"very long wait", "GET", changes + "?wait=999999999h", "", nil, 422, "invalid", "wait"},
+		{"negative wait", "GET", changes + "?wait=-1", "", nil, 422, "invalid", "wait"},
+		{"wait with a unit of its own", "GET", changes + "?wait=1d", "", nil, 422, "invalid", "wait"},
+		{"pattern", "GET", changes + "?types=a,b*", "", nil, 422, "invalid", "types[1]"},
+		{"empty pattern", "GET", changes + "?types=a,,b", "", nil, 422, "invalid", "types[1]"},
+		{"long subject", "GET", changes + "?subject=" + strings.Repeat("a", 2000), "", nil, 422, "invalid", "subject[0]"},
+		{"many subjects", "GET", changes + "?subject=" + strings.Repeat("a,", 200), "", nil, 422, "invalid", "subject"},
+		{"filter", "GET", changes + "?filter=type+%3D", "", nil, 422, "invalid", "filter"},
+		{"limit of changes", "GET", changes + "?limit=1001", "", nil, 422, "invalid", "limit"},
+		{"unknown parameter of changes", "GET", changes + "?form=x", "", nil, 422, "invalid", "form"},
+		{"body of changes", "GET", changes, `{"a":1}`, nil, 422, "invalid", "body"},
+		{"changes twice", "GET", changes + "?start=1&start=2", "", nil, 422, "invalid", "start"},
+		{"pattern of events", "GET", events + "?types=a!", "", nil, 422, "invalid", "types[0]"},
+		{"filter of events", "GET", events + "?filter=)", "", nil, 422, "invalid", "filter"},
+		{"stream of what", "GET", stream + "?event=names", "", nil, 422, "invalid", "event"},
+		{"stream with a limit", "GET", stream + "?limit=1", "", nil, 422, "invalid", "limit"},
+		{"stream's start", "GET", stream + "?start=0", "", nil, 422, "invalid", "start"},
+		{"stream's pattern", "GET", stream + "?types=a!", "", nil, 422, "invalid", "types[0]"},
+		{"stream's subject", "GET", stream + "?subject=a,", "", nil, 422, "invalid", "subject[1]"},
+		{"stream's media type", "GET", stream, "", []string{"Accept", "application/json"}, 406, "not_acceptable", ""},
+		{"last event", "GET", stream, "", []string{"Last-Event-ID", "abc"}, 422, "invalid", "Last-Event-ID"},
+		{"last event with a sign", "GET", stream, "", []string{"Last-Event-ID", "+1"}, 422, "invalid", "Last-Event-ID"},
+		{"last event of no log", "GET", stream, "", []string{"Last-Event-ID", "9223372036854775807"}, 422, "invalid", "Last-Event-ID"},
+		{"long last event", "GET", stream, "", []string{"Last-Event-ID", strings.Repeat("1", 4000)}, 422, "invalid", "Last-Event-ID"},
+		{"socket with a start", "GET", socket + "?start=1", "", nil, 422, "invalid", "start"},
+		{"socket with anything", "GET", socket + "?x=1", "", nil, 422, "invalid", "x"},
+		{"no upgrade", "GET", socket, "", nil, 426, "upgrade_required", ""},
+		{"upgrade to something else", "GET", socket, "", []string{"Connection", "Upgrade", "Upgrade", "h2c"}, 426, "upgrade_required", ""},
+		{"head of a socket", "HEAD", socket, "", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, 426, "upgrade_required", ""},
+		{"socket for another page", "GET", socket, "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Origin", "https://evil.example"}, 403, "forbidden", "Origin"},
+		{"post to a stream", "POST", stream, "", nil, 405, "method_not_allowed", ""},
 		{"since", "GET", events + "?since=today", "", nil, 422, "invalid", "since"},
 
 		{"type without name", "POST", types, `{}`, nil, 422, "invalid", "name"},

@@ -19,23 +19,12 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/posthornhq/posthorn/client"
-	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // maxBody bounds the bodies of all writes but publishes, in bytes.
 const maxBody = 1 << 20
 
-// scope says which keys may use a route.
-type scope string
-
-const (
-	scopeAdmin   scope = "admin"
-	scopePublish scope = "publish"
-	scopeRead    scope = "read"
-	scopeManage  scope = "manage"
-)
-
-// operation describes one route of huma: what is documented and what the pipeline does for it.
+// operation describes one route: what is documented and what the pipeline does for it.
 type operation struct {
 	id, method, path, tag string
 	summary, doc          string
@@ -46,18 +35,10 @@ type operation struct {
 	errors                []int        // besides those of every route of its kind
 	answer                reflect.Type // of answers whose bytes the handler makes
 	patch                 reflect.Type // of the resource that a merge patch is for
+	listens               bool         // takes tokens from the query and the cookie, too
+	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
+	keysOnly              bool         // takes no tokens
 }
-
-// call is what the pipeline has found out about a request.
-type call struct {
-	id     string // the request's
-	key    event.APIKey
-	bearer string
-	tenant *event.Tenant // of routes under /v1/tenants/{tenant}
-}
-
-// may reports whether the caller's key has a permission in the tenant of the call.
-func (c *call) may(s scope) bool { return allows(&c.key, s) }
 
 type callKey struct{}
 
@@ -106,7 +87,9 @@ func register[I, O any](a *API, o operation, h func(context.Context, *call, *I) 
 		out, err := h(ctx, c, in)
 		if err != nil {
 			p := problemOf(err)
-			a.logCause(p, c.id, o.method, o.path)
+			if ctx.Err() == nil { // else the caller is gone
+				a.logCause(p, c.id, o.method, o.path)
+			}
 			return nil, p
 		}
 		return out, nil
@@ -119,6 +102,9 @@ func describe(o *operation) string {
 		scopeAdmin: "Needs an admin key.", scopePublish: "Needs a key that may publish.",
 		scopeRead: "Needs a key that may read or manage.", scopeManage: "Needs a key that may manage.",
 	}[o.scope]
+	if o.listens {
+		who += " A token is also taken as " + tokenQuery + " in the query or as the cookie " + tokenCookie + "."
+	}
 	return strings.TrimSpace(o.doc + " " + who)
 }
 
@@ -222,115 +208,23 @@ func (w *answer) send(to http.ResponseWriter, r *http.Request) {
 	_, _ = to.Write(w.body.Bytes()) // the client may be gone; nobody is left to tell
 }
 
-// admit finds out who calls, whether the key may, and for which tenant.
-func (a *API) admit(r *http.Request, spec *operation) (*call, *problem) {
-	authorization := r.Header.Get("Authorization")
-	name := r.PathValue("tenant")
-	if name == "" || spec.scope == scopeAdmin {
-		key, p := a.authenticate(r.Context(), authorization, spec.scope)
-		if p != nil {
-			return nil, p
-		}
-		c := &call{key: key, bearer: bearer(authorization)}
-		if name == "" {
-			return c, nil
-		}
-		t, err := a.Control.Tenant(r.Context(), name)
-		if err != nil {
-			return nil, problemOf(err)
-		}
-		c.tenant = t
-		return c, nil
-	}
-	key, t, err := a.authorize(r.Context(), authorization, name, spec.scope)
-	if err != nil {
-		return nil, problemOf(err)
-	}
-	return &call{key: key, bearer: bearer(authorization), tenant: t}, nil
-}
+// acceptable reports whether an Accept header can be met with JSON.
+func acceptable(accept string) *problem { return accepts(accept, typeJSON) }
 
-// bearer returns the key of an Authorization header, or "".
-func bearer(authorization string) string {
-	const prefix = "bearer "
-	if len(authorization) <= len(prefix) || !strings.EqualFold(authorization[:len(prefix)], prefix) {
-		return ""
-	}
-	return strings.TrimSpace(authorization[len(prefix):])
-}
-
-// authenticate returns the caller's key when it may use routes of a scope outside any tenant.
-func (a *API) authenticate(ctx context.Context, authorization string, s scope) (event.APIKey, *problem) {
-	key, err := a.key(ctx, authorization)
-	if err != nil {
-		return key, problemOf(err)
-	}
-	if !key.Admin {
-		return key, forbidden(s)
-	}
-	return key, nil
-}
-
-// key looks a bearer key up.
-func (a *API) key(ctx context.Context, authorization string) (event.APIKey, error) {
-	token := bearer(authorization)
-	if token == "" {
-		return event.APIKey{}, event.Errorf(event.KindUnauthorized, "unauthorized", "send an API key as: Authorization: Bearer <key>")
-	}
-	return a.Auth.Authenticate(ctx, token)
-}
-
-// authorize returns the caller's key and the tenant when the key may use routes of a scope there. A key of another
-// tenant gets the same answer whether the tenant exists or not.
-func (a *API) authorize(ctx context.Context, authorization, tenant string, s scope) (event.APIKey, *event.Tenant, error) {
-	key, err := a.key(ctx, authorization)
-	if err != nil {
-		return key, nil, err
-	}
-	t, err := a.Control.Tenant(ctx, tenant)
-	if !key.Admin {
-		if err != nil && event.KindOf(err) == event.KindNotFound || err == nil && t.ID != key.Tenant {
-			return key, nil, newProblem(http.StatusForbidden, "forbidden", "this key is not for this tenant")
-		}
-		if !allows(&key, s) {
-			return key, nil, forbidden(s)
-		}
-	}
-	return key, t, err
-}
-
-// allows reports whether a key has a permission in its tenant; manage includes read.
-func allows(k *event.APIKey, s scope) bool {
-	if k.Admin {
-		return true
-	}
-	for _, p := range k.Allow {
-		if scope(p) == s || s == scopeRead && p == event.AllowManage {
-			return true
-		}
-	}
-	return false
-}
-
-func forbidden(s scope) *problem {
-	detail := "this key may not " + string(s) + " here"
-	if s == scopeAdmin {
-		detail = "this needs an admin key"
-	}
-	return newProblem(http.StatusForbidden, "forbidden", detail)
-}
-
-// acceptable reports whether an Accept header can be met with JSON (RFC 9110, 12.5.1).
-func acceptable(accept string) *problem {
-	if accept == "" || accept == "*/*" || accept == typeJSON {
+// accepts reports whether an Accept header can be met with a media type (RFC 9110, 12.5.1).
+func accepts(accept, media string) *problem {
+	if accept == "" || accept == "*/*" || accept == media {
 		return nil
 	}
+	kind, _, _ := strings.Cut(media, "/")
+	ranges := []string{"*/*", kind + "/*", media}
 	best, quality := -1, 0.0 // the most specific range that fits says
 	for part := range strings.SplitSeq(accept, ",") {
-		media, params, err := mime.ParseMediaType(part)
+		given, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
 		}
-		rank := slices.Index([]string{"*/*", "application/*", typeJSON}, media)
+		rank := slices.Index(ranges, given)
 		if rank < 0 || rank < best {
 			continue
 		}
@@ -345,7 +239,7 @@ func acceptable(accept string) *problem {
 	if quality > 0 {
 		return nil
 	}
-	return newProblem(http.StatusNotAcceptable, "not_acceptable", "answers are "+typeJSON)
+	return newProblem(http.StatusNotAcceptable, "not_acceptable", "answers are "+media)
 }
 
 // readable refuses a query that cannot be parsed or that gives a parameter twice: package url would drop what it does

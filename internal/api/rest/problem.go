@@ -102,6 +102,7 @@ func problemOf(err error) *problem {
 	if p.Code == "" {
 		p.Code = "error"
 	}
+	p.Oldest = e.Oldest
 	for _, f := range e.Fields {
 		p.Errors = append(p.Errors, client.FieldError{Field: f.Field, Message: f.Message})
 	}
@@ -115,6 +116,16 @@ func problemOf(err error) *problem {
 		p.cause = err
 	}
 	return p
+}
+
+// Problem returns the problem document of any error as JSON, for interfaces that have no HTTP answer to put it in. What
+// the API hides from clients is hidden here, too.
+func Problem(err error) []byte {
+	body, err := json.Marshal(problemOf(err).Problem)
+	if err != nil { // strings and numbers only
+		return []byte("{}")
+	}
+	return body
 }
 
 // retryAfter renders a wait in whole seconds, rounded up, at least 1.

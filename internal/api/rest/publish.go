@@ -17,7 +17,6 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -36,6 +35,9 @@ type PublishRequest struct {
 	// cannot be told, so that the publish is refused.
 	Repeated string
 	Query    string // must be empty
+	// Origin is the header that a browser adds for a page of another origin; the answer's AllowOrigin follows from it. It
+	// is empty where the answer gets its headers for that elsewhere.
+	Origin string
 	// Headers yields all headers, for CloudEvents binary mode.
 	Headers iter.Seq2[string, string]
 	// Body is the whole body. Events keep parts of it, so that it must not be used again before [API.Publish] returns.
@@ -54,7 +56,12 @@ type PublishResponse struct {
 	RetryAfter, Challenge string
 	// RequestID is the X-Request-Id header of answers to failures: the log names it.
 	RequestID string
+	// AllowOrigin is the Access-Control-Allow-Origin header for the page that asked, or empty; see [CrossOriginHeaders].
+	AllowOrigin string
 }
+
+// publishing is what authorize needs to know of a publish.
+var publishing = operation{scope: scopePublish, narrowed: true}
 
 // Publish decodes, authorizes and stores what was published, and returns once it is durable. It is the core of
 // POST /v1/tenants/{tenant}/events without any HTTP server; it never panics. The caller caps the body beforehand, at
@@ -64,12 +71,14 @@ func (a *API) Publish(ctx context.Context, req PublishRequest) (res PublishRespo
 		if v := recover(); v != nil {
 			res = a.publishFailed(&req, fmt.Errorf("panic: %v", v))
 		}
+		if req.Origin != "" {
+			res.AllowOrigin = a.origins.allow(req.Origin)
+		}
 	}()
 	if req.Repeated != "" {
-		return a.publishFailed(&req, newProblem(http.StatusBadRequest, "malformed", "a header that may be given once is given more than once",
-			client.FieldError{Field: req.Repeated, Message: "must be given once"}))
+		return a.publishFailed(&req, repeatedHeader(req.Repeated))
 	}
-	_, tenant, err := a.authorize(ctx, req.Authorization, req.Tenant, scopePublish)
+	key, tenant, err := a.authorize(ctx, credential{text: bearer(req.Authorization)}, req.Tenant, &publishing)
 	if err == nil {
 		err = checkPublish(&req)
 	}
@@ -79,6 +88,9 @@ func (a *API) Publish(ctx context.Context, req PublishRequest) (res PublishRespo
 	events, array, err := codec.DecodePublish(codec.Request{
 		ContentType: req.ContentType, SpecVersion: req.SpecVersion, Headers: req.Headers, Body: req.Body,
 	}, a.Limits)
+	if err == nil {
+		err = a.MayPublish(&key, events, array)
+	}
 	if err != nil {
 		return a.publishFailed(&req, err)
 	}
@@ -235,12 +247,12 @@ func (a *API) servePublish(w http.ResponseWriter, r *http.Request, tenant string
 func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string) PublishResponse {
 	limit := int64(a.Limits.MaxBatchBytes)
 	if r.ContentLength > limit {
-		return a.TooLarge(tenant)
+		return a.TooLarge(tenant, "")
 	}
 	buf, _ := bodies.Get().(*bytes.Buffer)
 	if _, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return a.TooLarge(tenant)
+			return a.TooLarge(tenant, "")
 		}
 		return a.publishFailed(&PublishRequest{Tenant: tenant}, bodyProblem(err))
 	}
@@ -268,10 +280,14 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 	return res
 }
 
-// TooLarge is the answer to a publish whose body is over Limits.MaxBatchBytes.
-func (a *API) TooLarge(tenant string) PublishResponse {
-	return a.publishFailed(&PublishRequest{Tenant: tenant}, newProblem(http.StatusRequestEntityTooLarge, "batch_too_large",
+// TooLarge is the answer to a publish whose body is over Limits.MaxBatchBytes. The origin is as in [PublishRequest].
+func (a *API) TooLarge(tenant, origin string) PublishResponse {
+	res := a.publishFailed(&PublishRequest{Tenant: tenant}, newProblem(http.StatusRequestEntityTooLarge, "batch_too_large",
 		fmt.Sprintf("the body may have at most %d bytes", a.Limits.MaxBatchBytes), bodyOver(a.Limits.MaxBatchBytes)))
+	if origin != "" {
+		res.AllowOrigin = a.origins.allow(origin)
+	}
+	return res
 }
 
 func first(values []string) string {

@@ -1,0 +1,236 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// scope says which keys and tokens may use a route.
+type scope string
+
+const (
+	scopeAdmin   scope = "admin"
+	scopePublish scope = "publish"
+	scopeRead    scope = "read"
+	scopeManage  scope = "manage"
+)
+
+// Where a token may be sent besides the Authorization header, on the routes of listeners.
+const (
+	tokenQuery  = "access_token"
+	tokenCookie = "posthorn_token"
+)
+
+// credential is what a request says of who calls: an API key or a token.
+type credential struct {
+	text string
+	// open is set when it came by the query or by a cookie, where only tokens are taken: addresses end up in logs and
+	// histories, and neither place is for what does not end by itself.
+	open bool
+	// cookie is set when a browser sent it by itself, whichever page asked.
+	cookie bool
+}
+
+// credentialOf finds the credential of a request. With listens set, the query and the cookie are looked at, too.
+func credentialOf(r *http.Request, listens bool) (credential, *problem) {
+	headers := r.Header["Authorization"]
+	if len(headers) > 1 {
+		return credential{}, repeatedHeader("Authorization")
+	}
+	c := credential{text: bearer(first(headers))}
+	if !listens {
+		return c, nil
+	}
+	ways := 0
+	if c.text != "" {
+		ways++
+	}
+	for _, token := range r.URL.Query()[tokenQuery] {
+		c = credential{text: token, open: true}
+		ways++
+	}
+	for _, cookie := range r.CookiesNamed(tokenCookie) {
+		c = credential{text: cookie.Value, open: true, cookie: true}
+		ways++
+	}
+	if ways > 1 {
+		return c, newProblem(http.StatusBadRequest, "malformed",
+			"say who calls once: in the header Authorization, the query parameter "+tokenQuery+" or the cookie "+tokenCookie)
+	}
+	return c, nil
+}
+
+// repeatedHeader is the answer when it cannot be told which value of a header was meant.
+func repeatedHeader(name string) *problem {
+	return newProblem(http.StatusBadRequest, "malformed", "a header that may be given once is given more than once",
+		client.FieldError{Field: name, Message: "must be given once"})
+}
+
+// bearer returns the key of an Authorization header, or "".
+func bearer(authorization string) string {
+	const prefix = "bearer "
+	if len(authorization) <= len(prefix) || !strings.EqualFold(authorization[:len(prefix)], prefix) {
+		return ""
+	}
+	return strings.TrimSpace(authorization[len(prefix):])
+}
+
+// call is what the pipeline has found out about a request.
+type call struct {
+	id string // the request's
+	credential
+	key    event.APIKey
+	tenant *event.Tenant // of routes under /v1/tenants/{tenant}
+}
+
+// may reports whether the caller's key has a permission in the tenant of the call.
+func (c *call) may(s scope) bool { return allows(&c.key, s) }
+
+// admit finds out who calls, whether the key may, and for which tenant.
+func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
+	cred, p := credentialOf(r, o.listens)
+	if p != nil {
+		return nil, p
+	}
+	c := &call{credential: cred}
+	name := r.PathValue("tenant")
+	if name == "" || o.scope == scopeAdmin {
+		if c.key, p = a.authenticate(r.Context(), cred); p != nil {
+			return nil, p
+		}
+		if name == "" {
+			return c, nil
+		}
+		t, err := a.Control.Tenant(r.Context(), name)
+		if err != nil {
+			return nil, problemOf(err)
+		}
+		c.tenant = t
+		return c, nil
+	}
+	var err error
+	if c.key, c.tenant, err = a.authorize(r.Context(), cred, name, o); err != nil {
+		return nil, problemOf(err)
+	}
+	if c.cookie && !a.origins.mayUseCookies(r) {
+		return nil, newProblem(http.StatusForbidden, "forbidden", "a page of this origin may not use the cookie "+tokenCookie+"; allow-origins must name it")
+	}
+	return c, nil
+}
+
+// authenticate returns the caller's key for routes outside any tenant, which are for admin keys.
+func (a *API) authenticate(ctx context.Context, c credential) (event.APIKey, *problem) {
+	key, err := a.key(ctx, c)
+	if err != nil {
+		return key, problemOf(err)
+	}
+	if !key.Admin || key.Token != "" {
+		return key, forbidden(scopeAdmin)
+	}
+	return key, nil
+}
+
+// key looks a key or token up.
+func (a *API) key(ctx context.Context, c credential) (event.APIKey, error) {
+	if c.text == "" {
+		return event.APIKey{}, event.Errorf(event.KindUnauthorized, "unauthorized", "send an API key or a token as: Authorization: Bearer <key>")
+	}
+	key, err := a.Auth.Authenticate(ctx, c.text)
+	if err == nil && c.open && key.Token == "" {
+		return event.APIKey{}, event.Errorf(event.KindUnauthorized, "unauthorized",
+			"the query parameter "+tokenQuery+" and the cookie "+tokenCookie+" take tokens only; send an API key as: Authorization: Bearer <key>")
+	}
+	return key, err
+}
+
+// authorize returns the caller's key and the tenant when the key may use a route there. A key of another tenant gets
+// the same answer whether the tenant exists or not.
+func (a *API) authorize(ctx context.Context, c credential, tenant string, o *operation) (event.APIKey, *event.Tenant, error) {
+	key, err := a.key(ctx, c)
+	if err != nil {
+		return key, nil, err
+	}
+	t, err := a.Control.Tenant(ctx, tenant)
+	if !key.Admin {
+		if err != nil && event.KindOf(err) == event.KindNotFound || err == nil && t.ID != key.Tenant {
+			return key, nil, newProblem(http.StatusForbidden, "forbidden", "this key is not for this tenant")
+		}
+		if !allows(&key, o.scope) {
+			return key, nil, forbidden(o.scope)
+		}
+	}
+	switch {
+	case key.Token != "" && o.keysOnly:
+		return key, nil, newProblem(http.StatusForbidden, "forbidden", "this needs an API key; a token may not")
+	case key.Only != nil && !o.narrowed:
+		return key, nil, newProblem(http.StatusForbidden, "forbidden",
+			"this token is for some types or subjects only; it may be used for changes, stream, socket, for reading one event and for publishing")
+	}
+	return key, t, err
+}
+
+// allows reports whether a key has a permission in its tenant; manage includes read.
+func allows(k *event.APIKey, s scope) bool {
+	if k.Admin {
+		return true
+	}
+	for _, p := range k.Allow {
+		if scope(p) == s || s == scopeRead && p == event.AllowManage {
+			return true
+		}
+	}
+	return false
+}
+
+func forbidden(s scope) *problem {
+	detail := "this key may not " + string(s) + " here"
+	if s == scopeAdmin {
+		detail = "this needs an admin key"
+	}
+	return newProblem(http.StatusForbidden, "forbidden", detail)
+}
+
+// MayPublish returns nil when a key or token may publish all of these events: API keys, and tokens that name neither
+// types nor subjects, may publish any. The error is KindForbidden and names the field, as "events[2].type" of an array.
+// Whether the key may publish at all is not looked at.
+func (a *API) MayPublish(k *event.APIKey, events []event.Event, array bool) error {
+	if k.Only == nil {
+		return nil
+	}
+	if k.Only.Filter != "" {
+		// A filter may look at what an event gets only when it is stored.
+		return event.Errorf(event.KindForbidden, "forbidden", "this token is narrowed by a filter: it may read, not publish")
+	}
+	fits := func(string) bool { return true }
+	if len(k.Only.Types) > 0 {
+		var err error
+		if fits, err = a.Patterns(k.Only.Types); err != nil {
+			return err
+		}
+	}
+	for i := range events {
+		field := ""
+		switch {
+		case !fits(events[i].Type):
+			field = "type"
+		case !k.Only.MatchSubject(events[i].Subject):
+			field = "subject"
+		default:
+			continue
+		}
+		message := "this token may not publish events of this " + field
+		if array {
+			field = "events[" + strconv.Itoa(i) + "]." + field
+		}
+		return &event.Error{
+			Kind: event.KindForbidden, Code: "forbidden", Detail: "this token may publish events of some types or subjects only",
+			Fields: []event.FieldError{{Field: field, Message: message}},
+		}
+	}
+	return nil
+}
