@@ -141,7 +141,8 @@ func (a *API) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	h.Del("Access-Control-Expose-Headers")
 	h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 	if allow == "" && !a.origins.isOwn(origin, r.Host) {
-		a.writeProblem(w, r, originRefused())
+		a.writeProblem(w, r, newProblem(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not call the server",
+			client.FieldError{Field: "Origin", Message: "must be the server's own or one of allow-origins"}))
 		return true
 	}
 	h.Set("Access-Control-Allow-Methods", corsMethods)
@@ -149,10 +150,4 @@ func (a *API) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	h.Set("Access-Control-Max-Age", corsMaxAge)
 	w.WriteHeader(http.StatusNoContent)
 	return true
-}
-
-// originRefused is the answer to a page of an origin that is not allowed.
-func originRefused() *problem {
-	return newProblem(http.StatusForbidden, "forbidden", "pages of this origin may not call the server",
-		client.FieldError{Field: "Origin", Message: "must be the server's own or one of allow-origins"})
 }

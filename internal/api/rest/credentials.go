@@ -118,7 +118,7 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 		return nil, problemOf(err)
 	}
 	if c.cookie && !a.origins.mayUseCookies(r) {
-		return nil, newProblem(http.StatusForbidden, "forbidden", "a page of this origin may not use the cookie "+tokenCookie+"; allow-origins must name it")
+		return nil, newProblem(http.StatusForbidden, "origin_not_allowed", "a page of this origin may not use the cookie "+tokenCookie+"; allow-origins must name it")
 	}
 	return c, nil
 }

@@ -61,7 +61,7 @@ func (f *fake) reset() {
 	f.published = map[string][]event.Receipt{}
 	f.events, f.attempts, f.dead, f.resent, f.replays, f.tested = nil, nil, nil, nil, nil, nil
 	f.view = event.LaneView{State: "live"}
-	f.listening = listening{changed: make(chan struct{})}
+	f.listening = listening{changed: make(chan struct{}), origins: rest.OriginAllowed([]string{"https://app.example"}, "")}
 	for i, name := range []string{"acme", "other"} {
 		f.tenants[name] = &event.Tenant{ID: event.TenantID(i + 1), Name: name, Created: start, Updated: start, Revision: 3}
 	}

@@ -152,8 +152,10 @@ func TestBadInput(t *testing.T) {
 		{"socket with anything", "GET", socket + "?x=1", "", nil, 422, "invalid", "x"},
 		{"no upgrade", "GET", socket, "", nil, 426, "upgrade_required", ""},
 		{"upgrade to something else", "GET", socket, "", []string{"Connection", "Upgrade", "Upgrade", "h2c"}, 426, "upgrade_required", ""},
-		{"head of a socket", "HEAD", socket, "", []string{"Connection", "Upgrade", "Upgrade", "websocket"}, 426, "upgrade_required", ""},
-		{"socket for another page", "GET", socket, "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Origin", "https://evil.example"}, 403, "forbidden", "Origin"},
+		{"head of a socket", "HEAD", socket, "", nil, 405, "method_not_allowed", ""},
+		{"no key of the handshake", "GET", socket, "", []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13"}, 400, "bad_handshake", ""},
+		{"socket for another page", "GET", socket, "", append([]string{"Origin", "https://evil.example"}, handshake...), 403, "origin_not_allowed", ""},
+		{"socket in another form", "GET", socket, "", append([]string{"Sec-WebSocket-Protocol", "mqtt"}, handshake...), 400, "unknown_subprotocol", ""},
 		{"post to a stream", "POST", stream, "", nil, 405, "method_not_allowed", ""},
 		{"since", "GET", events + "?since=today", "", nil, 422, "invalid", "since"},
 

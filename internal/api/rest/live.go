@@ -204,29 +204,7 @@ func (a *API) socket(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err := q.problem(); err != nil {
 		return err
 	}
-	if r.Method != http.MethodGet || !upgrades(r.Header) {
-		p := newProblem(http.StatusUpgradeRequired, "upgrade_required", "this is a WebSocket: ask with Connection: Upgrade and Upgrade: websocket")
-		return p.with("Upgrade", "websocket").with("Connection", "Upgrade")
-	}
-	if origin := r.Header.Get("Origin"); origin != "" && !a.origins.any && !a.origins.trusts(origin, r.Host) {
-		return originRefused()
-	}
 	return a.Live.Socket(w, r, Listener{Tenant: c.tenant, Key: &c.key})
-}
-
-// upgrades reports whether a request asks for a WebSocket (RFC 6455, 4.2.1).
-func upgrades(h http.Header) bool {
-	has := func(name, want string) bool {
-		for _, v := range h[name] {
-			for token := range strings.SplitSeq(v, ",") {
-				if strings.EqualFold(strings.TrimSpace(token), want) {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	return has("Connection", "upgrade") && has("Upgrade", "websocket")
 }
 
 // acceptsEvents reports whether an Accept header can be met with server-sent events.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/posthornhq/posthorn/internal/api/rest"
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live/wire"
 	"github.com/posthornhq/posthorn/internal/match"
 )
 
@@ -19,7 +20,8 @@ type listening struct {
 	asked   []rest.Listener
 	queries []string // of those requests
 	waits   []int64  // after which version
-	waiting chan struct{}
+	waiting chan struct{} // told of each wait when not nil
+	origins func(origin, host string) bool
 }
 
 func (l *listening) change() {
@@ -50,6 +52,9 @@ func (f *fake) Stream(w http.ResponseWriter, r *http.Request, l rest.Listener) e
 // Socket is for [rest.Live].
 func (f *fake) Socket(w http.ResponseWriter, r *http.Request, l rest.Listener) error {
 	if err := f.asked(l, r); err != nil {
+		return err
+	}
+	if _, err := wire.Upgrade(r, func(origin string) bool { return f.listening.origins(origin, r.Host) }); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusSwitchingProtocols)

@@ -27,7 +27,8 @@ type Live interface {
 	// Stream answers with server-sent events until one side ends it. An error means that nothing was written: an
 	// [event.Error] of KindInvalid, KindGone (its Oldest is in [event.Error].Oldest), KindRateLimited or KindUnavailable.
 	Stream(w http.ResponseWriter, r *http.Request, l Listener) error
-	// Socket takes the connection over as a WebSocket. An error means that nothing was written.
+	// Socket takes the connection over as a WebSocket. An error means that nothing was written. One of the handshake has a
+	// method HTTP that gives the answer's status, code, detail and headers.
 	Socket(w http.ResponseWriter, r *http.Request, l Listener) error
 	// Wait returns nil when an event with version > after that the listener may and wants to see is on the log, and
 	// when wait or ctx ends or the server stops; so it is only a hint to read again. An error (KindRateLimited,

@@ -87,9 +87,21 @@ func (p *problem) with(header, value string) *problem {
 	return p
 }
 
-// problemOf turns any error into a problem. What is not an [event.Error] is hidden behind a 500.
+// refusal is an error that says by itself what its answer must be, such as that to a WebSocket's handshake.
+type refusal interface {
+	error
+	HTTP() (status int, code, detail string, header http.Header)
+}
+
+// problemOf turns any error into a problem. What is neither an [event.Error] nor a refusal is hidden behind a 500.
 func problemOf(err error) *problem {
 	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if r, ok := errors.AsType[refusal](err); ok {
+		status, code, detail, header := r.HTTP()
+		p := newProblem(status, code, detail)
+		p.header = header
 		return p
 	}
 	e, ok := errors.AsType[*event.Error](err)

@@ -113,6 +113,11 @@ type example struct {
 	header     []string
 }
 
+// handshake is what a client asks for a WebSocket with.
+var handshake = []string{
+	"Connection", "keep-alive, Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
 var examples = map[string]example{
 	"create-tenant":          {path: "/v1/tenants", body: `{"name":"new","publish_rate":5,"metadata":{"a":"b"}}`, status: 201},
 	"list-tenants":           {path: "/v1/tenants?limit=1", status: 200},
@@ -127,7 +132,7 @@ var examples = map[string]example{
 	"resend-event":           {path: "/v1/tenants/acme/events/id-1/resend", status: 202},
 	"list-changes":           {path: "/v1/tenants/acme/changes?start=2&limit=2", status: 200},
 	"stream":                 {path: "/v1/tenants/acme/stream?start=2&event=none", status: 200, header: []string{"Accept", "text/event-stream"}},
-	"socket":                 {path: "/v1/tenants/acme/socket", status: 101, header: []string{"Connection", "keep-alive, Upgrade", "Upgrade", "websocket"}},
+	"socket":                 {path: "/v1/tenants/acme/socket", status: 101, header: handshake},
 	"create-endpoint":        {path: "/v1/tenants/acme/endpoints", body: `{"url":"https://example.com/","types":["order.*"],"retries":["5s","5m"],"timeout":"1.5s","batch":{"max":10,"wait":"1s"},"auth":{"type":"bearer","token":"t"},"headers":{"X-A":"b"}}`, status: 201},
 	"list-endpoints":         {path: "/v1/tenants/acme/endpoints?state=true", status: 200},
 	"get-endpoint":           {path: "/v1/tenants/acme/endpoints/{endpoint}", status: 200},

@@ -46,6 +46,11 @@ type Refusal struct {
 // Error returns the detail.
 func (r *Refusal) Error() string { return r.Detail }
 
+// HTTP is what the answer must be: some of its statuses belong to no kind of [event.Error].
+func (r *Refusal) HTTP() (status int, code, detail string, header http.Header) {
+	return r.Status, r.Code, r.Detail, r.Header
+}
+
 // Unwrap gives the refusal as an [event.Error], for those statuses that its kinds have.
 func (r *Refusal) Unwrap() error {
 	kind := event.KindMalformed
