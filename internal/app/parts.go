@@ -125,6 +125,16 @@ func (c changes) EndpointChanged(e *event.Endpoint) {
 	c.manager.EndpointChanged(e)
 }
 
+// EndpointExpected implements [control.Listener].
+func (c changes) EndpointExpected(e *event.Endpoint) { c.registry.Follow(e, false) }
+
+// EndpointBehind implements [control.Listener]. The lane comes first, so that it is the one that says when events are to be
+// matched for the endpoint.
+func (c changes) EndpointBehind(e *event.Endpoint) {
+	c.manager.EndpointBehind(e)
+	c.registry.Put(e)
+}
+
 // EndpointDeleted implements [control.Listener].
 func (c changes) EndpointDeleted(tenant event.TenantID, id event.EndpointID) {
 	c.registry.Remove(tenant, id)

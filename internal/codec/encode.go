@@ -7,17 +7,14 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// FormatJSON is the format of bodies that this package makes; "" means the same.
-const FormatJSON = "json"
-
 // Options say how events are encoded for an endpoint.
 type Options struct {
 	// Envelope is the form of the body; "" means standard.
 	Envelope event.Envelope
 	// Payload is full or thin; "" means full. Thin replaces the data, whatever the envelope, by the JSON object
-	// {"id","type","subject","version","url"}.
+	// {"id","type","subject","version","url"}; in the envelope flexibee it leaves the data out.
 	Payload event.Payload
-	// Format is FormatJSON or "".
+	// Format is event.FormatJSON, which "" means too, or in the envelope flexibee event.FormatXML.
 	Format string
 	// Batch makes the body a JSON array, also for one event, so that a receiver of batches sees one shape.
 	Batch bool
@@ -25,12 +22,17 @@ type Options struct {
 	EventURL func(*event.Event) string
 }
 
-// CheckFormat reports why s is not a format that [Encode] can make, or "".
-func CheckFormat(s string) string {
-	if s == "" || s == FormatJSON {
+// CheckFormat reports why s is not a format that [Encode] can make in an envelope, or "".
+func CheckFormat(s string, envelope event.Envelope) string {
+	switch {
+	case s == "" || s == event.FormatJSON:
 		return ""
+	case envelope != event.EnvelopeFlexiBee:
+		return "must be " + event.FormatJSON
+	case s != event.FormatXML:
+		return "must be " + event.FormatJSON + " or " + event.FormatXML
 	}
-	return "must be " + FormatJSON
+	return ""
 }
 
 // Encode appends the body of a delivery to dst and returns it with its content type ("" when there is no body) and the
@@ -38,12 +40,13 @@ func CheckFormat(s string) string {
 //
 // The bodies are: standard, {"type","timestamp","data"}, in a batch with the event's "id" first; cloudevents, [AppendCloudEvent],
 // in a batch application/cloudevents-batch+json; cloudevents-binary and raw, the data itself, in a raw batch an array of
-// the data of each event (null for none).
+// the data of each event (null for none); flexibee, a [ChangeList] that ends with the last of the events, so that it is the
+// same whenever it is sent.
 //
 // It fails with KindInvalid for an unknown envelope or format, for several events without Batch or in
-// cloudevents-binary, and for a raw batch with data that is not JSON.
+// cloudevents-binary, for a raw batch with data that is not JSON, and for flexibee without any change of a record.
 func Encode(dst []byte, o Options, events []*event.Event) (contentType string, headers []event.Header, body []byte, err error) {
-	if reason := CheckFormat(o.Format); reason != "" {
+	if reason := CheckFormat(o.Format, o.Envelope); reason != "" {
 		return "", nil, dst, event.Invalid("format", reason)
 	}
 	if len(events) == 0 || len(events) > 1 && !o.Batch {
@@ -74,8 +77,22 @@ func Encode(dst []byte, o Options, events []*event.Event) (contentType string, h
 			}
 		}
 		return mediaJSON, nil, o.array(dst, events, o.element), nil
+	case event.EnvelopeFlexiBee:
+		return o.changes(dst, events)
 	}
 	return "", nil, dst, event.Invalid("envelope", "is unknown")
+}
+
+// changes appends a list of the changes among events.
+func (o *Options) changes(dst []byte, events []*event.Event) (contentType string, headers []event.Header, body []byte, err error) {
+	l := ChangeList{Format: o.Format, Data: !o.thin()}
+	for _, e := range events {
+		l.Add(e)
+	}
+	if l.Len() == 0 {
+		return "", nil, dst, event.Invalid("envelope", "flexibee holds changes of records only")
+	}
+	return l.ContentType(), nil, l.Append(dst, events[len(events)-1].Version, 0), nil
 }
 
 func (o *Options) thin() bool { return o.Payload == event.PayloadThin }

@@ -22,6 +22,7 @@ type Store interface {
 	DeleteTenant(ctx context.Context, id event.TenantID, revision int64) error
 
 	PutEndpoint(ctx context.Context, e event.Endpoint, revision int64, maxEndpoints int) (event.Endpoint, error)
+	AddEndpointBehind(ctx context.Context, e event.Endpoint, maxEndpoints int) (event.Endpoint, error)
 	Endpoint(ctx context.Context, tenant event.TenantID, id event.EndpointID) (event.Endpoint, error)
 	Endpoints(ctx context.Context, tenant event.TenantID, after event.EndpointID, limit int) ([]event.Endpoint, error)
 	DeleteEndpoint(ctx context.Context, tenant event.TenantID, id event.EndpointID, revision int64) error
@@ -53,6 +54,11 @@ type Listener interface {
 	// EndpointChanged gives the endpoint as saved, new or changed; it is the listener's to keep, not to change.
 	EndpointChanged(e *event.Endpoint)
 	EndpointDeleted(tenant event.TenantID, id event.EndpointID)
+	// EndpointExpected gives a new endpoint that begins in the past before it is saved: no event is to be matched for it,
+	// because its lane is to read the log by itself. EndpointBehind or EndpointDeleted follows.
+	EndpointExpected(e *event.Endpoint)
+	// EndpointBehind gives it as saved, its lane's first state with it.
+	EndpointBehind(e *event.Endpoint)
 	// TenantDeleted stands for the deletion of all its endpoints too; none of them is heard of again.
 	TenantDeleted(id event.TenantID)
 }

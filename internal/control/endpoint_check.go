@@ -30,18 +30,18 @@ const (
 	maxRetrySpan   = 30 * 24 * time.Hour
 	maxRequestRate = 100_000 // requests a second
 	maxConcurrency = 1000
+	maxChanged     = 20  // names of members
+	maxMember      = 128 // bytes of one
 	authBasic      = "basic"
 	authBearer     = "bearer"
-	kindWebhook    = "webhook"
-	formatJSON     = "json"
 )
 
 func setDefaults(e *event.Endpoint) {
-	e.Kind = cmp.Or(e.Kind, kindWebhook)
+	e.Kind = cmp.Or(e.Kind, event.KindWebhook)
 	e.Order = cmp.Or(e.Order, event.OrderNone)
 	e.Payload = cmp.Or(e.Payload, event.PayloadFull)
 	e.Envelope = cmp.Or(e.Envelope, event.EnvelopeStandard)
-	e.Format = cmp.Or(e.Format, formatJSON)
+	e.Format = cmp.Or(e.Format, event.FormatJSON)
 	e.Signing = cmp.Or(e.Signing, SigningStandard)
 }
 
@@ -66,11 +66,11 @@ func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
 	}
 	p.check("description", checkText(e.Description, maxDescription))
 	c.checkSelection(p, e)
-	checkWord(p, "kind", e.Kind, kindWebhook)
+	checkWord(p, "kind", e.Kind, event.KindWebhook, event.KindFlexiBee)
 	checkWord(p, "order", e.Order, event.OrderNone, event.OrderKey, event.OrderStrict)
 	checkWord(p, "payload", e.Payload, event.PayloadFull, event.PayloadThin)
-	checkWord(p, "envelope", e.Envelope, event.EnvelopeStandard, event.EnvelopeCloudEvents, event.EnvelopeCloudEventsBinary, event.EnvelopeRaw)
-	checkWord(p, "format", e.Format, formatJSON)
+	checkForm(p, e)
+	checkWord(p, "profile", cmp.Or(e.Profile, event.ProfileDefault), event.ProfileDefault, event.ProfileFlexiBee)
 	checkWord(p, "signing", e.Signing, SigningStandard, SigningStandardV1a, SigningNone)
 	checkBatch(p, e)
 	if e.Timeout != 0 && (e.Timeout < minTimeout || e.Timeout > maxTimeout) {
@@ -112,10 +112,36 @@ func (c *Control) checkSelection(p *problems, e *event.Endpoint) {
 		}
 		p.check(field, checkLine(channel, maxChannel))
 	}
+	checkChanged(p, e.Changed)
 	if limit := c.options.Limits.MaxFilter; len(e.Filter) > limit {
 		p.add("filter", fmt.Sprintf("must be at most %d bytes", limit))
 	} else if e.Filter != "" {
 		checkError(p, "filter", c.options.CheckFilter(e.Filter))
+	}
+}
+
+// checkForm checks envelope and format: a hook of the FlexiBee-compatible interface has its own envelope, and XML is known
+// there only.
+func checkForm(p *problems, e *event.Endpoint) {
+	if e.Kind == event.KindFlexiBee {
+		checkWord(p, "envelope", e.Envelope, event.EnvelopeFlexiBee)
+		checkWord(p, "format", e.Format, event.FormatJSON, event.FormatXML)
+		return
+	}
+	checkWord(p, "envelope", e.Envelope, event.EnvelopeStandard, event.EnvelopeCloudEvents, event.EnvelopeCloudEventsBinary, event.EnvelopeRaw)
+	checkWord(p, "format", e.Format, event.FormatJSON)
+}
+
+func checkChanged(p *problems, members []string) {
+	if len(members) > maxChanged {
+		p.add("changed", fmt.Sprintf("must be at most %d names", maxChanged))
+	}
+	for i, name := range members[:min(len(members), maxChanged)] {
+		field := fmt.Sprintf("changed[%d]", i)
+		if name == "" {
+			p.add(field, "must not be empty")
+		}
+		p.check(field, checkLine(name, maxMember))
 	}
 }
 

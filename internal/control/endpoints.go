@@ -14,6 +14,8 @@ const (
 	ReasonPaused  = "paused"  // by its owner
 	ReasonGone    = "gone"    // it answered 410
 	ReasonFailing = "failing" // it has only failed for long
+	// ReasonChangelog: the tenant's changelog was switched off.
+	ReasonChangelog = "changelog"
 )
 
 // CreateEndpoint validates, gives an id and (unless s has one, or nothing is signed) a signing secret, seals s, saves,
@@ -21,13 +23,45 @@ const (
 // endpoint. Errors: KindInvalid naming every wrong field, KindConflict with too many endpoints, KindNotFound when the
 // tenant is gone.
 func (c *Control) CreateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets) (event.Endpoint, error) {
-	setDefaults(&e)
+	return c.create(ctx, t, e, s, latest)
+}
+
+// CreateEndpointAfter is CreateEndpoint of an endpoint that begins after a version: what is on the log after it already is
+// for the endpoint too, and delivered before anything newer. Given the newest version, what is published during the call
+// is not missed either. The version is 0 to the tenant's newest (KindInvalid naming
+// "start"); of what is no longer kept there is nothing to deliver.
+func (c *Control) CreateEndpointAfter(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, version int64) (event.Endpoint, error) {
+	if version < 0 {
+		return event.Endpoint{}, badStart()
+	}
+	return c.create(ctx, t, e, s, version)
+}
+
+// latest stands for the tenant's newest version.
+const latest = -1
+
+func badStart() error {
+	return event.Invalid("start", "must be 0 to the newest version of the tenant")
+}
+
+// CheckEndpoint checks an endpoint as CreateEndpoint would, and creates nothing. Errors: KindInvalid.
+func (c *Control) CheckEndpoint(e event.Endpoint, s event.Secrets) error {
+	return c.prepare(&e, &s)
+}
+
+// prepare fills in defaults and checks a new endpoint.
+func (c *Control) prepare(e *event.Endpoint, s *event.Secrets) error {
+	setDefaults(e)
 	e.AuthType = authType(e.AuthType, s.Auth)
 	var p problems
-	c.checkEndpoint(&p, &e)
-	c.checkSecrets(&p, &e, &s)
+	c.checkEndpoint(&p, e)
+	c.checkSecrets(&p, e, s)
 	s.Signing = checkFirstSecret(&p, e.Signing, s.Signing)
-	if err := p.err(); err != nil {
+	return p.err()
+}
+
+func (c *Control) create(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, start int64) (event.Endpoint, error) {
+	if err := c.prepare(&e, &s); err != nil {
 		return event.Endpoint{}, err
 	}
 	now := c.stamp()
@@ -48,14 +82,41 @@ func (c *Control) CreateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 	lock := c.endpointLock(e.ID)
 	lock.Lock()
 	defer lock.Unlock()
-	if _, e.Start, err = c.store.Bounds(ctx, t.ID); err != nil {
-		return event.Endpoint{}, err
-	}
-	saved, err := c.store.PutEndpoint(ctx, e, 0, cmp.Or(t.MaxEndpoints, c.options.Limits.MaxEndpoints))
+	return c.add(ctx, e, start, cmp.Or(t.MaxEndpoints, c.options.Limits.MaxEndpoints))
+}
+
+// add saves a new endpoint and tells delivery.
+func (c *Control) add(ctx context.Context, e event.Endpoint, start int64, most int) (event.Endpoint, error) {
+	oldest, head, err := c.store.Bounds(ctx, e.Tenant)
 	if err != nil {
 		return event.Endpoint{}, err
 	}
-	c.tellChanged(saved)
+	if start > head {
+		return event.Endpoint{}, badStart()
+	}
+	if start == latest {
+		e.Start = head
+		saved, err := c.store.PutEndpoint(ctx, e, 0, most)
+		if err != nil {
+			return event.Endpoint{}, err
+		}
+		c.tellChanged(saved)
+		return saved, nil
+	}
+	e.Start = max(start, oldest-1)
+	for _, l := range c.listeners {
+		l.EndpointExpected(&e)
+	}
+	saved, err := c.store.AddEndpointBehind(ctx, e, most)
+	if err != nil {
+		for _, l := range c.listeners {
+			l.EndpointDeleted(e.Tenant, e.ID)
+		}
+		return event.Endpoint{}, err
+	}
+	for _, l := range c.listeners {
+		l.EndpointBehind(&saved)
+	}
 	return saved, nil
 }
 
@@ -88,6 +149,8 @@ func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 		next := e
 		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
 		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
+		// The callers do not know of these, and would reset them.
+		next.Profile, next.Forever, next.Changed = old.Profile, old.Forever, old.Changed
 		next.DisabledReason = ""
 		if next.Disabled {
 			next.DisabledReason = cmp.Or(old.DisabledReason, ReasonPaused)
@@ -151,7 +214,7 @@ func (c *Control) SetDisabled(ctx context.Context, t *event.Tenant, id event.End
 	if !disabled {
 		reason = ""
 	} else if reason = cmp.Or(reason, ReasonPaused); !knownReason(reason) {
-		return event.Endpoint{}, event.Invalid("reason", "must be paused, gone or failing")
+		return event.Endpoint{}, event.Invalid("reason", "must be paused, gone, failing or changelog")
 	}
 	return c.change(ctx, t.ID, id, 0, func(old *event.Endpoint) (event.Endpoint, error) {
 		next := *old
@@ -161,7 +224,7 @@ func (c *Control) SetDisabled(ctx context.Context, t *event.Tenant, id event.End
 }
 
 func knownReason(reason string) bool {
-	return reason == ReasonPaused || reason == ReasonGone || reason == ReasonFailing
+	return reason == ReasonPaused || reason == ReasonGone || reason == ReasonFailing || reason == ReasonChangelog
 }
 
 // Disable is how delivery disables an endpoint that is gone or has only failed since a time, and reports whether it

@@ -26,6 +26,8 @@ type memory struct {
 	types     map[typeKey]event.Type
 	keys      map[int64]event.APIKey
 	head      int64
+	oldest    int64
+	behind    []event.EndpointID
 	lastID    event.TenantID
 	reads     map[string]int
 	// before is called, without the lock, before each call; an error is returned in its place.
@@ -139,6 +141,21 @@ func (m *memory) PutEndpoint(_ context.Context, e event.Endpoint, revision int64
 	}
 	e.Revision = revision + 1
 	return e, put(m.endpoints, e.ID, e, revision, func(e event.Endpoint) int64 { return e.Revision })
+}
+
+func (m *memory) AddEndpointBehind(ctx context.Context, e event.Endpoint, most int) (event.Endpoint, error) {
+	if m.before != nil {
+		if err := m.before("AddEndpointBehind"); err != nil {
+			return event.Endpoint{}, err
+		}
+	}
+	saved, err := m.PutEndpoint(ctx, e, 0, most)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err == nil {
+		m.behind = append(m.behind, e.ID)
+	}
+	return saved, err
 }
 
 func (m *memory) Endpoint(_ context.Context, tenant event.TenantID, id event.EndpointID) (event.Endpoint, error) {
@@ -279,7 +296,7 @@ func (m *memory) DeleteAPIKey(_ context.Context, id int64) error {
 func (m *memory) Bounds(context.Context, event.TenantID) (oldest, head int64, err error) {
 	leave, err := m.enter("Bounds")
 	defer leave()
-	return 1, m.head, err
+	return max(1, m.oldest), m.head, err
 }
 
 // envelope is a sealer that can be looked into: the associated data, a line end, and the text turned around.
@@ -315,6 +332,19 @@ func (l *ledger) EndpointChanged(e *event.Endpoint) {
 	defer l.mu.Unlock()
 	l.changed = append(l.changed, *e)
 	l.order = append(l.order, "changed")
+}
+
+func (l *ledger) EndpointExpected(*event.Endpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.order = append(l.order, "expected")
+}
+
+func (l *ledger) EndpointBehind(e *event.Endpoint) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed = append(l.changed, *e)
+	l.order = append(l.order, "behind")
 }
 
 func (l *ledger) EndpointDeleted(_ event.TenantID, id event.EndpointID) {

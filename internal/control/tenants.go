@@ -50,7 +50,7 @@ func (c *Control) CreateTenant(ctx context.Context, t event.Tenant) (event.Tenan
 	c.tenantMu.Lock()
 	defer c.tenantMu.Unlock()
 	now := c.stamp()
-	t.ID, t.Revision, t.Created, t.Updated = 0, 0, now, now
+	t.ID, t.Revision, t.Created, t.Updated, t.Changelog = 0, 0, now, now, false
 	saved, err := c.store.PutTenant(ctx, t, 0)
 	if event.KindOf(err) == event.KindConflict {
 		return event.Tenant{}, &event.Error{Kind: event.KindConflict, Code: "tenant_exists", Detail: "a tenant of this name exists already", Err: err}
@@ -123,13 +123,30 @@ func (c *Control) UpdateTenant(ctx context.Context, t event.Tenant, revision int
 		if err := checkRevision(revision, old.Revision); err != nil {
 			return err
 		}
-		t.ID, t.Created, t.Updated = old.ID, old.Created, c.stamp()
+		t.ID, t.Created, t.Updated, t.Changelog = old.ID, old.Created, c.stamp(), old.Changelog
 		saved, err = c.store.PutTenant(ctx, t, old.Revision)
 		return err
 	})
 	// Also after an error: the effect may have come to be.
 	c.tenants.Invalidate(t.Name)
 	return saved, err
+}
+
+// SetChangelog switches a tenant's changelog on or off. Doing what is done already changes nothing. Error: KindNotFound.
+func (c *Control) SetChangelog(ctx context.Context, name string, on bool) error {
+	c.tenantMu.Lock()
+	defer c.tenantMu.Unlock()
+	err := retryChange(0, func() error {
+		t, err := c.store.Tenant(ctx, name)
+		if err != nil || t.Changelog == on {
+			return err
+		}
+		t.Changelog, t.Updated = on, c.stamp()
+		_, err = c.store.PutTenant(ctx, t, t.Revision)
+		return err
+	})
+	c.tenants.Invalidate(name)
+	return err
 }
 
 // DeleteTenant deletes a tenant with all that it has and tells delivery. Errors: KindNotFound, KindPrecondition.

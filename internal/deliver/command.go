@@ -24,6 +24,25 @@ func (m *Manager) EndpointChanged(ep *event.Endpoint) {
 	m.nextFeed()
 }
 
+// EndpointBehind takes a new endpoint that begins in the past into use. The store has the first state of its lane already,
+// in backlog with the cursor at ep.Start, and the follower matches no event for it since before it was saved.
+func (m *Manager) EndpointBehind(ep *event.Endpoint) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, deleted := m.deleted[ep.ID]; deleted || m.closing {
+		return
+	}
+	key := event.LaneKey{Endpoint: ep.ID}
+	l := m.lanes[key]
+	if l == nil { // else a command made it meanwhile; it has taken nothing in
+		l = m.addLane(key, m.newest(ep))
+	}
+	delete(m.changed, ep.ID)
+	l.live, l.saved, l.scanned, l.used = false, true, ep.Start, time.Now()
+	m.cfg.Follow(l.ep, false)
+	m.pump(l, l.used)
+}
+
 // change is an endpoint's last change, kept for a while for a lane that is made from what was read before it.
 type change struct {
 	ep *event.Endpoint
@@ -233,7 +252,7 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	v := event.LaneView{State: "live"}
+	v := event.LaneView{State: "live", Cursor: head}
 	for _, l := range m.byEP[ep.ID] {
 		if l.replay != nil {
 			v.Replays = append(v.Replays, l.replayView())
@@ -245,10 +264,14 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 		if until := l.until(); now.Before(until) {
 			v.PenaltyUntil = until
 		}
+		v.Cursor = max(l.cursor(), l.ep.Start)
 		if l.live {
 			v.Backlog = int64(l.queued)
 		} else {
 			v.Backlog = max(0, head-l.cursor())
+		}
+		if len(l.retries) > 0 {
+			v.Cursor = min(v.Cursor, l.retries[0].Versions[0]-1)
 		}
 	}
 	if ep.Disabled {
@@ -334,10 +357,31 @@ func (m *Manager) Test(ctx context.Context, ep *event.Endpoint, ev *event.Event)
 	}
 	at := time.Now()
 	answer, id := m.send(u, at)
-	o := judge(&answer, m.cfg.Profile, time.Now())
+	o := m.judge(ep, &answer, time.Now())
 	return event.Attempt{
 		Tenant: ep.Tenant, Endpoint: ep.ID, Versions: u.versions, EventID: id, Number: 1, At: at, Duration: answer.Took,
 		Status: answer.Status, Verdict: o.verdict, Error: answer.reason, Headers: answer.Headers, Body: answer.Body,
+	}, nil
+}
+
+// Post sends one request now, outside any lane, and returns its outcome: a probe of an address that no endpoint has yet.
+// Nothing is recorded or tried again. The address is checked as it is dialled, like every other. An error means that the
+// URL cannot be read or that ctx has ended.
+func (m *Manager) Post(ctx context.Context, url, contentType string, headers []event.Header, body []byte, timeout time.Duration) (event.Attempt, error) {
+	if err := ctx.Err(); err != nil {
+		return event.Attempt{}, err
+	}
+	uri, err := parseURL(url)
+	if err != nil {
+		return event.Attempt{}, err
+	}
+	at := time.Now()
+	answer := m.cfg.Sender.Send(&Request{
+		URL: url, uri: uri, ContentType: contentType, Headers: headers, UserAgent: m.cfg.UserAgent, Body: body, Timeout: timeout,
+	})
+	return event.Attempt{
+		Number: 1, At: at, Duration: answer.Took, Status: answer.Status, Verdict: judge(&answer, m.cfg.Profile, time.Now()).verdict,
+		Error: answer.reason, Headers: answer.Headers, Body: answer.Body,
 	}, nil
 }
 

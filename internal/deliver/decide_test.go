@@ -103,7 +103,7 @@ func TestScheduleEnds(t *testing.T) {
 		first := time.Unix(1_700_000_000, 0)
 		now, step, tries := first, 0, 1
 		for {
-			due, next, ok := s.next(step, first, now, false)
+			due, next, ok := s.next(step, first, now, false, false)
 			if !ok {
 				break
 			}
@@ -116,10 +116,10 @@ func TestScheduleEnds(t *testing.T) {
 		if tries != len(s)+1 {
 			t.Fatalf("%d tries for %d waits", tries, len(s))
 		}
-		if _, _, ok := s.next(0, first, first.Add(s.length()), true); ok {
+		if _, _, ok := s.next(0, first, first.Add(s.length()), true, false); ok {
 			t.Fatal("an event outlived its schedule because its endpoint was down")
 		}
-		if _, step, ok := s.next(0, first, first.Add(s.length()-1), true); !ok || step != 0 {
+		if _, step, ok := s.next(0, first, first.Add(s.length()-1), true, false); !ok || step != 0 {
 			t.Fatal("a failure of the endpoint used up a step of the event")
 		}
 	})

@@ -42,7 +42,7 @@ func (m *Manager) deliver(u *unit) *unit {
 	}
 	at := time.Now()
 	answer, id := m.send(u, at)
-	o := judge(&answer, m.cfg.Profile, time.Now())
+	o := m.judge(u.ep, &answer, time.Now())
 	a := &event.Attempt{
 		Tenant: u.ep.Tenant, Endpoint: u.ep.ID, Versions: u.versions, EventID: id, Number: u.number, At: at,
 		Duration: answer.Took, Status: answer.Status, Verdict: o.verdict, Error: answer.reason,
@@ -131,12 +131,12 @@ func (m *Manager) succeed(l *lane, u *unit, o outcome, now time.Time) {
 		}
 	}
 	if l.penalty > 0 || l.failures > 0 || !l.failingSince.IsZero() {
-		l.penalty = m.cfg.Profile.better(l.penalty)
+		l.penalty = m.profile(l.ep).better(l.penalty)
 		l.penaltyUntil, l.failures, l.failingSince = time.Time{}, 0, time.Time{}
 		m.markDirty(l)
 	}
 	if o.severity == severitySlow {
-		l.penalty = max(l.penalty, m.cfg.Profile.Slow)
+		l.penalty = max(l.penalty, m.profile(l.ep).Slow)
 		l.penaltyUntil = now.Add(l.penalty)
 		m.letGo(l)
 		m.markDirty(l)
@@ -203,7 +203,7 @@ func (m *Manager) fail(l *lane, u *unit, a *event.Attempt, o outcome, now time.T
 	if l.ep.Retries != nil {
 		sched = l.ep.Retries
 	}
-	due, step, ok := sched.next(stepOf(u), u.first, now, o.down)
+	due, step, ok := sched.next(stepOf(u), u.first, now, o.down, l.ep.Forever)
 	if ok {
 		if after := now.Add(o.retryAfter); o.retryAfter > 0 && after.After(due) {
 			due = after
@@ -221,7 +221,7 @@ func (m *Manager) fail(l *lane, u *unit, a *event.Attempt, o outcome, now time.T
 		m.demoteIfHeld(l)
 	}
 	m.markDirty(l)
-	if l.replay == nil && m.cfg.DisableAfter > 0 && now.Sub(l.failingSince) >= m.cfg.DisableAfter {
+	if l.replay == nil && !l.ep.Forever && m.cfg.DisableAfter > 0 && now.Sub(l.failingSince) >= m.cfg.DisableAfter {
 		m.disable(l.ep, "failing", l.failingSince)
 	}
 }
@@ -231,7 +231,7 @@ func (m *Manager) penalise(l *lane, u *unit, o outcome, now time.Time) {
 	if !u.started.After(l.penalisedAt) {
 		return
 	}
-	l.penalty = m.cfg.Profile.worse(l.penalty, o.severity)
+	l.penalty = m.profile(l.ep).worse(l.penalty, o.severity)
 	l.penaltyUntil = now.Add(jitter(l.penalty))
 	l.penalisedAt = now
 	l.allowed = 1

@@ -80,13 +80,23 @@ func judge(a *Answer, profile Profile, now time.Time) outcome {
 	case a.Status == http.StatusGone:
 		return outcome{verdict: event.VerdictGone, severity: severityClient}
 	}
-	o := outcome{verdict: event.VerdictRetry, severity: severityClient, retryAfter: parseRetryAfter(a.RetryAfter, now)}
+	o := outcome{verdict: event.VerdictRetry, severity: severityClient, down: profile.Every, retryAfter: parseRetryAfter(a.RetryAfter, now)}
 	if a.Status >= 500 {
 		o.severity = severityServer
 	}
 	switch a.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		o.throttle = o.retryAfter > 0
+	}
+	return o
+}
+
+// judge is the judgement of an endpoint's answer. Of one that is to be tried forever no answer is the last.
+func (m *Manager) judge(ep *event.Endpoint, a *Answer, now time.Time) outcome {
+	p := m.profile(ep)
+	o := judge(a, p, now)
+	if o.verdict == event.VerdictGone && ep.Forever {
+		o.verdict, o.down = event.VerdictRetry, p.Every
 	}
 	return o
 }

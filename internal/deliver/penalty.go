@@ -3,6 +3,8 @@ package deliver
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // Profile says how an endpoint that fails as a whole is penalised. Profiles are data.
@@ -13,6 +15,8 @@ type Profile struct {
 	Max time.Duration
 	// SlowAfter is when a good answer counts as slow; 0 means never.
 	SlowAfter time.Duration
+	// Every makes each failure one of the endpoint as a whole, also an answer that refuses one event among good ones.
+	Every bool
 }
 
 // DefaultProfile starts at seconds, because a receiver's restart must cost seconds and not minutes.
@@ -21,6 +25,27 @@ func DefaultProfile() Profile {
 		Slow: 1 * time.Second, Client: 2 * time.Second, Server: 3 * time.Second, Down: 5 * time.Second,
 		Max: time.Hour, SlowAfter: 20 * time.Second,
 	}
+}
+
+// FlexiBeeProfile penalises as ABRA FlexiBee does its web hooks: 10 to 180 seconds for any fault, growing to an hour.
+func FlexiBeeProfile() Profile {
+	return Profile{
+		Slow: 10 * time.Second, Client: time.Minute, Server: 2 * time.Minute, Down: 3 * time.Minute,
+		Max: time.Hour, SlowAfter: 15 * time.Second, Every: true,
+	}
+}
+
+// named are the profiles that endpoints name, besides the manager's own.
+var named = map[string]Profile{event.ProfileFlexiBee: FlexiBeeProfile()}
+
+// profile is how an endpoint is penalised; a name that is not known means the manager's own profile.
+func (m *Manager) profile(ep *event.Endpoint) Profile {
+	if ep.Profile != "" && ep.Profile != event.ProfileDefault {
+		if p, ok := named[ep.Profile]; ok {
+			return p
+		}
+	}
+	return m.cfg.Profile
 }
 
 func (p Profile) first(s severity) time.Duration {
@@ -62,6 +87,9 @@ func jitter(d time.Duration) time.Duration {
 // schedule is an endpoint's retry schedule: waits before tries 2, 3, ….
 type schedule []time.Duration
 
+// foreverWait is the wait between tries that never end, where the schedule has none.
+const foreverWait = time.Minute
+
 // length is the longest time from the first try to the end of the schedule, its jitter included.
 func (s schedule) length() time.Duration {
 	var sum time.Duration
@@ -72,13 +100,21 @@ func (s schedule) length() time.Duration {
 }
 
 // next returns when an event that failed by itself is due again and its next step, or ok false when it has finally failed.
-// An event whose endpoint was down keeps its step: only the schedule's whole length ends it.
-func (s schedule) next(step int, first, now time.Time, down bool) (due time.Time, nextStep int, ok bool) {
-	if now.Sub(first) >= s.length() {
+// An event whose endpoint was down keeps its step: only the schedule's whole length ends it. Nothing ends what is tried
+// forever: the last wait is used again and again.
+func (s schedule) next(step int, first, now time.Time, down, forever bool) (due time.Time, nextStep int, ok bool) {
+	if !forever && now.Sub(first) >= s.length() {
 		return time.Time{}, step, false
 	}
 	if down {
 		return now, step, true
+	}
+	if forever && step >= len(s) {
+		wait := foreverWait
+		if len(s) > 0 {
+			wait = s[len(s)-1]
+		}
+		return now.Add(jitter(wait)), step, true
 	}
 	if step >= len(s) {
 		return time.Time{}, step, false

@@ -36,6 +36,25 @@ const (
 	EnvelopeCloudEvents       Envelope = "cloudevents"        // CloudEvents structured (batched when several)
 	EnvelopeCloudEventsBinary Envelope = "cloudevents-binary" // CloudEvents binary: ce-* headers, data as the body
 	EnvelopeRaw               Envelope = "raw"                // data as the body, nothing else
+	EnvelopeFlexiBee          Envelope = "flexibee"           // a list of changes as FlexiBee's Changes API shows it
+)
+
+// Kinds of endpoints.
+const (
+	KindWebhook  = "webhook"
+	KindFlexiBee = "flexibee" // a hook of the FlexiBee-compatible interface: gets only events that are a [RecordChange]
+)
+
+// Formats of bodies.
+const (
+	FormatJSON = "json"
+	FormatXML  = "xml"
+)
+
+// Profiles of penalties; what they say is with the lanes.
+const (
+	ProfileDefault  = "default"
+	ProfileFlexiBee = "flexibee"
 )
 
 // Batch lets several events share one request.
@@ -53,34 +72,43 @@ type Endpoint struct {
 	ID          EndpointID
 	Tenant      TenantID
 	URL         string
-	Kind        string // "webhook"
+	Kind        string // KindWebhook or KindFlexiBee
 	Description string
 	Types       []string // patterns, see package match; empty means every type
 	Channels    []string // empty: events without and with any channel… see package match
 	Filter      string   // CEL, or empty
-	Order       Order
-	Payload     Payload
-	Envelope    Envelope
-	Format      string // "json"
-	Batch       Batch
-	Signing     string // "standard" (v1), "standard-v1a", or "none"
-	AuthType    string // "", "basic" or "bearer"; the credentials are in Sealed
+	// Changed are names of members of the data: an event whose data say what changed, and name none of these, is not for
+	// the endpoint. Empty: whatever changed. See package match.
+	Changed  []string
+	Order    Order
+	Payload  Payload
+	Envelope Envelope
+	Format   string // FormatJSON or FormatXML
+	Batch    Batch
+	Signing  string // "standard" (v1), "standard-v1a", or "none"
+	AuthType string // "", "basic" or "bearer"; the credentials are in Sealed
 	// Timeout bounds one attempt from dial to the last byte of the answer; 0 means the server's default.
 	Timeout time.Duration
 	// Retries is the schedule of waits between tries; nil means the server's default.
 	Retries []time.Duration
+	// Forever repeats a delivery until it succeeds: the last wait of the schedule is used again and again, no answer and no
+	// length of time disables the endpoint, and 410 is an answer like other 4xx.
+	Forever bool
+	// Profile names how the endpoint is penalised when it fails as a whole: ProfileDefault (also when empty) or ProfileFlexiBee.
+	Profile string
 	// RateLimit is the most requests a second, 0 for no limit.
 	RateLimit float64
 	// Concurrency is the most requests at once; 0 means the default.
 	Concurrency int
 	// Disabled stops deliveries; the backlog waits in the log.
 	Disabled bool
-	// DisabledReason is "paused", "gone" or "failing" while Disabled.
+	// DisabledReason is "paused", "gone", "failing" or "changelog" while Disabled.
 	DisabledReason string
 	Metadata       map[string]string
 	// Sealed holds Secrets (signing secrets, credentials, custom headers) encrypted, bound to this endpoint.
 	Sealed []byte
-	// Start is the tenant's version when the endpoint was made: only later events are for it.
+	// Start is the tenant's version when the endpoint was made, or the older one that it was told to begin after: only
+	// later events are for it.
 	Start    int64
 	Created  time.Time
 	Updated  time.Time
@@ -124,9 +152,11 @@ type Tenant struct {
 	// MaxEndpoints caps the endpoints; 0 means the server's default.
 	MaxEndpoints int
 	Metadata     map[string]string
-	Created      time.Time
-	Updated      time.Time
-	Revision     int64
+	// Changelog shows the log as FlexiBee's Changes API, and lets hooks be registered.
+	Changelog bool
+	Created   time.Time
+	Updated   time.Time
+	Revision  int64
 }
 
 // Type is a catalogued event type. Events of types that are not catalogued are accepted as they are.

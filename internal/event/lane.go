@@ -110,6 +110,9 @@ type LaneView struct {
 	// OldestAt is when the first of them was received, zero when there is none.
 	Backlog  int64
 	OldestAt time.Time
+	// Cursor is the version up to which every event for the endpoint is settled, as far as the lane knows; for one that has
+	// nothing to remember, the log's head.
+	Cursor int64
 	// Retries counts saved retry rows; InFlight the requests under way.
 	Retries, InFlight int
 	Penalty           time.Duration

@@ -6,6 +6,11 @@
 // endpoint's patterns, it carries one of the endpoint's channels, and the endpoint's filter is true. Whether the
 // endpoint is disabled plays no part: its lane keeps the backlog.
 //
+// An endpoint of the kind flexibee also wants the event to be an [event.RecordChange]. One with Changed also wants that
+// one of these members of the data changed, as far as the data say: they do by a list "changed" of names, or by an object
+// "previous" with the former values of what changed. Data that say neither leave it open, and the event is for the
+// endpoint: one that is sent in vain does less harm than one that is missed.
+//
 // # Patterns
 //
 // A pattern is segments separated by dots, compared with the segments of the type, case-sensitively.

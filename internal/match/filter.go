@@ -144,7 +144,7 @@ func filterOf(e *event.Endpoint) *Filter {
 
 // Matches reports whether an event is for an endpoint. It agrees with [Index.Match].
 func Matches(e *event.Endpoint, ev *event.Event) bool {
-	if ev.Version <= e.Start || !matchTypes(e.Types, ev.Type) || !matchChannels(e.Channels, ev.Channels) {
+	if ev.Version <= e.Start || !matchTypes(e.Types, ev.Type) || !matchChannels(e.Channels, ev.Channels) || !matchChange(e, ev) {
 		return false
 	}
 	f := filterOf(e)

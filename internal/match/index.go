@@ -38,8 +38,9 @@ type sub struct {
 	by       *path // of the values; nil when there are none
 	values   []valueKey
 	slots    []slot
-	// unfiled is set when the endpoint has too many channels to be filed under, so that they are compared instead.
-	unfiled bool
+	// compared is set when the endpoint demands what it is not filed under: it has too many channels for that, or wants
+	// only changes of records or of some members.
+	compared bool
 }
 
 // slot is one place of an endpoint in the index.
@@ -188,9 +189,10 @@ func newSub(e *event.Endpoint) *sub {
 		if c := distinct(e.Channels); len(s.patterns)*len(c) <= maxPlaces {
 			s.channels = c
 		} else {
-			s.unfiled = true
+			s.compared = true
 		}
 	}
+	s.compared = s.compared || e.Kind == event.KindFlexiBee || len(e.Changed) > 0
 	if s.filter != nil {
 		if by, values := s.filter.demands(); by != nil && len(s.patterns)*len(s.channels)*len(values) <= maxPlaces {
 			s.by, s.values = by, values

@@ -16,6 +16,17 @@ func scanEndpoint(s *stmt) (event.Endpoint, error) {
 
 // PutEndpoint implements [store.Control]. KindNotFound also means that there is no such tenant.
 func (s *Store) PutEndpoint(ctx context.Context, e event.Endpoint, revision int64, maxEndpoints int) (event.Endpoint, error) {
+	return s.putEndpoint(ctx, e, revision, maxEndpoints, nil)
+}
+
+// AddEndpointBehind implements [store.Control].
+func (s *Store) AddEndpointBehind(ctx context.Context, e event.Endpoint, maxEndpoints int) (event.Endpoint, error) {
+	l := event.LaneState{LaneKey: event.LaneKey{Endpoint: e.ID}, Tenant: e.Tenant, Backlog: true, Cursor: e.Start}
+	return s.putEndpoint(ctx, e, 0, maxEndpoints, &l)
+}
+
+// putEndpoint saves an endpoint and, unless nil, the first state of its lane.
+func (s *Store) putEndpoint(ctx context.Context, e event.Endpoint, revision int64, maxEndpoints int, lane *event.LaneState) (event.Endpoint, error) {
 	if err := s.enter(); err != nil {
 		return event.Endpoint{}, err
 	}
@@ -41,6 +52,11 @@ func (s *Store) PutEndpoint(ctx context.Context, e event.Endpoint, revision int6
 		body := packEndpoint(&e)
 		if err := c.exec("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?, ?)", int64(e.ID), int64(e.Tenant), out.Revision, body); err != nil {
 			return err
+		}
+		if lane != nil {
+			if err := c.exec("INSERT OR REPLACE INTO lanes VALUES (?, ?, ?)", int64(e.ID), lane.Replay, packLane(lane)); err != nil {
+				return err
+			}
 		}
 		return unpackEndpoint(body, &out)
 	})

@@ -11,7 +11,7 @@ import (
 // errPacked is returned for a packed record that cannot be read: the file is damaged.
 var errPacked = errors.New("packed record is damaged")
 
-// packVersion is the first byte of every packed record.
+// packVersion is the first byte of every packed record that has not grown since the first release.
 const packVersion = 1
 
 // packer appends the fields of a record: integers as varints, strings and bytes with their length before them.
@@ -108,10 +108,15 @@ func (u *unpacker) fail() {
 	u.b = nil
 }
 
-func (u *unpacker) version() {
-	if u.byte() != packVersion {
+func (u *unpacker) version() { u.upTo(packVersion) }
+
+// upTo reads the version of a record that has grown: 1 to newest. Fields of later versions are absent from older ones.
+func (u *unpacker) upTo(newest byte) byte {
+	v := u.byte()
+	if v < packVersion || v > newest {
 		u.fail()
 	}
+	return v
 }
 
 func (u *unpacker) byte() byte {

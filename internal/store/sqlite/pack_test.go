@@ -145,7 +145,7 @@ func TestPackedRecords(t *testing.T) {
 				t.Errorf("%s: cut to %d of %d bytes it is read", kind, n, len(b))
 			}
 		}
-		if _, err := unpackers[kind](append([]byte{packVersion + 1}, b[1:]...)); err == nil {
+		if _, err := unpackers[kind](append([]byte{b[0] + 1}, b[1:]...)); err == nil {
 			t.Errorf("%s: a newer version is read", kind)
 		}
 	}

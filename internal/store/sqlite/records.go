@@ -285,31 +285,39 @@ func unpackRetry(b []byte, r *event.Retry) error {
 	return u.err()
 }
 
+// tenantVersion: 2 added Changelog.
+const tenantVersion = 2
+
 func packTenant(t *event.Tenant) []byte {
-	p := packer{b: []byte{packVersion}}
+	p := packer{b: []byte{tenantVersion}}
 	p.str(t.Description)
 	p.float(t.PublishRate)
 	p.int(int64(t.MaxEndpoints))
 	p.dict(t.Metadata)
 	p.time(t.Created)
 	p.time(t.Updated)
+	p.bool(t.Changelog)
 	return p.b
 }
 
 func unpackTenant(b []byte, t *event.Tenant) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(tenantVersion)
 	t.Description = u.str()
 	t.PublishRate = u.float()
 	t.MaxEndpoints = int(u.int())
 	t.Metadata = u.dict()
 	t.Created = u.time()
 	t.Updated = u.time()
+	t.Changelog = version >= 2 && u.bool()
 	return u.err()
 }
 
+// endpointVersion: 2 added Profile, Forever and Changed.
+const endpointVersion = 2
+
 func packEndpoint(e *event.Endpoint) []byte {
-	p := packer{b: []byte{packVersion}}
+	p := packer{b: []byte{endpointVersion}}
 	for _, s := range []string{
 		e.URL, e.Kind, e.Description, e.Filter, string(e.Order), string(e.Payload), string(e.Envelope), e.Format,
 		e.Signing, e.AuthType, e.DisabledReason,
@@ -331,12 +339,15 @@ func packEndpoint(e *event.Endpoint) []byte {
 	p.int(e.Start)
 	p.time(e.Created)
 	p.time(e.Updated)
+	p.str(e.Profile)
+	p.bool(e.Forever)
+	p.strs(e.Changed)
 	return p.b
 }
 
 func unpackEndpoint(b []byte, e *event.Endpoint) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(endpointVersion)
 	e.URL = u.str()
 	e.Kind = u.str()
 	e.Description = u.str()
@@ -363,6 +374,11 @@ func unpackEndpoint(b []byte, e *event.Endpoint) error {
 	e.Start = u.int()
 	e.Created = u.time()
 	e.Updated = u.time()
+	if version >= 2 {
+		e.Profile = u.str()
+		e.Forever = u.bool()
+		e.Changed = u.strs()
+	}
 	return u.err()
 }
 

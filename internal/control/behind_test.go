@@ -1,0 +1,126 @@
+package control
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+func hook() event.Endpoint {
+	return event.Endpoint{
+		URL: "https://example.com/", Kind: event.KindFlexiBee, Envelope: event.EnvelopeFlexiBee, Format: event.FormatXML,
+		Signing: SigningNone, Profile: event.ProfileFlexiBee, Forever: true, Changed: []string{"stavUhrK"},
+	}
+}
+
+// An endpoint that begins in the past is expected before it is saved, and saved with its lane.
+func TestCreateEndpointAfter(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ version, want int64 }{{0, 2}, {1, 2}, {2, 2}, {5, 5}, {9, 9}, {-1, -1}, {10, -1}} {
+		p := newPlane(t)
+		p.store.oldest, p.store.head = 3, 9
+		e, err := p.CreateEndpointAfter(t.Context(), p.tenant, hook(), event.Secrets{}, tt.version)
+		if tt.want < 0 {
+			if got := fieldsOf(t, err); !slices.Equal(got, []string{"start"}) || len(p.heard.order) > 0 {
+				t.Errorf("after %d: fields %q, heard %q", tt.version, got, p.heard.order)
+			}
+			continue
+		}
+		if err != nil || e.Start != tt.want || !slices.Equal(p.store.behind, []event.EndpointID{e.ID}) {
+			t.Errorf("after %d: %+v, %v", tt.version, e, err)
+		}
+		if !slices.Equal(p.heard.order, []string{"expected", "behind"}) || p.heard.changed[0].Revision != 1 {
+			t.Errorf("after %d: heard %q", tt.version, p.heard.order)
+		}
+	}
+}
+
+func TestCreateEndpointAfterFails(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	failed := errors.New("no")
+	p.store.before = func(call string) error {
+		if call == "AddEndpointBehind" {
+			return failed
+		}
+		return nil
+	}
+	if _, err := p.CreateEndpointAfter(t.Context(), p.tenant, hook(), event.Secrets{}, 0); !errors.Is(err, failed) {
+		t.Error(err)
+	}
+	if !slices.Equal(p.heard.order, []string{"expected", "deleted"}) {
+		t.Errorf("heard %q", p.heard.order)
+	}
+}
+
+func TestCheckEndpointCreatesNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	if err := p.CheckEndpoint(hook(), event.Secrets{}); err != nil {
+		t.Error(err)
+	}
+	for field, change := range map[string]func(*event.Endpoint){
+		"format":     func(e *event.Endpoint) { e.Format = "csv" },
+		"envelope":   func(e *event.Endpoint) { e.Envelope = event.EnvelopeStandard },
+		"profile":    func(e *event.Endpoint) { e.Profile = "kind" },
+		"kind":       func(e *event.Endpoint) { e.Kind = "carrier pigeon" },
+		"changed[0]": func(e *event.Endpoint) { e.Changed = []string{""} },
+		"changed":    func(e *event.Endpoint) { e.Changed = slices.Repeat([]string{"a"}, 21) },
+	} {
+		e := hook()
+		change(&e)
+		if got := fieldsOf(t, p.CheckEndpoint(e, event.Secrets{})); !slices.Contains(got, field) {
+			t.Errorf("%s: fields %q", field, got)
+		}
+	}
+	e := hook()
+	e.Kind = event.KindWebhook
+	if got := fieldsOf(t, p.CheckEndpoint(e, event.Secrets{})); !slices.Equal(got, []string{"envelope", "format"}) {
+		t.Errorf("a webhook in FlexiBee's envelope: fields %q", got)
+	}
+	if len(p.store.endpoints) > 0 || len(p.heard.order) > 0 {
+		t.Error("something was made")
+	}
+}
+
+// What the callers of an update do not know of stays.
+func TestUpdateKeepsProfile(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	made, err := p.CreateEndpointAfter(t.Context(), p.tenant, hook(), event.Secrets{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := hook()
+	next.ID, next.Description, next.Profile, next.Forever, next.Changed = made.ID, "new", "", false, nil
+	saved, err := p.UpdateEndpoint(t.Context(), p.tenant, next, nil, 0)
+	if err != nil || saved.Description != "new" || saved.Profile != event.ProfileFlexiBee || !saved.Forever || len(saved.Changed) != 1 {
+		t.Errorf("%+v, %v", saved, err)
+	}
+}
+
+func TestSetChangelog(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	for _, on := range []bool{true, true, false} {
+		if err := p.SetChangelog(t.Context(), p.tenant.Name, on); err != nil {
+			t.Fatal(err)
+		}
+		tenant, err := p.Tenant(t.Context(), p.tenant.Name)
+		if err != nil || tenant.Changelog != on {
+			t.Errorf("%+v, %v", tenant, err)
+		}
+	}
+	if err := p.SetChangelog(t.Context(), p.tenant.Name, true); err != nil {
+		t.Fatal(err)
+	}
+	changed, err := p.UpdateTenant(t.Context(), event.Tenant{Name: p.tenant.Name, Description: "new"}, 0)
+	if err != nil || !changed.Changelog {
+		t.Errorf("an update switched it off: %+v, %v", changed, err)
+	}
+	if err := p.SetChangelog(t.Context(), "nobody", true); event.KindOf(err) != event.KindNotFound {
+		t.Error(err)
+	}
+}
