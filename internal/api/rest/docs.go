@@ -33,6 +33,7 @@ var codes = []code{
 	{"too_many_event_types", 409, "The tenant has as many event types as it may have."},
 	{"too_many_replays", 409, "The endpoint has as many replays under way as it may have."},
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},
+	{"too_many_keys", 409, "As many keys of the tenant's tokens are valid at once as may be; rotate with overlap 0s, or later."},
 	{"folder_not_empty", 409, "The folder for the backup is not empty."},
 	{"folder_not_writable", 409, "The server may not write into the folder for the backup."},
 	{"idempotency_key_reused", 409, "The Idempotency-Key was used for a request with another content."},
@@ -48,6 +49,7 @@ var codes = []code{
 	{"rate_limited", 429, "The tenant publishes faster than it may; try again after Retry-After."},
 	{"headers_too_large", 431, "The request line and the headers are too large."},
 	{"internal", 500, "Something went wrong on the server; its log says more under the X-Request-Id."},
+	{"token_keys_unavailable", 503, "The keys of a token's issuer cannot be had now; try again after Retry-After."},
 	{"shutting_down", 503, "The server is stopping; try again after Retry-After."},
 	{"storage_full", 507, "There is no space left to keep what was sent. It is safe to try again later."},
 }

@@ -156,6 +156,8 @@ var examples = map[string]example{
 	"patch-event-type":       {path: "/v1/tenants/acme/event-types/a.b", body: `{"schema":{"type":"object"}}`, status: 200},
 	"delete-event-type":      {path: "/v1/tenants/acme/event-types/a.b", status: 204},
 	"create-apikey":          {path: "/v1/apikeys", body: `{"name":"k","tenant":"acme","allow":["read","publish"],"expires":"2999-01-01T00:00:00Z"}`, status: 201},
+	"create-token":           {path: "/v1/tenants/acme/tokens", body: `{"allow":["read","publish"],"types":["order.*"],"subjects":["order/42"],"ttl":"15m"}`, status: 201},
+	"rotate-tokens":          {path: "/v1/tenants/acme/tokens/rotate", body: `{"overlap":"1h"}`, status: 204},
 	"list-apikeys":           {path: "/v1/apikeys?limit=2", status: 200},
 	"get-apikey":             {path: "/v1/apikeys/{key}", status: 200},
 	"backup":                 {path: "/v1/backup", body: `{"dir":"/srv/copy"}`, status: 200},
