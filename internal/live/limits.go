@@ -1,0 +1,236 @@
+package live
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// limits counts what is open.
+type limits struct {
+	mu      sync.Mutex
+	closing bool
+	streams int
+	polls   int
+	tenants map[event.TenantID]int
+	addrs   map[netip.Prefix]int
+	keys    map[keyName]*keyState
+}
+
+func (l *limits) init() {
+	l.tenants, l.addrs, l.keys = map[event.TenantID]int{}, map[netip.Prefix]int{}, map[keyName]*keyState{}
+}
+
+// shut lets nothing more in, and returns false when it was called before.
+func (l *limits) shut(flag *atomic.Bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := !l.closing
+	l.closing = true
+	flag.Store(true)
+	return first
+}
+
+// keyName is an API key's id or a tenant's token's.
+type keyName struct {
+	id     int64
+	tenant event.TenantID
+	token  string
+}
+
+// keyState is a key that has connections.
+type keyState struct {
+	name    keyName
+	key     *event.APIKey
+	conns   int
+	revoked atomic.Bool
+}
+
+// retryAfter is when to try again where a limit of one's own is reached.
+const retryAfter = 5 * time.Second
+
+func tooMany(of string) error {
+	e := event.Errorf(event.KindRateLimited, "too_many_streams", "there are too many live connections of "+of)
+	e.RetryAfter = retryAfter
+	return e
+}
+
+func busy(detail string) error {
+	e := event.Errorf(event.KindUnavailable, "busy", detail)
+	e.RetryAfter = retryAfter
+	return e
+}
+
+// kind is a kind of connection.
+type kind uint8
+
+const (
+	kindSSE kind = iota
+	kindSocket
+	kindPoll
+	kindCount
+)
+
+// ticket is the right to one connection.
+type ticket struct {
+	hub     *Hub
+	kind    kind
+	tenant  event.TenantID
+	addr    netip.Prefix
+	key     *keyState
+	expires int64 // in ns since 1970, 0: never
+}
+
+// admit counts a connection, or says why there may be no more. The ticket must be released; a connection does so when
+// it ends. Errors: KindRateLimited and KindUnavailable.
+func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
+	addr := clientAddr(r, h.cfg.TrustedProxies)
+	s := &h.limits
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name := keyName{id: l.Key.ID, tenant: l.Tenant.ID, token: l.Key.Token}
+	key := s.keys[name]
+	switch {
+	case s.closing:
+		return nil, errClosing()
+	case k != kindPoll && s.streams >= h.cfg.MaxStreams:
+		return nil, busy("the server has as many live connections as it takes")
+	case k == kindPoll && s.polls >= h.cfg.MaxPolls:
+		return nil, busy("as many polls wait as the server takes")
+	case k != kindPoll && s.tenants[l.Tenant.ID] >= h.cfg.MaxPerTenant:
+		return nil, tooMany("this tenant")
+	case k != kindPoll && name.token != "" && key != nil && key.conns >= h.cfg.MaxPerToken:
+		return nil, tooMany("this token")
+	case s.addrs[addr] >= h.cfg.MaxPerAddress:
+		return nil, tooMany("this address")
+	}
+	t := &ticket{hub: h, kind: k, tenant: l.Tenant.ID, addr: addr}
+	s.addrs[addr]++
+	if k == kindPoll {
+		s.polls++
+	} else {
+		s.streams++
+		s.tenants[t.tenant]++
+		if key == nil {
+			key = &keyState{name: name, key: l.Key}
+			s.keys[name] = key
+		}
+		key.conns++
+		t.key = key
+		if !l.Key.Expires.IsZero() {
+			t.expires = l.Key.Expires.UnixNano()
+		}
+	}
+	h.stats.open[k].Add(1)
+	h.work.Add(1)
+	return t, nil
+}
+
+// admitWait counts a wait of the server itself for a client, such as that of a lease.
+func (h *Hub) admitWait(tenant event.TenantID) (*ticket, error) {
+	s := &h.limits
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closing:
+		return nil, errClosing()
+	case s.polls >= h.cfg.MaxPolls:
+		return nil, busy("as many polls wait as the server takes")
+	}
+	s.polls++
+	s.addrs[netip.Prefix{}]++
+	h.stats.open[kindPoll].Add(1)
+	h.work.Add(1)
+	return &ticket{hub: h, kind: kindPoll, tenant: tenant}, nil
+}
+
+// release gives the ticket back, once.
+func (t *ticket) release() {
+	s := &t.hub.limits
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.addrs[t.addr]--; s.addrs[t.addr] == 0 {
+		delete(s.addrs, t.addr)
+	}
+	if t.kind == kindPoll {
+		s.polls--
+	} else {
+		s.streams--
+		if s.tenants[t.tenant]--; s.tenants[t.tenant] == 0 {
+			delete(s.tenants, t.tenant)
+		}
+		if t.key.conns--; t.key.conns == 0 {
+			delete(s.keys, t.key.name)
+		}
+	}
+	t.hub.stats.open[t.kind].Add(-1)
+	t.hub.work.Done()
+}
+
+// askKeys asks about every key that has connections; the shards end those of a revoked one.
+func (h *Hub) askKeys() {
+	if h.cfg.Holds == nil {
+		return
+	}
+	h.limits.mu.Lock()
+	list := make([]*keyState, 0, len(h.limits.keys))
+	for _, k := range h.limits.keys {
+		list = append(list, k)
+	}
+	h.limits.mu.Unlock()
+	ctx, cancel := context.WithTimeout(h.ctx, keysEvery)
+	defer cancel()
+	for _, k := range list {
+		if ctx.Err() != nil {
+			return
+		}
+		if !h.cfg.Holds(ctx, k.key) && ctx.Err() == nil {
+			k.revoked.Store(true)
+		}
+	}
+}
+
+// clientAddr is whom a request is counted for: the address that it comes from, or, from proxies that are trusted, the last
+// one in X-Forwarded-For that is not one of them. Of IPv6 the network counts, which is what one client has.
+func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Prefix {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	addr := at.Addr().Unmap().WithZone("")
+	hops := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	for contains(trusted, addr) && hops != "" {
+		var hop string
+		if i := strings.LastIndexByte(hops, ','); i >= 0 {
+			hops, hop = hops[:i], hops[i+1:]
+		} else {
+			hops, hop = "", hops
+		}
+		next, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(hop), "[]"))
+		if err != nil {
+			break
+		}
+		addr = next.Unmap().WithZone("")
+	}
+	bits := addr.BitLen()
+	if addr.Is6() {
+		bits = 64
+	}
+	p, _ := addr.Prefix(bits) // the address is valid
+	return p
+}
+
+func contains(list []netip.Prefix, a netip.Addr) bool {
+	for _, p := range list {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

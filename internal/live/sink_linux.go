@@ -1,0 +1,38 @@
+package live
+
+import (
+	"net"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Settings of every socket.
+const (
+	// unsentMax is how much the system keeps for a client beyond what is on its way, in bytes: without it a silent client
+	// can hold megabytes.
+	unsentMax = 256 << 10
+	// deadAfter is how long what was sent may stay without a sign from the client's system.
+	deadAfter = 30 * time.Second
+)
+
+// tune sets what is set for every socket. A system that refuses is none the worse for it.
+func tune(c net.Conn, raw syscall.RawConn) {
+	if _, ok := c.(*net.TCPConn); !ok {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMax)
+	})
+}
+
+// unsent is how much of what was written the client's system has not acknowledged, in bytes.
+func unsent(raw syscall.RawConn) int {
+	n := 0
+	_ = raw.Control(func(fd uintptr) {
+		n, _ = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) // 0 where it cannot be told
+	})
+	return n
+}

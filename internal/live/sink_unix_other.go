@@ -1,0 +1,14 @@
+//go:build unix && !linux
+
+package live
+
+import (
+	"net"
+	"syscall"
+)
+
+// tune sets what is set for every socket: nothing here.
+func tune(net.Conn, syscall.RawConn) {}
+
+// unsent is how much of what was written the client's system has not acknowledged; it cannot be told here.
+func unsent(syscall.RawConn) int { return 0 }
