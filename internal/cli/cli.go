@@ -38,6 +38,7 @@ type root struct {
 	Endpoint endpointCmd `cmd:"" help:"Manage endpoints." group:"Manage"`
 	Tenant_  tenantCmd   `cmd:"" name:"tenant" help:"Manage tenants." group:"Manage"` //nolint:revive // the flag has the plain name
 	Apikey   apikeyCmd   `cmd:"" help:"Manage API keys." group:"Manage"`
+	Token    tokenCmd    `cmd:"" help:"Make short-lived tokens, such as for web pages." group:"Manage"`
 	Backup   backupCmd   `cmd:"" help:"Copy the data into a folder." group:"Manage"`
 
 	Sign    signCmd    `cmd:"" help:"Sign a body as Standard Webhooks does." group:"Webhooks"`
