@@ -352,3 +352,30 @@ func BenchmarkServers(b *testing.B) {
 		})
 	}
 }
+
+// TestPublishCrossOrigin: the page's origin reaches the publish path, and what that says of it the browser.
+func TestPublishCrossOrigin(t *testing.T) {
+	for _, origin := range []string{"", "https://app.example", "*"} {
+		for _, body := range []string{"{}", strings.Repeat("x", 2<<10)} { // the second is over the limit
+			c := dial(t, start(t))
+			header := ""
+			if origin != "" {
+				header = "Origin: " + origin + "\r\n"
+			}
+			if _, err := fmt.Fprintf(c, "POST /v1/tenants/acme/events HTTP/1.1\r\nHost: a\r\n%sContent-Length: %d\r\n\r\n%s", header, len(body), body); err != nil {
+				t.Fatal(err)
+			}
+			res, err := http.ReadResponse(c.r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if got := res.Header.Get("Access-Control-Allow-Origin"); got != origin {
+				t.Errorf("origin %q: %q", origin, got)
+			}
+			if credentials := res.Header.Get("Access-Control-Allow-Credentials"); (credentials == "true") != strings.HasPrefix(origin, "https") {
+				t.Errorf("origin %q: credentials %q", origin, credentials)
+			}
+		}
+	}
+}

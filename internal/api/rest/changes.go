@@ -59,6 +59,9 @@ func (a *API) changes(w http.ResponseWriter, r *http.Request, c *call) error {
 	if f.fits, err = a.selector(&f.listener); err != nil {
 		return err
 	}
+	if wait > 0 {
+		unhurried(w)
+	}
 	p, err := f.poll(r, wait)
 	if err != nil {
 		return err
@@ -113,6 +116,7 @@ func (f *feed) poll(r *http.Request, wait time.Duration) (part, error) {
 			after = p.next - 1
 		}
 		before = part{next: p.next, head: p.head}
+		p = part{}
 		if err := f.wait(r, before.next-1, left); err != nil {
 			return before, err
 		}

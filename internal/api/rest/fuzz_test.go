@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -75,6 +76,43 @@ func FuzzBody(f *testing.F) {
 			w := request{method: method, path: "/v1/tenants/acme/endpoints/" + endpoint, key: "manager", body: body}.do(t, h)
 			if w.Code >= 500 || !json.Valid(w.Body.Bytes()) {
 				t.Errorf("%s %q: %d %s", method, body, w.Code, w.Body)
+			}
+		}
+	})
+}
+
+// FuzzListening: whatever a listener asks for, the answer is what it asked or a problem that names what is wrong.
+func FuzzListening(f *testing.F) {
+	for _, s := range []string{"", "0", "7", "-1", "+7", "007", "9223372036854775806", "9223372036854775807", "4611686018427387902", "4611686018427387903", "1e3", "\u0661", "1,2"} {
+		f.Add(s, "start="+url.QueryEscape(s))
+		f.Add("1", "wait="+url.QueryEscape(s))
+	}
+	f.Add("3", "types=a.*,b&subject=x*&filter=true&event=none")
+	f.Add("", "limit=2&start=2;a=b&%zz")
+	f.Add("", "access_token=a&access_token=b")
+	fk := newFake()
+	fk.seed(f)
+	fk.listening.stopped = true
+	api, _ := newAPI(f, fk)
+	h := api.Handler()
+	f.Fuzz(func(t *testing.T, last, query string) {
+		for _, path := range []string{"/v1/tenants/acme/stream", "/v1/tenants/acme/changes", "/v1/tenants/acme/socket"} {
+			fk.listening.asked = nil
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+			r.URL.RawQuery = query
+			r.Header = http.Header{"Authorization": {"Bearer reader"}, "Last-Event-Id": {last}}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if w.Code == http.StatusOK {
+				for _, l := range fk.listening.asked {
+					if l.Start < 0 || l.Start > 1<<62 || strings.HasSuffix(path, "stream") && last != "" && strconv.FormatInt(l.Start-1, 10) != strings.TrimLeft(last[:len(last)-1], "0")+last[len(last)-1:] {
+						t.Errorf("%s?%s after %q: asked for %d", path, query, last, l.Start)
+					}
+				}
+				continue
+			}
+			if w.Code == http.StatusNotModified || w.Code < 400 || w.Code > 426 || !json.Valid(w.Body.Bytes()) {
+				t.Errorf("%s?%s after %q: %d %s", path, query, last, w.Code, w.Body)
 			}
 		}
 	})

@@ -106,3 +106,9 @@ func (f *fake) Selector(l *rest.Listener) (func(*event.Event) bool, error) {
 	only, err := match.CompileSelection(*l.Key.Only, event.DefaultLimits())
 	return match.Both(ask, only), err
 }
+
+// token adds a token.
+func (f *fake) token(text string, k event.APIKey) {
+	k.Token, k.Name = "id-of-"+text, text
+	f.bearers[text] = k
+}

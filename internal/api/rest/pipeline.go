@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -38,6 +39,7 @@ type operation struct {
 	listens               bool         // takes tokens from the query and the cookie, too
 	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
 	keysOnly              bool         // takes no tokens
+	waits                 bool         // may take as long as a request may last, before it answers
 }
 
 type callKey struct{}
@@ -149,6 +151,9 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 			a.writeProblem(w, r, p)
 			return
 		}
+		if spec.waits {
+			unhurried(w)
+		}
 		c.id = w.Header().Get("X-Request-Id")
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		run := func() *answer {
@@ -169,6 +174,12 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 		w.Header().Set("Cache-Control", cacheControl)
 		out.send(w, r)
 	}
+}
+
+// unhurried lifts the limit on the time in which a request must arrive once all of it is here: the server goes on reading,
+// to notice that the caller is gone, and would take the limit's end for that.
+func unhurried(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not supported: then there is no such limit
 }
 
 // answer is a response held back until it is complete: it may become a 304, be kept for a repetition, or, when
