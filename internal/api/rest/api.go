@@ -46,6 +46,8 @@ type Config struct {
 	// Health, Ready and Metrics answer GET of /healthz, /readyz and /metrics without a key; Profile answers
 	// /debug/pprof/ and Backup POST of /v1/backup for admin keys. Those that are nil are not served.
 	Health, Ready, Metrics, Profile, Backup http.Handler
+	// Pages are served without a key, by the beginning of their path, such as /client/.
+	Pages map[string]http.Handler
 }
 
 // API is the HTTP API.
@@ -210,6 +212,9 @@ func (a *API) systemRoutes() {
 		if h != nil {
 			a.mux.Handle("GET "+route, h)
 		}
+	}
+	for prefix, h := range a.Pages {
+		a.mux.Handle(prefix, h)
 	}
 	if a.Profile != nil {
 		a.mux.Handle("GET /debug/pprof/", a.adminOnly(a.Profile))
