@@ -16,7 +16,7 @@ import (
 // newTokens makes the service of short-lived tokens. An error names the option that is wrong.
 func (a *App) newTokens(keys *keyring.Keyring, limits event.Limits) (*token.Service, error) {
 	o := token.Options{
-		Store: a.store, Sealer: keys, Tenants: a.control, Logger: a.log,
+		Store: a.store, Sealer: keys, Tenants: a.control, Logger: a.log, Rotated: a.tokensRotated,
 		Check: func(s event.Selection) error { _, err := match.CompileSelection(s, limits); return err },
 	}
 	option := "token-jwks-url"
@@ -50,6 +50,19 @@ func (a authenticator) Authenticate(ctx context.Context, bearer string) (event.A
 		return a.tokens.Authenticate(ctx, bearer)
 	}
 	return a.keys.Authenticate(ctx, bearer)
+}
+
+// Holds reports whether a key or token that was accepted is still good. A store that fails ends nothing.
+func (a authenticator) Holds(ctx context.Context, k *event.APIKey) bool {
+	if k.Token != "" {
+		return a.tokens.Holds(ctx, k)
+	}
+	now, err := a.keys.APIKey(ctx, k.ID)
+	if err != nil {
+		return event.KindOf(err) != event.KindNotFound
+	}
+	// The root key's record can come to be that of another key.
+	return now.Hash == k.Hash && (k.Expires.IsZero() || time.Now().Before(k.Expires))
 }
 
 // tokens is what the REST API sees of the service of tokens.

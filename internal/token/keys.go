@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -45,9 +46,9 @@ func (s *keySet) find(id string) (signingKey, bool) {
 
 // signer returns the key that signs: the newest one that is not retired.
 func (s *keySet) signer() (signingKey, bool) {
-	for i := len(s.keys) - 1; i >= 0; i-- {
-		if s.keys[i].ends.IsZero() {
-			return s.keys[i], true
+	for _, k := range slices.Backward(s.keys) {
+		if k.ends.IsZero() {
+			return k, true
 		}
 	}
 	return signingKey{}, false
@@ -59,7 +60,7 @@ func associated(tenant event.TenantID, id string) []byte {
 }
 
 func (s *Service) lock(tenant event.TenantID) *sync.Mutex {
-	return &s.locks[uint64(tenant)%stripes] //nolint:gosec // any stripe will do
+	return &s.locks[uint64(tenant)%stripes]
 }
 
 // key returns a tenant's key that has not ended; KindUnauthorized when there is none of that id.
@@ -151,11 +152,14 @@ func (s *Service) signer(ctx context.Context, tenant event.TenantID) (signingKey
 	return k, nil
 }
 
+// newID returns the id of a key: 80 random bits, unique within a tenant.
+func newID() string { return rand.Text()[:16] }
+
 // add makes a key and saves it. The caller holds the tenant's lock.
 func (s *Service) add(ctx context.Context, tenant event.TenantID) (id string, err error) {
 	var secret [keySize]byte
 	_, _ = rand.Read(secret[:]) // never fails: crypto/rand ends the program instead
-	id = rand.Text()
+	id = newID()
 	sealed, err := s.options.Sealer.Seal(secret[:], associated(tenant, id))
 	if err != nil {
 		return "", fmt.Errorf("token: seal a key: %w", err)
@@ -178,13 +182,10 @@ func (s *Service) Rotate(ctx context.Context, t *event.Tenant, by *event.APIKey,
 		return event.Invalid("overlap", "must be 0s to 24h")
 	}
 	ends, err := s.rotate(ctx, t.ID, overlap)
-	if err != nil {
-		return err
-	}
-	if s.options.Rotated != nil {
+	if err == nil && s.options.Rotated != nil {
 		s.options.Rotated(t.ID, ends)
 	}
-	return nil
+	return err
 }
 
 func (s *Service) rotate(ctx context.Context, tenant event.TenantID, overlap time.Duration) (ends time.Time, err error) {

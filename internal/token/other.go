@@ -67,7 +67,7 @@ func newOther(i *Issuer, now func() time.Time, log *slog.Logger) (*otherIssuer, 
 
 // readKeys reads a file of keys.
 func readKeys(path string) (*publicKeys, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names it
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("token: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -72,7 +73,7 @@ func (s *Service) Create(ctx context.Context, t *event.Tenant, by *event.APIKey,
 	}
 	claims := ownClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
-			Issuer: self, Audience: jwt.ClaimStrings{self}, ID: rand.Text(),
+			Issuer: self, Audience: jwt.ClaimStrings{self}, ID: key.id + "." + rand.Text(),
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(expires),
 		},
 		Tenant: t.Name, TenantID: t.ID, Allow: g.Allow, Types: g.Types, Subjects: g.Subjects,
@@ -159,7 +160,7 @@ func (s *Service) checkOwn(ctx context.Context, bearer string) (*checked, error)
 		return nil, failed
 	case err != nil:
 		return nil, refused(err)
-	case claims.ID == "" || len(claims.Allow) == 0:
+	case !strings.HasPrefix(claims.ID, kid+".") || len(claims.Allow) == 0:
 		return nil, errToken()
 	}
 	return &checked{

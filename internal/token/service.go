@@ -144,7 +144,7 @@ func outside(r rune) bool {
 	return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_' && r != '.'
 }
 
-// Own reports whether the id of a token ([event.APIKey].Token) is that of one that a server of ours made.
+// Own reports whether the id of a token ([event.APIKey].Token) is that of one of the server's own.
 func Own(id string) bool { return id != "" && !strings.HasPrefix(id, otherPrefix) }
 
 // checked is what a token with a right signature says. It is never changed.
@@ -184,6 +184,20 @@ func (s *Service) Authenticate(ctx context.Context, bearer string) (event.APIKey
 		s.checked.Set(hash, c)
 	}
 	return s.admit(ctx, c)
+}
+
+// Holds reports whether a token that was accepted is still good, by its record alone: it has not ended, nor has the key
+// that signed it. A store that fails ends nothing. Of another issuer's tokens only the end is known.
+func (s *Service) Holds(ctx context.Context, k *event.APIKey) bool {
+	if !s.now().Before(k.Expires) {
+		return false
+	}
+	if !Own(k.Token) {
+		return true
+	}
+	kid, _, _ := strings.Cut(k.Token, ".")
+	_, err := s.key(ctx, k.Tenant, kid)
+	return event.KindOf(err) != event.KindUnauthorized
 }
 
 // check parses a token and checks its signature and its claims.

@@ -144,6 +144,10 @@ func (k *keySource) refresh(ctx context.Context) error {
 	if k.waiting != nil {
 		close(k.waiting)
 		k.waiting = nil
+		select {
+		case <-k.asked: // this was the reading that was asked for
+		default:
+		}
 	}
 	k.mu.Unlock()
 	switch {

@@ -8,7 +8,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -149,6 +151,17 @@ func (w *world) refuses(what, tok string) {
 // object is JSON.
 type object map[string]any
 
+// with sets members by name; nil deletes one.
+func (o object) with(changes ...any) object {
+	for i := 0; i < len(changes); i += 2 {
+		name := fmt.Sprint(changes[i])
+		if o[name] = changes[i+1]; changes[i+1] == nil {
+			delete(o, name)
+		}
+	}
+	return o
+}
+
 func segment(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -202,7 +215,7 @@ func TestCreateAndAuthenticate(t *testing.T) {
 		t.Errorf("it ends %v, want an hour from now, in whole seconds: %v", expires, want)
 	}
 	header, claims := opened(t, tok)
-	if header["alg"] != "HS256" || header["kid"] != w.keys[0].ID || claims["iss"] != "posthorn" || claims["tenant"] != "acme" || claims["aud"].([]any)[0] != "posthorn" {
+	if header["alg"] != "HS256" || header["kid"] != w.keys[0].ID || claims["iss"] != "posthorn" || claims["tenant"] != "acme" || fmt.Sprint(claims["aud"]) != "[posthorn]" {
 		t.Errorf("%v %v", header, claims)
 	}
 	for range 2 { // the second one is in memory
@@ -272,21 +285,8 @@ func TestAttacks(t *testing.T) {
 	good := w.create("acme", Grant{})
 	key, otherKey := w.secret(1), w.secret(2)
 	header, claims := opened(t, good)
-	with := func(o object, changes ...any) object {
-		out := object{}
-		for k, v := range o {
-			out[k] = v
-		}
-		for i := 0; i < len(changes); i += 2 {
-			if changes[i+1] == nil {
-				delete(out, changes[i].(string))
-			} else {
-				out[changes[i].(string)] = changes[i+1]
-			}
-		}
-		return out
-	}
-	w.accepts("the forger's own work", forge(header, with(claims, "jti", "x"), key.secret))
+	with := func(o object, changes ...any) object { return maps.Clone(o).with(changes...) }
+	w.accepts("the forger's own work", forge(header, with(claims, "jti", key.id+".x"), key.secret))
 	now := w.now.Unix()
 	parts := strings.Split(good, ".")
 	for name, tok := range map[string]string{
@@ -323,6 +323,7 @@ func TestAttacks(t *testing.T) {
 		"no iss":                        forge(header, with(claims, "iss", nil), key.secret),
 		"wrong aud":                     forge(header, with(claims, "aud", "someone"), key.secret),
 		"no aud":                        forge(header, with(claims, "aud", nil), key.secret),
+		"a jti of another key":          forge(header, with(claims, "jti", otherKey.id+".x"), key.secret),
 		"no jti":                        forge(header, with(claims, "jti", nil), key.secret),
 		"no allow":                      forge(header, with(claims, "allow", nil), key.secret),
 		"null claims":                   forgeRaw(header, "null", key.secret),
@@ -370,7 +371,14 @@ func TestRotation(t *testing.T) {
 	w := newWorld(t)
 	ctx, acme := t.Context(), w.tenants["acme"]
 	first, foreign := w.create("acme", Grant{TTL: 10 * time.Hour}), w.create("other", Grant{})
-	w.accepts("the first", first)
+	record := w.accepts("the first", first)
+	holds := func(want bool, k event.APIKey) {
+		t.Helper()
+		if w.Holds(ctx, &k) != want {
+			t.Errorf("Holds(%+v) = %t", k, !want)
+		}
+	}
+	holds(true, record)
 	if err := w.Rotate(ctx, acme, admin, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -378,12 +386,16 @@ func TestRotation(t *testing.T) {
 	if k := w.accepts("within the overlap", first); !k.Expires.Equal(ends) {
 		t.Errorf("it ends %v, want the end of the overlap, %v", k.Expires, ends)
 	}
+	holds(true, record)
 	second := w.create("acme", Grant{TTL: 10 * time.Hour})
 	if a, _ := opened(t, first); func() bool { b, _ := opened(t, second); return a["kid"] == b["kid"] }() {
 		t.Error("the key did not change")
 	}
 	w.pass(time.Hour)
 	w.refuses("after the overlap", first)
+	holds(false, record)
+	holds(true, event.APIKey{Token: otherPrefix + "x", Expires: w.now.Add(1)})
+	holds(false, event.APIKey{Token: otherPrefix + "x", Expires: w.now})
 	w.accepts("the second", second)
 	if err := w.Rotate(ctx, acme, admin, 0); err != nil {
 		t.Fatal(err)
