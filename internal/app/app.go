@@ -26,9 +26,11 @@ import (
 	"github.com/posthornhq/posthorn/internal/guard"
 	"github.com/posthornhq/posthorn/internal/ingest"
 	"github.com/posthornhq/posthorn/internal/keyring"
+	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/store"
 	"github.com/posthornhq/posthorn/internal/store/sqlite"
+	"github.com/posthornhq/posthorn/internal/token"
 )
 
 // Options are what the command line adds to the configuration.
@@ -40,6 +42,8 @@ type Options struct {
 	// OnReady is called once when the server takes requests, with its base URL and the API key that was made at the first
 	// start, empty otherwise.
 	OnReady func(baseURL, rootKey string)
+	// Pages are served beside the API without a key, by the beginning of their path, such as /demo/.
+	Pages map[string]http.Handler
 }
 
 // App is a server. Make one with New, run it once with Run.
@@ -50,11 +54,13 @@ type App struct {
 	metrics  *metrics
 	store    *sqlite.Store
 	control  *control.Control
+	tokens   *token.Service
 	ingest   *ingest.Service
 	registry *fanout.Registry
 	sender   *deliver.HTTPSender
 	manager  *deliver.Manager
 	follower *fanout.Follower
+	hub      *live.Hub
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -139,6 +145,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	if a.rootKey, err = a.control.EnsureRootKey(ctx, a.cfg.RootKey.Reveal()); err != nil {
 		return fmt.Errorf("cannot keep the root key: %w", err)
 	}
+	if a.tokens, err = a.newTokens(keys, limits); err != nil {
+		return err
+	}
 	if a.ingest, err = ingest.New(ingest.Options{
 		Store: a.store, Catalog: a.control, Limits: limits, Rate: float64(a.cfg.PublishRate), Burst: a.cfg.PublishBurst, Observer: a.metrics,
 	}); err != nil {
@@ -153,17 +162,22 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	}
 	a.manager = a.newManager(leases[0])
 	a.metrics.manager.Store(a.manager)
-	a.control.Listen(changes{a.registry, a.manager, a.ingest})
+	if a.hub, err = a.newHub(leases[0].Partition, limits); err != nil {
+		return err
+	}
+	a.metrics.hub.Store(a.hub)
+	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
-		Publisher: a.ingest, Auth: a.control, Control: a.control, Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
+		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
+		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
 		Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
-		Backup: http.HandlerFunc(a.backup),
+		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
 	})
-	a.server = front.New(a.base, api, api.Handler(), limits.MaxBatchBytes, a.log)
+	a.server = front.New(a.base, api, a.withFlexiBee(api.Handler()), limits.MaxBatchBytes, a.log)
 	return nil
 }
 
@@ -202,6 +216,7 @@ func (a *App) Run(ctx context.Context) error {
 	var g errgroup.Group
 	g.Go(func() error { return a.follower.Run(background) })
 	g.Go(func() error { return a.keepHouse(background) })
+	g.Go(func() error { return a.tokens.Run(background) })
 	failed := make(chan error, 1)
 	go func() {
 		if err := a.server.Serve(a.listener); err != nil {
@@ -227,6 +242,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	a.log.InfoContext(ctx, "stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
 	defer cancel()
+	a.endLive(ctx) // before the server, which waits for polls
 	err := a.server.Shutdown(ctx)
 	if err != nil {
 		err = fmt.Errorf("requests were cut off: %w", err)
@@ -244,6 +260,9 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 // close releases what New opened.
 func (a *App) close() {
 	a.cancel()
+	if a.hub != nil {
+		_ = a.hub.Shutdown(a.base) // done already, in a run
+	}
 	if a.sender != nil {
 		a.sender.Close()
 	}

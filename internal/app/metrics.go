@@ -11,6 +11,7 @@ import (
 
 	"github.com/posthornhq/posthorn/internal/deliver"
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/store"
 )
@@ -35,6 +36,7 @@ type metrics struct {
 	trimmed    *prometheus.CounterVec
 
 	manager atomic.Pointer[deliver.Manager]
+	hub     atomic.Pointer[live.Hub]
 }
 
 func newMetrics(version string) *metrics {
@@ -76,6 +78,7 @@ func newMetrics(version string) *metrics {
 	filters("filter_over_cost_total", "Evaluations of filters that were ended over their cost.", func() uint64 { _, n := match.Failures(); return n })
 	m.commits(r)
 	m.gauges(r)
+	m.live(r)
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "posthorn", Name: "info", Help: "Always 1; the label is the version.", ConstLabels: prometheus.Labels{"version": version},

@@ -24,6 +24,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/fanout"
 	"github.com/posthornhq/posthorn/internal/ingest"
 	"github.com/posthornhq/posthorn/internal/keyring"
+	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/store"
 )
@@ -117,6 +118,7 @@ type changes struct {
 	registry *fanout.Registry
 	manager  *deliver.Manager
 	ingest   *ingest.Service
+	hub      *live.Hub
 }
 
 // EndpointChanged implements [control.Listener].
@@ -147,6 +149,7 @@ func (c changes) TenantDeleted(id event.TenantID) {
 	c.registry.RemoveTenant(id)
 	c.manager.TenantDeleted(id)
 	c.ingest.TenantDeleted(id)
+	c.hub.TenantDeleted(id)
 }
 
 // owner does what the lanes decide about an endpoint.

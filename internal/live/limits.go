@@ -50,6 +50,7 @@ type keyState struct {
 	key     *event.APIKey
 	conns   int
 	revoked atomic.Bool
+	ends    atomic.Int64 // in ns since 1970, 0: as the key says
 }
 
 // retryAfter is when to try again where a limit of one's own is reached.
@@ -171,6 +172,18 @@ func (t *ticket) release() {
 	}
 	t.hub.stats.open[t.kind].Add(-1)
 	t.hub.work.Done()
+}
+
+// EndTokens ends the connections of a tenant that were made with tokens that of names, at a time: the key that signed them
+// is of no more use then.
+func (h *Hub) EndTokens(tenant event.TenantID, of func(token string) bool, at time.Time) {
+	h.limits.mu.Lock()
+	defer h.limits.mu.Unlock()
+	for name, k := range h.limits.keys {
+		if name.tenant == tenant && name.token != "" && of(name.token) {
+			k.ends.Store(max(1, at.UnixNano()))
+		}
+	}
 }
 
 // askKeys asks about every key that has connections; the shards end those of a revoked one.

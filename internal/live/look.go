@@ -56,13 +56,19 @@ func (s *shard) look() {
 		switch t := c.ticket; {
 		case t.expires != 0 && now >= t.expires:
 			c.end(reasonExpired)
-		case t.key != nil && t.key.revoked.Load():
+		case t.key.revoked.Load(), t.key.over(now):
 			c.end(reasonRevoked)
 		default:
 			early := every / 4 * int64(c.place%spread) / spread
 			c.keepAlive(now, every-early)
 		}
 	}
+}
+
+// over reports whether a time was set at which the key's connections end, and has come.
+func (k *keyState) over(now int64) bool {
+	ends := k.ends.Load()
+	return ends != 0 && now >= ends
 }
 
 // keepAlive sends a sign of life after a time of silence, and the places that have moved on. A client that should answer

@@ -69,7 +69,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 		l.Start = id + 1
 	}
 	http1 := r.ProtoMajor == 1
-	p := &sse{form: sseForm{named: r.URL.Query().Get("event") != "none", chunked: http1 && r.ProtoAtLeast(1, 1)}}
+	p := &sse{form: sseForm{named: !l.Unnamed, chunked: http1 && r.ProtoAtLeast(1, 1)}}
 	t, err := h.admit(kindSSE, r, &l)
 	if err != nil {
 		return err

@@ -17,6 +17,8 @@ type Listener struct {
 	Ask event.Selection
 	// Start is the first version wanted; 0: those to come.
 	Start int64
+	// Unnamed leaves the event's type out of server-sent events.
+	Unnamed bool
 }
 
 // wish is a compiled selection: what is asked for of what is allowed.

@@ -1,5 +1,5 @@
 // Package front serves every HTTP interface on one port with two servers: publishes, the hot path, on fasthttp, which
-// costs about half of net/http, and everything else on net/http. A connection begins with the server that its first
+// costs about half of net/http, and everything else on net/http, all of HTTP/2 included. A connection begins with the server that its first
 // request is for; one that publishes and then asks for anything else moves to net/http, with that request, for good.
 package front
 
@@ -33,6 +33,7 @@ const (
 	readBuffer    = 16 << 10    // bytes: the most that the headers of a publish may have
 	peekBuffer    = 256         // bytes: the start of a first request, enough for its path
 	acceptWait    = time.Second // the longest wait for a file descriptor
+	maxStreams    = 250         // requests at once on one connection of HTTP/2
 )
 
 // Publisher is the core of the publish path (package rest).
@@ -44,19 +45,21 @@ type Publisher interface {
 
 // Server serves one port.
 type Server struct {
-	publisher Publisher
-	base      context.Context //nolint:containedctx // of publishes: a fasthttp request has none of its own
-	fast      *fasthttp.Server
-	std       *http.Server
-	fastConns *handoff
-	stdConns  *handoff
-	log       *slog.Logger
-	wg        sync.WaitGroup
+	publisher  Publisher
+	base       context.Context //nolint:containedctx // of publishes: a fasthttp request has none of its own
+	fast       *fasthttp.Server
+	std        *http.Server
+	http2      *http.Server
+	fastConns  *handoff
+	stdConns   *handoff
+	http2Conns *handoff
+	log        *slog.Logger
+	wg         sync.WaitGroup
 }
 
 // New makes a server. maxBody bounds a publish, in bytes; handler takes every other request.
 func New(base context.Context, publisher Publisher, handler http.Handler, maxBody int, log *slog.Logger) *Server {
-	s := &Server{publisher: publisher, base: base, fastConns: newHandoff(), stdConns: newHandoff(), log: log}
+	s := &Server{publisher: publisher, base: base, fastConns: newHandoff(), stdConns: newHandoff(), http2Conns: newHandoff(), log: log}
 	s.fast = &fasthttp.Server{
 		Handler: s.serve, ErrorHandler: s.refuse, NoDefaultServerHeader: true, NoDefaultContentType: true,
 		ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxRequestBodySize: maxBody,
@@ -67,6 +70,12 @@ func New(base context.Context, publisher Publisher, handler http.Handler, maxBod
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	// A server of its own for HTTP/2: one for both would wait without a limit for the beginning of every connection.
+	s.http2 = &http.Server{
+		Handler: handler, ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: s.std.ErrorLog, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+	}
+	s.http2.Protocols.SetUnencryptedHTTP2(true)
 	return s
 }
 
@@ -77,10 +86,11 @@ func (q quiet) Printf(string, ...any) { q.log.Debug("a connection ended with an 
 
 // Serve accepts connections until Shutdown or an error of the listener. It returns nil after Shutdown.
 func (s *Server) Serve(ln net.Listener) error {
-	s.fastConns.addr, s.stdConns.addr = ln.Addr(), ln.Addr()
-	failed := make(chan error, 3)
+	s.fastConns.addr, s.stdConns.addr, s.http2Conns.addr = ln.Addr(), ln.Addr(), ln.Addr()
+	failed := make(chan error, 4)
 	s.wg.Go(func() { failed <- s.fast.Serve(s.fastConns) })
 	s.wg.Go(func() { failed <- s.std.Serve(s.stdConns) })
+	s.wg.Go(func() { failed <- s.http2.Serve(s.http2Conns) })
 	s.wg.Go(func() { failed <- s.accept(ln) })
 	err := <-failed
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, http.ErrServerClosed) {
@@ -145,16 +155,25 @@ func (s *Server) classify(c net.Conn) {
 	}
 	stop()
 	to := s.stdConns
-	if line, _, _ := bytes.Cut(buf, []byte("\r\n")); publishes(line) {
+	if bytes.HasPrefix(buf, http2Preface) {
+		to = s.http2Conns
+	} else if line, _, _ := bytes.Cut(buf, []byte("\r\n")); publishes(line) {
 		to = s.fastConns
 	}
 	to.put(&prefixed{Conn: c, rest: buf})
 }
 
-var publishPrefix = []byte("POST /v1/tenants/")
+var (
+	publishPrefix = []byte("POST /v1/tenants/")
+	// http2Preface begins a connection of HTTP/2 whose client knows that the server speaks it (RFC 9113, 3.4).
+	http2Preface = []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+)
 
-// decided reports whether enough was read to tell a publish from other requests.
+// decided reports whether enough was read to tell a publish and HTTP/2 from other requests.
 func decided(b []byte) bool {
+	if n := min(len(b), len(http2Preface)); bytes.Equal(b[:n], http2Preface[:n]) {
+		return n == len(http2Preface)
+	}
 	n := min(len(b), len(publishPrefix))
 	return !bytes.Equal(b[:n], publishPrefix[:n]) || bytes.IndexByte(b, '\n') >= 0
 }
@@ -306,6 +325,8 @@ func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
 	again.Write(body)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) {
+		c, ahead := bare(c)
+		again.Write(ahead)
 		if c.SetDeadline(time.Time{}) != nil {
 			_ = c.Close()
 			return
@@ -314,13 +335,41 @@ func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
 	})
 }
 
+// bare returns the connection below fasthttp's and what fasthttp has read ahead of it, so that what is written later need not
+// pass through either.
+func bare(c net.Conn) (net.Conn, []byte) {
+	wrapped, ok := c.(interface{ UnsafeConn() net.Conn })
+	if !ok {
+		return c, nil
+	}
+	// A read that may not wait returns only what is buffered.
+	if c.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return c, nil // it is closed
+	}
+	var ahead []byte
+	for buf := make([]byte, readBuffer); ; {
+		n, err := c.Read(buf)
+		ahead = append(ahead, buf[:n]...)
+		if n == 0 || err != nil {
+			break
+		}
+	}
+	c = wrapped.UnsafeConn()
+	if p, ok := c.(*prefixed); ok {
+		ahead = append(ahead, p.Unread()...)
+		c = p.Conn
+	}
+	return c, ahead
+}
+
 // Shutdown stops accepting, waits for the requests under way until ctx ends, and closes every connection.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stdConns.stop()
 	s.fastConns.stop()
-	err := errors.Join(s.fast.ShutdownWithContext(ctx), s.std.Shutdown(ctx))
+	s.http2Conns.stop()
+	err := errors.Join(s.fast.ShutdownWithContext(ctx), s.std.Shutdown(ctx), s.http2.Shutdown(ctx))
 	if err != nil {
-		err = errors.Join(err, s.std.Close())
+		err = errors.Join(err, s.std.Close(), s.http2.Close())
 	}
 	s.wg.Wait()
 	return err
@@ -343,6 +392,17 @@ func (p *prefixed) Read(b []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// Unread returns what was read already and not asked for yet, and forgets it. From then on NetConn may be used in place
+// of this connection.
+func (p *prefixed) Unread() []byte {
+	b := p.rest
+	p.rest = nil
+	return b
+}
+
+// NetConn returns the connection below.
+func (p *prefixed) NetConn() net.Conn { return p.Conn }
 
 // handoff is a listener that is given its connections.
 type handoff struct {
