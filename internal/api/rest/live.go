@@ -165,32 +165,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, c *call) error {
 	if given {
 		l.Start = last + 1
 	}
-	if r.Method == http.MethodHead {
-		return a.streamHead(w, r, &l)
-	}
 	return a.Live.Stream(w, r, l)
-}
-
-// streamHead answers as a stream would begin.
-func (a *API) streamHead(w http.ResponseWriter, r *http.Request, l *Listener) error {
-	if _, err := a.Live.Selector(l); err != nil {
-		return err
-	}
-	if l.Start > 0 {
-		_, oldest, _, err := a.Log.Changes(r.Context(), l.Tenant.ID, beyond, 1, 1)
-		if err != nil {
-			return err
-		}
-		if l.Start < oldest {
-			return gone("start", oldest)
-		}
-	}
-	h := w.Header()
-	h.Set("Content-Type", typeEvents)
-	h.Set("Cache-Control", "no-cache, no-transform")
-	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // socket hands the connection over as a WebSocket.

@@ -18,8 +18,8 @@ type listening struct {
 	changed chan struct{} // closed, and another, when something was published
 	stopped bool          // Wait returns at once
 	asked   []rest.Listener
-	queries []string // of those requests
-	waits   []int64  // after which version
+	queries []string      // of those requests
+	waits   []int64       // after which version
 	waiting chan struct{} // told of each wait when not nil
 	origins func(origin, host string) bool
 }

@@ -338,9 +338,6 @@ func TestGoneSaysOldest(t *testing.T) {
 	if got := decode[client.Changes](t, readers(t, on.h, ""), 200); len(got.Changes) != 2 {
 		t.Errorf("%+v", got)
 	}
-	if w := (request{method: http.MethodHead, path: "/v1/tenants/acme/stream?start=3", key: "reader"}).do(t, on.h); w.Code != 410 {
-		t.Errorf("HEAD of a stream: %d", w.Code)
-	}
 	on.fail = &event.Error{Kind: event.KindGone, Code: "gone", Detail: "it is older", Oldest: 4}
 	for _, path := range []string{"stream?start=1", "socket"} {
 		w := request{method: http.MethodGet, path: "/v1/tenants/acme/" + path, key: "reader", header: handshake}.do(t, on.h)
@@ -383,21 +380,6 @@ func TestStreamAsks(t *testing.T) {
 		if got.Tenant, got.Key = nil, nil; !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: asked %+v, want %+v", c.query, got, c.want)
 		}
-	}
-}
-
-func TestStreamHead(t *testing.T) {
-	t.Parallel()
-	on := newStage(t)
-	head := func(query string) *httptest.ResponseRecorder {
-		return request{method: http.MethodHead, path: "/v1/tenants/acme/stream" + query, key: "reader"}.do(t, on.h)
-	}
-	w := head("?start=2")
-	if w.Code != 200 || w.Header().Get("Content-Type") != "text/event-stream" || w.Header().Get("Cache-Control") != "no-cache, no-transform" || len(on.listening.asked) != 0 {
-		t.Errorf("%d %v, asked %d", w.Code, w.Header(), len(on.listening.asked))
-	}
-	if w := head("?filter=)"); w.Code != 422 {
-		t.Errorf("a bad filter: %d", w.Code)
 	}
 }
 

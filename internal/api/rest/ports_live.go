@@ -25,7 +25,8 @@ type Listener struct {
 // query; what the query asks for is in the Listener, checked but for the selection.
 type Live interface {
 	// Stream answers with server-sent events until one side ends it. An error means that nothing was written: an
-	// [event.Error] of KindInvalid, KindGone (its Oldest is in [event.Error].Oldest), KindRateLimited or KindUnavailable.
+	// [event.Error] of KindInvalid, KindGone (its Oldest is in [event.Error].Oldest), KindRateLimited or KindUnavailable. HEAD
+	// gets the headers only.
 	Stream(w http.ResponseWriter, r *http.Request, l Listener) error
 	// Socket takes the connection over as a WebSocket. An error means that nothing was written. One of the handshake has a
 	// method HTTP that gives the answer's status, code, detail and headers.

@@ -87,8 +87,10 @@ func wired(t *testing.T) (*client.Client, *httptest.Server) {
 	if _, err := c.EnsureRootKey(t.Context(), root); err != nil {
 		t.Fatal(err)
 	}
+	tokens := newTokens(t, m, c)
 	api, _ := newAPI(t, newFake(), func(r *rest.Config) {
-		r.Publisher, r.Auth, r.Control, r.Log, r.Answers = in, c, c, modelLog{m}, modelAnswers{m}
+		r.Publisher, r.Auth, r.Control, r.Log, r.Answers = in, keysAndTokens{c, tokens}, c, modelLog{m}, modelAnswers{m}
+		r.Tokens, r.Live = issuer{tokens}, newHub(t, m)
 	})
 	server := httptest.NewServer(api.Handler())
 	t.Cleanup(server.Close)
