@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"maps"
 	"slices"
@@ -173,6 +174,7 @@ func (s *fakeStore) DeadLetters(_ context.Context, e event.EndpointID, after int
 type arrival struct {
 	url    string
 	id     string
+	events []string // the ids in a batch
 	number string
 	at     time.Time
 	ok     bool
@@ -215,9 +217,22 @@ func (f *fakeSender) Send(r *Request) Answer {
 	defer f.mu.Unlock()
 	f.busy[r.URL]--
 	f.arrivals = append(f.arrivals, arrival{
-		url: r.URL, id: header(r, "webhook-id"), number: header(r, "posthorn-attempt"), at: time.Now(), ok: a.Status/100 == 2,
+		url: r.URL, id: header(r, "webhook-id"), events: batchOf(r), number: header(r, "posthorn-attempt"), at: time.Now(), ok: a.Status/100 == 2,
 	})
 	return a
+}
+
+// batchOf returns the ids of the events in a batch in the standard envelope.
+func batchOf(r *Request) []string {
+	var list []struct{ ID string }
+	if r.Body[0] != '[' || json.Unmarshal(r.Body, &list) != nil {
+		return nil
+	}
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].ID
+	}
+	return ids
 }
 
 func (f *fakeSender) seen(url string) []arrival {

@@ -115,6 +115,22 @@ func (r *run) targets(ev *event.Event) []*event.Endpoint {
 	return list
 }
 
+// behind makes an endpoint that begins in the past as the control plane does: expected, saved with its lane, and told of,
+// unless the process dies before that.
+func (r *run) behind(ep event.Endpoint, tell bool) {
+	r.mu.Lock()
+	r.away[ep.ID] = true
+	r.mu.Unlock()
+	key := event.LaneKey{Endpoint: ep.ID}
+	r.store.mu.Lock()
+	r.store.endpoints[ep.ID] = ep
+	r.store.lanes[key] = event.LaneState{LaneKey: key, Tenant: ep.Tenant, Backlog: true, Cursor: ep.Start}
+	r.store.mu.Unlock()
+	if tell {
+		r.EndpointBehind(&ep)
+	}
+}
+
 func (r *run) stop() {
 	r.t.Helper()
 	r.cancel()

@@ -67,7 +67,10 @@ func simulate(t *testing.T, seed uint64) {
 	rng := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a test's dice
 	receivers := map[string]*receiver{}
 	var endpoints []event.Endpoint
-	for i, o := range []event.Order{event.OrderNone, event.OrderKey, event.OrderStrict, event.OrderNone, event.OrderKey} {
+	const later = 2 // the last endpoints, which are made while events come, and begin in the past
+	for i, o := range []event.Order{
+		event.OrderNone, event.OrderKey, event.OrderStrict, event.OrderNone, event.OrderKey, event.OrderStrict, event.OrderKey,
+	} {
 		ep := endpoint(event.EndpointID(i+1), order(o), func(e *event.Endpoint) {
 			e.Retries = []time.Duration{time.Second, 5 * time.Second, 20 * time.Second, time.Minute, 10 * time.Minute, 10 * time.Minute}
 			e.Concurrency = 1 + rng.IntN(20)
@@ -76,6 +79,10 @@ func simulate(t *testing.T, seed uint64) {
 			}
 			if rng.IntN(4) == 0 {
 				e.RateLimit = 50
+			}
+			if i == 5 { // a hook of the FlexiBee-compatible interface
+				e.Batch = event.Batch{Max: 200, Wait: 100 * time.Millisecond}
+				e.Profile, e.Forever, e.Retries = event.ProfileFlexiBee, true, nil
 			}
 		})
 		endpoints = append(endpoints, ep)
@@ -86,7 +93,8 @@ func simulate(t *testing.T, seed uint64) {
 			start: time.Now(), rng: rand.New(rand.NewPCG(seed, uint64(i)+2)), poisonous: rng.IntN(2), //nolint:gosec // a test's dice
 		}
 	}
-	s := newFakeStore(endpoints...)
+	made := len(endpoints) - later
+	s := newFakeStore(endpoints[:made]...)
 	dice := rand.New(rand.NewPCG(seed, 99)) //nolint:gosec // a test's dice, of the goroutine that saves
 	s.fault = func(int) (before, after error) {
 		switch dice.IntN(12) {
@@ -108,7 +116,17 @@ func simulate(t *testing.T, seed uint64) {
 			pause(time.Duration(rng.Int64N(int64(4 * time.Second))))
 		}
 		if rng.IntN(40) == 0 {
-			meddle(t, r, rng, endpoints)
+			meddle(t, r, rng, endpoints[:made])
+		}
+		if made < len(endpoints) && (rng.IntN(300) == 0 || i >= simEvents-later) {
+			tell := rng.IntN(2) == 0
+			r.behind(endpoints[made], tell)
+			made++
+			if !tell { // it dies between saving and telling
+				kills++
+				r.crash()
+				r = startRun(t, s, sender)
+			}
 		}
 		if rng.IntN(100) == 0 {
 			kills++
@@ -123,7 +141,7 @@ func simulate(t *testing.T, seed uint64) {
 	for i := range endpoints {
 		r.change(endpoints[i].ID, enabled)
 	}
-	pause(45 * time.Minute)
+	pause(3 * time.Hour) // the longest penalty twice
 	for i := range endpoints {
 		checkLane(t, s, sender, &endpoints[i], kills)
 	}
@@ -199,18 +217,20 @@ func checkLane(t *testing.T, s *fakeStore, sender *fakeSender, ep *event.Endpoin
 	place := 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	byID := map[string][]int64{}
+	byID := map[string]int64{}
 	for i := range s.log {
-		byID[s.log[i].ID] = []int64{s.log[i].Version}
-	}
-	for i := range s.attempts {
-		byID[s.attempts[i].EventID] = s.attempts[i].Versions
+		byID[s.log[i].ID] = s.log[i].Version
 	}
 	for _, a := range sender.seen(ep.URL) {
 		if !a.ok {
 			continue
 		}
-		for _, v := range byID[a.id] {
+		ids := a.events
+		if ids == nil {
+			ids = []string{a.id}
+		}
+		for _, id := range ids {
+			v := byID[id]
 			if _, again := first[v]; again {
 				double++
 				continue
