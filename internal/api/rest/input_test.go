@@ -192,8 +192,12 @@ func TestBadInput(t *testing.T) {
 		{"slash at the end", "GET", "/v1/tenants/", "", nil, 404, "not_found", ""},
 		{"method", "PUT", tenants, `{}`, nil, 405, "method_not_allowed", ""},
 	}
+	codes := request{method: http.MethodGet, path: "/docs/problems"}.do(t, on.h).Body.String()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			if c.code != "" && c.code != "conflict" && !strings.Contains(codes, `id="`+c.code+`"`) {
+				t.Errorf("the code %s is not among those for people", c.code)
+			}
 			on.reset(t)
 			w := request{c.method, c.path, "admin", c.body, c.header}.do(t, on.h)
 			var p client.Problem

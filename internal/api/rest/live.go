@@ -118,30 +118,15 @@ func (a *API) selector(l *Listener) (func(*event.Event) bool, error) {
 		return nil, nil //nolint:nilnil // documented
 	}
 	if a.Live == nil {
-		return a.plainSelector(l)
+		return nil, noLive()
 	}
 	fits, err := a.Live.Selector(l)
 	return fits, inQuery(err)
 }
 
-// plainSelector selects without Live, and so without filters.
-func (a *API) plainSelector(l *Listener) (func(*event.Event) bool, error) {
-	if l.Ask.Filter != "" || l.Key.Only != nil {
-		return nil, noLive()
-	}
-	if len(l.Ask.Types) == 0 {
-		return func(e *event.Event) bool { return l.Ask.MatchSubject(e.Subject) }, nil
-	}
-	fits, err := a.Patterns(l.Ask.Types)
-	if err != nil {
-		return nil, invalid("types", err.Error())
-	}
-	return func(e *event.Event) bool { return fits(e.Type) && l.Ask.MatchSubject(e.Subject) }, nil
-}
-
 // noLive is the answer of a server that was put together without listening.
 func noLive() error {
-	return event.Errorf(event.KindUnavailable, "unavailable", "this server does not select events")
+	return event.Errorf(event.KindUnavailable, "unavailable", "this server was put together without listening: it neither selects events nor waits for them")
 }
 
 // stream answers with server-sent events.

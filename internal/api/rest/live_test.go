@@ -391,8 +391,8 @@ func TestNoLive(t *testing.T) {
 	f.seed(t)
 	f.token("narrow", event.APIKey{Tenant: 1, Allow: []event.Permission{event.AllowRead}, Only: &event.Selection{Types: []string{"a"}}})
 	for path, want := range map[string]int{
-		"changes?start=1": 200, "changes?types=order.*": 200, "changes?start=6&wait=1": 503, "changes?filter=true": 503, "stream": 404, "socket": 404,
-		"changes?types=a!": 422, "events?subject=s/1": 200,
+		"changes?start=1": 200, "events": 200, "changes?types=order.*": 503, "changes?start=6&wait=1": 503, "changes?start=5&wait=1": 200,
+		"stream": 404, "socket": 404, "events?subject=s/1": 503,
 	} {
 		if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/" + path, key: "reader"}).do(t, api.Handler()); w.Code != want {
 			t.Errorf("%s: %d, want %d: %s", path, w.Code, want, w.Body)

@@ -69,6 +69,7 @@ function content(types) {
 function operation(path, method, op) {
   const inside = el('div', { class: 'inside' });
   inside.append(el('p', {}, op.description || ''));
+  if (op.externalDocs) inside.append(el('p', {}, el('a', { href: op.externalDocs.url }, op.externalDocs.description || op.externalDocs.url)));
   if (op.parameters && op.parameters.length) {
     inside.append(el('h4', {}, 'Parameters'),
       table(['name', 'in, kind', 'meaning'], op.parameters.map((p) => {
