@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,9 +28,12 @@ const (
 type Client struct {
 	base  string
 	key   string
+	token func(context.Context) (string, error) // instead of key
 	agent string
 	http  *http.Client
-	now   func() time.Time
+	// patient is http without a time limit: for calls that wait, which have their own, and for streams.
+	patient *http.Client
+	now     func() time.Time
 }
 
 // Option changes a [Client].
@@ -41,8 +45,15 @@ func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h
 // WithUserAgent sets the User-Agent header.
 func WithUserAgent(s string) Option { return func(c *Client) { c.agent = s } }
 
-// New returns a client for the server at baseURL, such as "http://127.0.0.1:8080", with an API key. By default
-// a call ends after 60 s, dialling after 10 s, and redirects are not followed.
+// WithToken sets where short-lived tokens come from, instead of a key. It is called before every request and whenever a
+// [Stream] connects: keep the token until it is about to end where making one is dear. It may be called by several
+// goroutines at once.
+func WithToken(token func(ctx context.Context) (string, error)) Option {
+	return func(c *Client) { c.token = token }
+}
+
+// New returns a client for the server at baseURL, such as "http://127.0.0.1:8080", with an API key or a token. By default
+// a call ends after 60 s (one that waits, 60 s after its wait), dialling after 10 s, and redirects are not followed.
 func New(baseURL, key string, opts ...Option) (*Client, error) {
 	u, err := url.Parse(baseURL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
@@ -59,17 +70,21 @@ func New(baseURL, key string, opts ...Option) (*Client, error) {
 		c.http = &http.Client{
 			Timeout: time.Minute,
 			Transport: &http.Transport{
-				Proxy:                 http.ProxyFromEnvironment,
-				DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-				TLSHandshakeTimeout:   10 * time.Second,
-				ResponseHeaderTimeout: time.Minute,
-				IdleConnTimeout:       90 * time.Second,
-				MaxIdleConnsPerHost:   64,
-				ForceAttemptHTTP2:     true,
+				Proxy:               http.ProxyFromEnvironment,
+				DialContext:         (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+				TLSHandshakeTimeout: 10 * time.Second,
+				IdleConnTimeout:     90 * time.Second,
+				MaxIdleConnsPerHost: 64,
+				ForceAttemptHTTP2:   true,
+				// A dead connection would be taken again by what reconnects.
+				HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 15 * time.Second},
 			},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
+	patient := *c.http
+	patient.Timeout = 0
+	c.patient = &patient
 	return c, nil
 }
 
@@ -91,7 +106,10 @@ type call struct {
 	query        url.Values
 	header       http.Header
 	body         []byte
-	repeat       bool // may be sent again
+	repeat       bool          // may be sent again
+	wait         time.Duration // how long the server was asked to wait
+	margin       time.Duration // how much longer than that the call may take; 0: as long as any call
+	key          string        // what it was sent with
 }
 
 func newCall(method, path string, opts []CallOption) *call {
@@ -177,7 +195,8 @@ func (c *call) retry(err error, try int) (time.Duration, bool) {
 	return wait, wait <= maxWait
 }
 
-func (c *Client) once(ctx context.Context, k *call, out any) (http.Header, error) {
+// request makes a call's request, with the key or a token.
+func (c *Client) request(ctx context.Context, k *call, accept string) (*http.Request, error) {
 	target := c.base + k.path
 	if len(k.query) > 0 {
 		target += "?" + k.query.Encode()
@@ -187,12 +206,33 @@ func (c *Client) once(ctx context.Context, k *call, out any) (http.Header, error
 		return nil, fmt.Errorf("client: %w", err)
 	}
 	maps.Copy(req.Header, k.header)
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", c.agent)
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
+	k.key = c.key
+	if c.token != nil {
+		if k.key, err = c.token(ctx); err != nil {
+			return nil, fmt.Errorf("client: get a token: %w", err)
+		}
 	}
-	res, err := c.http.Do(req)
+	if k.key != "" {
+		req.Header.Set("Authorization", "Bearer "+k.key)
+	}
+	return req, nil
+}
+
+func (c *Client) once(ctx context.Context, k *call, out any) (http.Header, error) {
+	transport := c.http
+	if k.wait > 0 {
+		transport = c.patient
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, k.wait+cmp.Or(k.margin, c.http.Timeout, time.Minute))
+		defer cancel()
+	}
+	req, err := c.request(ctx, k, "application/json")
+	if err != nil {
+		return nil, err
+	}
+	res, err := transport.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // Publish stores one event and returns once it is durable. With an ID in the event, or [IdempotencyKey], it can be
@@ -60,7 +61,7 @@ func (c *Client) PublishRaw(ctx context.Context, tenant, contentType string, bod
 	return answer.Events, nil
 }
 
-// Events lists a tenant's events, newest first; [Types], [Subject], [Since] and [Until] narrow it.
+// Events lists a tenant's events, newest first; [Types], [Subjects], [Filter], [Since] and [Until] narrow it.
 func (c *Client) Events(ctx context.Context, tenant string, opts ...ListOption) iter.Seq2[Event, error] {
 	return list[Event](ctx, c, path("tenants", tenant, "events"), opts)
 }
@@ -86,15 +87,26 @@ func (c *Client) Resend(ctx context.Context, tenant, id, endpoint string, opts .
 }
 
 // Changes reads the log from version start on, in version order: at most the server's default of 100 events, or
-// [PageSize]. Ask again with Next; a [*Problem] of status 410 holds the oldest version left when start is older than
-// retention.
+// [PageSize]. A start of 0 is the oldest version kept. Ask again with Next. [Types], [Subjects] and [Filter] narrow it. With
+// [Wait] the answer comes once there is an event to give, or empty when time is up. A [*Problem] of status 410 holds the
+// oldest version left when start is older than retention.
+//
+// [Client.Stream] follows the log by itself.
 func (c *Client) Changes(ctx context.Context, tenant string, start int64, opts ...ListOption) (*Changes, error) {
-	query := url.Values{"start": {strconv.FormatInt(start, 10)}}
+	var out Changes
+	_, err := c.do(ctx, changesCall(tenant, start, opts), nil, &out)
+	return &out, err
+}
+
+func changesCall(tenant string, start int64, opts []ListOption) *call {
+	query := url.Values{}
+	if start != 0 {
+		query.Set("start", strconv.FormatInt(start, 10))
+	}
 	for _, o := range opts {
 		o(query)
 	}
 	k := newCall(http.MethodGet, path("tenants", tenant, "changes"), nil).with(query)
-	var out Changes
-	_, err := c.do(ctx, k, nil, &out)
-	return &out, err
+	k.wait, _ = time.ParseDuration(query.Get("wait")) // "" is 0, as is what did not come from Wait
+	return k
 }

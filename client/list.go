@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ListOption narrows a list.
+// ListOption narrows a list. [Types], [Subject], [Subjects] and [Filter] also narrow a [Stream].
 type ListOption func(url.Values)
 
 // PageSize sets how many items a request of a list fetches, 1 to 1,000; default 100.
@@ -24,8 +24,22 @@ func Types(patterns ...string) ListOption {
 	return func(q url.Values) { q.Set("types", strings.Join(patterns, ",")) }
 }
 
-// Subject keeps events with this subject.
-func Subject(s string) ListOption { return func(q url.Values) { q.Set("subject", s) } }
+// Subject keeps events with this subject, or, when it ends in *, with a subject that begins so.
+func Subject(s string) ListOption { return Subjects(s) }
+
+// Subjects keeps events with one of these subjects; one that ends in * means every subject that begins so. A subject that
+// holds a comma cannot be asked for: use [Filter].
+func Subjects(subjects ...string) ListOption {
+	return func(q url.Values) { q.Set("subject", strings.Join(subjects, ",")) }
+}
+
+// Filter keeps events for which a CEL expression is true, such as `data.total > 100`.
+func Filter(expression string) ListOption { return func(q url.Values) { q.Set("filter", expression) } }
+
+// Wait lets [Client.Changes] wait for an event when there is none: at most 60 s.
+func Wait(d time.Duration) ListOption {
+	return func(q url.Values) { q.Set("wait", Duration(d).String()) }
+}
 
 // Since keeps events received at or after t.
 func Since(t time.Time) ListOption {

@@ -6,76 +6,99 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/posthornhq/posthorn/client"
 )
 
-// tailCmd shows the newest events and follows the change feed.
+// tailCmd shows the newest events and follows the log.
 type tailCmd struct {
-	Lines    int           `help:"How many events that are there already to show." short:"n" default:"10"`
-	Types    []string      `help:"Only types that match one of the patterns." placeholder:"PATTERN"`
-	Subject  string        `help:"Only this subject."`
-	NoFollow bool          `help:"Do not wait for new events."`
-	Interval time.Duration `help:"How often to ask for new events." default:"1s" hidden:""`
+	Lines     int      `help:"How many events that are there already to show." short:"n" default:"10"`
+	Start     int64    `help:"Show every event from this version on, instead of the newest." placeholder:"VERSION"`
+	Types     []string `help:"Only types that match one of the patterns." placeholder:"PATTERN"`
+	Subject   []string `help:"Only these subjects; one that ends in * means every subject that begins so." placeholder:"SUBJECT"`
+	Filter    string   `help:"Only events for which this CEL expression is true." placeholder:"CEL"`
+	Follow    bool     `help:"Wait for new events: the default." short:"f" xor:"follow"`
+	NoFollow  bool     `help:"Do not wait for new events." xor:"follow"`
+	Transport string   `help:"How to wait: auto, sse (server-sent events) or poll (long polls)." enum:"auto,sse,poll" default:"auto"`
 }
 
 // Run shows events until it is interrupted.
 func (x *tailCmd) Run(c *console) error {
-	if x.Lines < 0 || x.Interval < 10*time.Millisecond {
-		return usagef("--lines must not be negative and --interval at least 10ms")
+	if x.Lines < 0 || x.Start < 0 {
+		return usagef("--lines and --start must not be negative")
 	}
 	cl, tenant, err := c.tenantClient()
 	if err != nil {
 		return err
 	}
+	start := x.Start
+	if start == 0 {
+		if start, err = x.newest(c, cl, tenant); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !x.NoFollow:
+		return x.follow(c, cl, tenant, start)
+	case x.Start > 0:
+		return x.rest(c, cl, tenant)
+	default:
+		return nil
+	}
+}
+
+// selection narrows what is shown.
+func (x *tailCmd) selection() []client.ListOption {
 	var options []client.ListOption
 	if len(x.Types) > 0 {
 		options = append(options, client.Types(x.Types...))
 	}
-	if x.Subject != "" {
-		options = append(options, client.Subject(x.Subject))
+	if len(x.Subject) > 0 {
+		options = append(options, client.Subjects(x.Subject...))
 	}
-	// The head is read first: what comes in meanwhile is among the newest or shown by the feed, never twice.
-	last, _, err := collect(limited{1}, cl.Events(c.ctx, tenant, client.PageSize(1)))
-	if err != nil {
-		return err
+	if x.Filter != "" {
+		options = append(options, client.Filter(x.Filter))
 	}
-	head := int64(0)
-	for _, e := range last {
-		head = e.Version
-	}
-	if x.Lines > 0 {
-		options := append(slices.Clone(options), client.PageSize(min(x.Lines, 1000)))
-		newest, _, err := collect(limited{x.Lines}, cl.Events(c.ctx, tenant, options...))
-		if err != nil {
-			return err
-		}
-		for _, e := range slices.Backward(newest) {
-			head = max(head, e.Version)
-			if err := c.eventLine(&e); err != nil {
-				return err
-			}
-		}
-	}
-	if x.NoFollow {
-		return nil
-	}
-	return x.follow(c, cl, tenant, head+1, options)
+	return options
 }
 
-// follow asks the change feed again and again.
-func (x *tailCmd) follow(c *console, cl *client.Client, tenant string, start int64, options []client.ListOption) error {
-	tick := time.NewTicker(x.Interval)
-	defer tick.Stop()
-	for {
+// newest shows the newest events and returns the version to go on with.
+func (x *tailCmd) newest(c *console, cl *client.Client, tenant string) (next int64, err error) {
+	// The head is read first: what comes in meanwhile is among the newest or follows, never both.
+	last, _, err := collect(limited{1}, cl.Events(c.ctx, tenant, client.PageSize(1)))
+	if err != nil {
+		return 0, err
+	}
+	next = 1
+	for _, e := range last {
+		next = e.Version + 1
+	}
+	if x.Lines == 0 {
+		return next, nil
+	}
+	options := append(x.selection(), client.PageSize(min(x.Lines, 1000)))
+	events, _, err := collect(limited{x.Lines}, cl.Events(c.ctx, tenant, options...))
+	if err != nil {
+		return 0, err
+	}
+	for _, e := range slices.Backward(events) {
+		next = max(next, e.Version+1)
+		if err := c.eventLine(&e); err != nil {
+			return 0, err
+		}
+	}
+	return next, nil
+}
+
+// rest shows the events from the start to the end of the log.
+func (x *tailCmd) rest(c *console, cl *client.Client, tenant string) error {
+	options := append(x.selection(), client.PageSize(1000))
+	for start := x.Start; ; {
 		changes, err := cl.Changes(c.ctx, tenant, start, options...)
 		if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusGone && p.Oldest > start {
+			c.skipped(&client.GoneError{Start: start, Oldest: p.Oldest, Problem: p})
 			start = p.Oldest
 			continue
-		}
-		if c.ctx.Err() != nil {
-			return nil // interrupted: the way to end it
 		}
 		if err != nil {
 			return err
@@ -85,15 +108,63 @@ func (x *tailCmd) follow(c *console, cl *client.Client, tenant string, start int
 				return err
 			}
 		}
-		start = changes.Next
-		if start <= changes.Head {
-			continue
-		}
-		select {
-		case <-tick.C:
-		case <-c.ctx.Done():
+		if start = changes.Next; start > changes.Head {
 			return nil
 		}
+	}
+}
+
+// follow shows what comes until it is interrupted.
+func (x *tailCmd) follow(c *console, cl *client.Client, tenant string, start int64) error {
+	options := []client.StreamOption{client.Start(start), client.Via(client.Transport(x.Transport)), client.SkipGone(c.skipped)}
+	for _, o := range x.selection() {
+		options = append(options, o)
+	}
+	if c.errTerminal {
+		options = append(options, client.OnStatus((&statusLine{c: c}).show))
+	}
+	for e, err := range cl.Stream(tenant, options...).Events(c.ctx) {
+		if c.ctx.Err() != nil {
+			return nil // interrupted: the way to end it
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.eventLine(&e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// skipped tells that events are missing.
+func (c *console) skipped(e *client.GoneError) {
+	_, _ = fmt.Fprintf(c.err, "%s\n", c.errPaint(yellow, fmt.Sprintf("versions %d to %d are no longer kept", e.Start, e.Oldest-1)))
+}
+
+// statusLine tells a person about connections that were lost and found again.
+type statusLine struct {
+	c    *console
+	lost bool
+	via  client.Transport
+}
+
+func (l *statusLine) show(s client.StreamStatus) {
+	c := l.c
+	switch {
+	case !s.Connected && !l.lost:
+		l.lost = true
+		_, _ = fmt.Fprintf(c.err, "%s\n", c.errPaint(yellow, "not connected: "+clean(c.explain(s.Err).Message)+"; trying again"))
+	case s.Connected && (l.lost || l.via != "" && l.via != s.Transport):
+		how := "server-sent events"
+		if s.Transport == client.TransportPoll {
+			how = "long polls"
+		}
+		_, _ = fmt.Fprintf(c.err, "%s\n", c.errPaint(green, "connected by "+how))
+		l.lost = false
+	}
+	if s.Connected {
+		l.via = s.Transport
 	}
 }
 
