@@ -119,12 +119,17 @@ func CrossOriginHeaders(allowOrigin string) [][2]string {
 	}
 }
 
+// isShared reports whether pages of other origins may use a path: the API and its descriptions.
+func isShared(path string) bool {
+	return strings.HasPrefix(path, "/v1/") || path == "/openapi.json" || path == asyncPath
+}
+
 // crossOrigin does what browsers ask for when a page of another origin calls the API. It reports whether the request was
 // such a question only (a preflight) and is answered.
 func (a *API) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	asks := r.Method == http.MethodOptions && origin != "" && r.Header.Get("Access-Control-Request-Method") != ""
-	if !strings.HasPrefix(r.URL.Path, "/v1/") || origin == "" && len(a.AllowOrigins) == 0 {
+	if !isShared(r.URL.Path) || origin == "" && len(a.AllowOrigins) == 0 {
 		return false
 	}
 	h := w.Header()

@@ -67,6 +67,7 @@ func TestCrossOrigin(t *testing.T) {
 		{method: http.MethodGet, path: "/v1/tenants/acme", key: "reader"},
 		{method: http.MethodGet, path: changesPath + "?start=1&limit=2", key: "reader"},
 		{method: http.MethodGet, path: "/v1/tenants/acme/stream", key: "reader"},
+		{method: http.MethodGet, path: "/asyncapi.yaml"},
 		{method: http.MethodGet, path: changesPath},            // 401
 		{method: http.MethodGet, path: "/v1/nosuch", key: "x"}, // 404
 		{method: http.MethodPost, path: "/v1/tenants/acme/events", key: "publisher", body: `{"type":"a"}`},
