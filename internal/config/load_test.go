@@ -69,7 +69,7 @@ func TestLoadPrecedence(t *testing.T) {
 
 // TestEveryOptionFromEveryPlace sets each option to its own default's text by each way.
 func TestEveryOptionFromEveryPlace(t *testing.T) {
-	samples := map[string]string{
+	samples := map[string]string{ //nolint:gosec // names of options, and nothing secret
 		"public-url": "https://push.example.com/base/", "root-key": testSecret, "root-key-file": "k", "encryption-key": strings.Repeat("k", 32),
 		"encryption-key-file": "e.key", "allow-targets": "127.0.0.0/8,::1/128", "deny-targets": "8.8.8.8", "publish-burst": "0",
 		"allow-origins": "https://app.example.com,*", "trusted-proxies": "10.0.0.0/8", "token-jwks-url": "https://id.example.com/jwks",

@@ -32,3 +32,19 @@ func BenchmarkCreate(b *testing.B) {
 		_ = w.create("acme", Grant{})
 	}
 }
+
+// BenchmarkOther is the check of tokens of another issuer, by algorithm, without the memory of checked ones.
+func BenchmarkOther(b *testing.B) {
+	for name, p := range pairs() {
+		b.Run(name, func(b *testing.B) {
+			w, _ := withFile(b, jwks(p.jwk()))
+			tok := p.sign(w.theirClaims())
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := w.check(b.Context(), tok); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ type otherIssuer struct {
 	parser *jwt.Parser
 	name   string
 	keys   *keySource
+	// slots bounds the signatures that are checked at once: a bad one costs its sender nothing, and those of large curves
+	// take milliseconds.
+	slots chan struct{}
 }
 
 // asymmetric are the algorithms of the other issuer's tokens: those whose keys can be told to everyone.
@@ -48,7 +52,7 @@ func newOther(i *Issuer, now func() time.Time, log *slog.Logger) (*otherIssuer, 
 	if i.Name == "" || i.Name == self || i.Audience == "" || (i.URL == "") == (i.File == "") {
 		return nil, errors.New("token: another issuer needs a name, an audience, and a URL or a file of keys")
 	}
-	o := &otherIssuer{name: i.Name, parser: newParser(now, asymmetric, i.Name, i.Audience)}
+	o := &otherIssuer{name: i.Name, parser: newParser(now, asymmetric, i.Name, i.Audience), slots: make(chan struct{}, (runtime.GOMAXPROCS(0)+1)/2)}
 	if i.File != "" {
 		o.keys = newKeySource(i.File, func(context.Context) (*publicKeys, error) { return readKeys(i.File) }, now, log)
 		// A file that cannot be used is a mistake to tell at the start; a server that is away may come back.
@@ -113,8 +117,9 @@ type otherClaims struct {
 // check checks a token that claims to be the other issuer's.
 func (o *otherIssuer) check(ctx context.Context, bearer string, selection func(event.Selection) error) (*checked, error) {
 	var claims otherClaims
-	var failed error
+	var failed error // of the keys, not of the token
 	var with *publicKeys
+	held := false
 	_, err := o.parser.ParseWithClaims(bearer, &claims, func(t *jwt.Token) (any, error) {
 		if claims.Issuer != o.name || t.Header["crit"] != nil {
 			return nil, jwt.ErrTokenUnverifiable
@@ -124,8 +129,18 @@ func (o *otherIssuer) check(ctx context.Context, bearer string, selection func(e
 		if list, with, failed = o.keys.find(ctx, kid, t.Method.Alg()); failed != nil || len(list) == 0 {
 			return nil, jwt.ErrTokenUnverifiable
 		}
+		select {
+		case o.slots <- struct{}{}:
+			held = true
+		case <-ctx.Done():
+			failed = ctx.Err()
+			return nil, jwt.ErrTokenUnverifiable
+		}
 		return jwt.VerificationKeySet{Keys: list}, nil
 	})
+	if held {
+		<-o.slots
+	}
 	switch {
 	case failed != nil:
 		return nil, failed

@@ -264,6 +264,33 @@ func TestKeyFiles(t *testing.T) {
 	}
 }
 
+// TestChecksAreBounded holds all places where signatures are checked.
+func TestChecksAreBounded(t *testing.T) {
+	p := pairs()["EdDSA"]
+	w, _ := withFile(t, jwks(p.jwk()))
+	known := p.sign(w.theirClaims())
+	w.accepts("before", known)
+	for range cap(w.other.slots) {
+		w.other.slots <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	tok := p.sign(w.theirClaims("jti", "t-2"))
+	if _, err := w.Authenticate(ctx, tok); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want it to wait", err)
+	}
+	w.accepts("one that was checked before", known)
+	w.accepts("our own", w.create("acme", Grant{}))
+	for range cap(w.other.slots) {
+		<-w.other.slots
+	}
+	w.accepts("when there is a place", tok)
+	w.refuses("a bad one, which gives its place back", tok[:len(tok)-10]+"AAAAAAAAAA")
+	if len(w.other.slots) != 0 {
+		t.Error("a place is held")
+	}
+}
+
 // keyServer serves a JWK set that can be changed and can fail.
 type keyServer struct {
 	*httptest.Server

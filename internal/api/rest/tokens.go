@@ -10,15 +10,15 @@ import (
 )
 
 func (a *API) tokenRoutes() {
-	const tokens = "/v1/tenants/{tenant}/tokens"
+	const path = "/v1/tenants/{tenant}/tokens"
 	register(a, operation{
-		id: "create-token", method: http.MethodPost, path: tokens, tag: "Tokens", summary: "Make a short-lived token",
+		id: "create-token", method: http.MethodPost, path: path, tag: "Tokens", summary: "Make a short-lived token",
 		doc: "For a web page or another client that must not hold an API key. It gives no more than the key that asks for it, " +
 			"and with types or subjects less. Tokens cannot make tokens.",
 		scope: scopeManage, status: http.StatusCreated, secret: true, keysOnly: true,
 	}, a.createToken)
 	register(a, operation{
-		id: "rotate-tokens", method: http.MethodPost, path: tokens + "/rotate", tag: "Tokens", summary: "Rotate the key that signs tokens",
+		id: "rotate-tokens", method: http.MethodPost, path: path + "/rotate", tag: "Tokens", summary: "Rotate the key that signs tokens",
 		doc:   "Tokens of the tenant that were made before are refused once the overlap is over.",
 		scope: scopeManage, status: http.StatusNoContent, secret: true, keysOnly: true,
 	}, a.rotateTokens)
