@@ -297,7 +297,7 @@ func statusOf(k event.Kind) int {
 
 // parameters are our names of fields as the interface calls them.
 var parameters = map[string]string{
-	"start": paramLastVersion, "changed": paramStateChange, "types": paramEvidence, "headers." + secKeyHeader: paramSecKey,
+	"changed": paramStateChange, "types": paramEvidence, "headers." + secKeyHeader: paramSecKey,
 }
 
 // explain is what an error says, in one line.
