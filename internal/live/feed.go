@@ -7,8 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live/wire"
 )
 
 // Bounds of a feed's ring and of all rings together.
@@ -20,53 +20,22 @@ const (
 	ringAge = int64(10e9)
 	// lingerAge is how long an unused feed or group is kept for those who come back, in ns.
 	lingerAge = int64(15e9)
-	// keptForms is how many encodings an entry keeps.
-	keptForms = 8
 	// backfill is the most entries that are matched again for a member that begins a little in the past.
 	backfill = 256
 )
 
-// entry is an event on a ring. All but the encodings is guarded by the feed's lock or never changes.
+// entry is an event on a ring. groups is guarded by the feed's lock; the rest never changes.
 type entry struct {
 	ev     event.Event
 	size   int
 	at     int64 // when it was put on the ring, in ns
 	groups []*group
 
-	mu    sync.Mutex
-	json []byte
-	kept []keptForm
+	body *wire.EventBody // what is encoded once for all
 }
 
-type keptForm struct {
-	form form
-	b    []byte
-}
-
-// appendTo appends the event in a form, encoding what is shared only once.
-func (e *entry) appendTo(dst []byte, f form) []byte {
-	e.mu.Lock()
-	if e.json == nil {
-		e.json = codec.AppendEvent(make([]byte, 0, e.size+64), &e.ev)
-	}
-	json := e.json
-	if !f.keep() {
-		e.mu.Unlock()
-		return f.event(dst, &e.ev, json)
-	}
-	defer e.mu.Unlock()
-	for i := range e.kept {
-		if e.kept[i].form == f {
-			return append(dst, e.kept[i].b...)
-		}
-	}
-	start := len(dst)
-	dst = f.event(dst, &e.ev, json)
-	if len(e.kept) < keptForms {
-		e.kept = append(e.kept, keptForm{f, slices.Clone(dst[start:])})
-	}
-	return dst
-}
+// appendTo appends the event in a form.
+func (e *entry) appendTo(dst []byte, f form) []byte { return f.event(dst, &e.ev, e.body) }
 
 // feed is one tenant's live events. It exists while somebody listens, and a little longer.
 type feed struct {
@@ -150,6 +119,7 @@ func (f *feed) dispatch(events []event.Event, now int64) {
 			f.markAll()
 		}
 		e := &entry{ev: *ev, size: ev.Size(), at: now}
+		e.body = wire.NewEventBody(&e.ev)
 		f.ring = append(f.ring, e)
 		f.bytes += e.size
 		f.hub.ringBytes.Add(int64(e.size))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live/wire"
 )
 
 // form encodes what a subscription is sent. Its dynamic type must be comparable: equal forms give equal bytes, which
@@ -14,10 +15,8 @@ type form interface {
 	// was appended between them is empty.
 	open(dst []byte) []byte
 	shut(dst []byte, start int) []byte
-	// event appends one event. json is its form as in the change feed, encoded already, or nil.
-	event(dst []byte, ev *event.Event, json []byte) []byte
-	// keep reports whether encoding is dear, so that the bytes should be kept with the event while it is on the ring.
-	keep() bool
+	// event appends one event. body has what is encoded once for all who get it; nil when it is for this one only.
+	event(dst []byte, ev *event.Event, body *wire.EventBody) []byte
 	// place appends that everything before next was sent or not selected; nothing for forms that do not tell.
 	place(dst []byte, next int64) []byte
 	// tells reports whether the place is told whenever a member has caught up, and not only when it moved in silence.
@@ -55,7 +54,7 @@ func (f sseForm) shut(dst []byte, start int) []byte {
 	return append(dst, "\r\n"...)
 }
 
-func (f sseForm) event(dst []byte, ev *event.Event, json []byte) []byte {
+func (f sseForm) event(dst []byte, ev *event.Event, body *wire.EventBody) []byte {
 	dst = append(dst, "id: "...)
 	dst = strconv.AppendInt(dst, ev.Version, 10)
 	if f.named {
@@ -63,15 +62,14 @@ func (f sseForm) event(dst []byte, ev *event.Event, json []byte) []byte {
 		dst = append(dst, ev.Type...)
 	}
 	dst = append(dst, "\ndata: "...)
-	if json != nil {
-		dst = append(dst, json...)
+	if body != nil {
+		dst = append(dst, body.JSON()...)
 	} else {
 		dst = codec.AppendEvent(dst, ev)
 	}
 	return append(dst, "\n\n"...)
 }
 
-func (f sseForm) keep() bool  { return false }
 func (f sseForm) tells() bool { return false }
 
 func (f sseForm) place(dst []byte, next int64) []byte {

@@ -12,7 +12,7 @@ import (
 type EventBody struct {
 	event *event.Event
 	forms [2]struct {
-		plain, small       sync.Once
+		plain, small      sync.Once
 		bytes, compressed []byte
 	}
 }
@@ -23,12 +23,25 @@ func NewEventBody(e *event.Event) *EventBody { return &EventBody{event: e} }
 // Event is the event.
 func (b *EventBody) Event() *event.Event { return b.event }
 
+// JSON is the event as in the change feed ([codec.AppendEvent]). It is shared.
+func (b *EventBody) JSON() []byte {
+	part := b.part(JSON)
+	return part[: len(part)-1 : len(part)-1]
+}
+
+// part is what follows the head of an event message.
+func (b *EventBody) part(form Form) []byte {
+	f := &b.forms[form]
+	f.plain.Do(func() { f.bytes = appendEventPart(make([]byte, 0, b.event.Size()+128), form, b.event) })
+	return f.bytes
+}
+
 // AppendFrame appends the frame of the event message for a subscription; with deflate it is compressed, where that pays.
 func (b *EventBody) AppendFrame(dst []byte, form Form, deflate bool, id string) []byte {
 	f := &b.forms[form]
-	f.plain.Do(func() { f.bytes = appendEventPart(nil, form, b.event) })
+	part := b.part(form)
 	if deflate {
-		f.small.Do(func() { f.compressed = deflateBlocks(f.bytes) })
+		f.small.Do(func() { f.compressed = deflateBlocks(part) })
 	}
 	var room [96]byte
 	head := appendEventHead(room[:0], form, id)
@@ -36,8 +49,8 @@ func (b *EventBody) AppendFrame(dst []byte, form Form, deflate bool, id string) 
 		dst = appendHeader(dst, form.Opcode(), true, storedHead+len(head)+len(f.compressed))
 		return append(appendStored(dst, head), f.compressed...)
 	}
-	dst = appendHeader(dst, form.Opcode(), false, len(head)+len(f.bytes))
-	return append(append(dst, head...), f.bytes...)
+	dst = appendHeader(dst, form.Opcode(), false, len(head)+len(part))
+	return append(append(dst, head...), part...)
 }
 
 // AppendEventMessage appends the event message for one subscription, without a frame.
@@ -65,4 +78,3 @@ func appendEventPart(dst []byte, form Form, e *event.Event) []byte {
 	}
 	return append(codec.AppendEvent(dst, e), '}')
 }
-

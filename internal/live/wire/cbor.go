@@ -27,7 +27,9 @@ var cborMode = func() cbor.DecMode {
 	return mode
 }()
 
-func notCBOR() error { return closing(CloseInvalid, "the message is not one CBOR map with text as names") }
+func notCBOR() error {
+	return closing(CloseInvalid, "the message is not one CBOR map with text as names")
+}
 
 // decodeCBOR reads a message strictly: duplicate and unknown names are refused.
 func decodeCBOR(payload []byte) (ClientMessage, error) {

@@ -78,8 +78,11 @@ func inflate(payload []byte, limit int) ([]byte, error) {
 	}
 }
 
-// minDeflate is the size in bytes from which an event is compressed.
-const minDeflate = 256
+// minDeflate is the size in bytes from which an event is compressed. Measured with documented webhooks (BenchmarkDeflate):
+// compressing costs 5–7 µs up to 550 bytes, 10 µs at 1,100, 23 µs at 8,700, once an event; it leaves 77 % of 235 bytes, 58 % of
+// 390, 48 % of 540, 39 % of 1,100 and 21 % of 8,700. But every reader must inflate (about as much again), and below 512 bytes
+// the saving is less than the 300 bytes that make no packet fewer.
+const minDeflate = 512
 
 // storedHead is the head of a DEFLATE block that is not compressed (RFC 1951, section 3.2.4), in bytes.
 const storedHead = 5
@@ -95,7 +98,9 @@ var deflaters = sync.Pool{New: func() any {
 	return d
 }}
 
-const deflateLevel = 1
+// deflateLevel is where more work stops paying: at 1,100 bytes level 1 leaves 40 %, level 3 39 %, level 6 38.5 % for 1.5
+// times the work.
+const deflateLevel = 3
 
 // deflateBlocks compresses b as DEFLATE blocks that refer to nothing before them, up to a byte boundary, so that they can stand
 // behind any other blocks. It returns nil when that saves too little to be worth the work of the reader.

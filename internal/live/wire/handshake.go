@@ -8,8 +8,6 @@ import (
 	"strings"
 
 	"github.com/gobwas/httphead"
-
-	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // Subprotocols, by the form of the messages.
@@ -46,18 +44,9 @@ type Refusal struct {
 // Error returns the detail.
 func (r *Refusal) Error() string { return r.Detail }
 
-// HTTP is what the answer must be: some of its statuses belong to no kind of [event.Error].
+// HTTP gives the answer's status, code, detail and headers.
 func (r *Refusal) HTTP() (status int, code, detail string, header http.Header) {
 	return r.Status, r.Code, r.Detail, r.Header
-}
-
-// Unwrap gives the refusal as an [event.Error], for those statuses that its kinds have.
-func (r *Refusal) Unwrap() error {
-	kind := event.KindMalformed
-	if r.Status == http.StatusForbidden {
-		kind = event.KindForbidden
-	}
-	return event.Errorf(kind, r.Code, r.Detail)
 }
 
 func refuse(status int, code, detail string, header ...string) error {
@@ -70,9 +59,9 @@ func refuse(status int, code, detail string, header ...string) error {
 
 func malformed(detail string) error { return refuse(http.StatusBadRequest, "bad_handshake", detail) }
 
-// Upgrade judges a request to become a WebSocket (RFC 6455, section 4.2.1). allow says whether pages of an origin other
-// than the server's own may connect; nil: none. An error is a [*Refusal].
-func Upgrade(r *http.Request, allow func(origin string) bool) (Handshake, error) {
+// Upgrade judges a request to become a WebSocket (RFC 6455, section 4.2.1). allow says whether pages of an origin may connect
+// to a host; nil: those of the host itself. An error is a [*Refusal].
+func Upgrade(r *http.Request, allow func(origin, host string) bool) (Handshake, error) {
 	if r.Method != http.MethodGet {
 		return Handshake{}, refuse(http.StatusMethodNotAllowed, "method_not_allowed", "a WebSocket is opened with GET", "Allow", http.MethodGet)
 	}
@@ -135,23 +124,23 @@ func hasToken(values []string, token string) bool {
 	return false
 }
 
-// checkOrigin refuses pages of other origins (RFC 6455, section 10.2), which could otherwise use the cookie of a token. The
-// scheme is not compared, because a proxy may have taken the TLS off. Programs send no Origin.
-func checkOrigin(r *http.Request, allow func(origin string) bool) error {
-	origins := r.Header["Origin"]
-	if len(origins) == 0 {
+// checkOrigin refuses pages of other origins (RFC 6455, section 10.2), which could otherwise use the cookie of a token.
+// Programs send no Origin.
+func checkOrigin(r *http.Request, allow func(origin, host string) bool) error {
+	if allow == nil {
+		allow = sameHost
+	}
+	switch origins := r.Header["Origin"]; {
+	case len(origins) == 0, len(origins) == 1 && allow(origins[0], r.Host):
 		return nil
 	}
-	if len(origins) == 1 {
-		origin := strings.ToLower(origins[0])
-		if u, err := url.Parse(origin); err == nil && u.Host != "" && strings.EqualFold(u.Host, r.Host) {
-			return nil
-		}
-		if allow != nil && allow(origin) {
-			return nil
-		}
-	}
 	return refuse(http.StatusForbidden, "origin_not_allowed", "pages of this origin may not connect; the server's option allow-origins names those that may")
+}
+
+// sameHost reports whether an origin is of a host. The scheme is not compared, because a proxy may have taken the TLS off.
+func sameHost(origin, host string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
 }
 
 // chooseProtocol takes the first subprotocol of the client's list that there is.
