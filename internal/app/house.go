@@ -34,6 +34,7 @@ func (a *App) keepHouse(ctx context.Context) error {
 			{"answers", a.trimAnswers},
 			{"endpoints", a.dropEndpoints},
 			{"tenants", a.dropTenants},
+			{"token keys", a.trimTokenKeys},
 		} {
 			if err := job.run(ctx); err != nil && ctx.Err() == nil {
 				a.log.WarnContext(ctx, "house-keeping failed and is tried again", slog.String("of", job.name), slog.Any("error", err))

@@ -21,18 +21,8 @@ func (a *App) newHub(partition int, limits event.Limits) (*live.Hub, error) {
 		Log: liveLog{a.store}, Partition: partition, Limits: limits, Logger: a.log,
 		MaxStreams: a.cfg.MaxStreams, MaxPerTenant: a.cfg.MaxStreamsPerTenant, MaxPerToken: a.cfg.MaxStreamsPerToken,
 		MaxPerAddress: a.cfg.MaxStreamsPerAddress, MaxPolls: a.cfg.MaxWaitingPolls, TrustedProxies: a.cfg.TrustedProxies,
-		KeepAlive: a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: a.keyHolds,
+		KeepAlive: a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: authenticator{a.control, a.tokens}.Holds,
 	})
-}
-
-// keyHolds reports whether a key with live connections is still good. Tokens end by their own time, or by the rotation of
-// their key, which is heard of.
-func (a *App) keyHolds(ctx context.Context, key *event.APIKey) bool {
-	if key.Token != "" {
-		return true
-	}
-	_, err := a.control.APIKey(ctx, key.ID)
-	return event.KindOf(err) != event.KindNotFound
 }
 
 // tokensRotated ends the connections of a tenant's own tokens when their signing key does.
