@@ -55,31 +55,43 @@ func TestChangesAsFlexiBeeGivesThem(t *testing.T) {
 		head, next int64
 		want       string
 	}{
-		"fixture, JSON": {list("json", false, adresar(t)), 3656477, 0,
+		"fixture, JSON": {
+			list("json", false, adresar(t)), 3656477, 0,
 			`{"winstrom":{"@globalVersion":"3656477","changes":[{"@evidence":"adresar","@in-version":"3656477","@operation":"update",` +
-				`"@timestamp":"2021-03-12 23:59:55.586215","id":"4435","external-ids":["code:TEST5"]}],"next":"none"}}`},
-		"fixture, XML": {list("xml", false, adresar(t)), 3656477, 0,
+				`"@timestamp":"2021-03-12 23:59:55.586215","id":"4435","external-ids":["code:TEST5"]}],"next":"none"}}`,
+		},
+		"fixture, XML": {
+			list("xml", false, adresar(t)), 3656477, 0,
 			head + `<winstrom version="1.0" globalVersion="3656477"><adresar in-version="3656477" operation="update" ` +
-				`timestamp="2021-03-12 23:59:55.586215"><id>4435</id><id>code:TEST5</id></adresar><next>none</next></winstrom>`},
-		"documentation, JSON": {list("", false, documented(t)...), 9, 9,
+				`timestamp="2021-03-12 23:59:55.586215"><id>4435</id><id>code:TEST5</id></adresar><next>none</next></winstrom>`,
+		},
+		"documentation, JSON": {
+			list("", false, documented(t)...), 9, 9,
 			`{"winstrom":{"@globalVersion":"9","changes":[` +
 				`{"@evidence":"faktura-vydana","@in-version":"3","@operation":"create","@timestamp":"2019-01-01 00:00:00.0","id":"1","external-ids":[]},` +
 				`{"@evidence":"faktura-vydana","@in-version":"5","@operation":"update","@timestamp":"2019-06-07 12:34:56.7","id":"1","external-ids":["code:VF1-0001/2012","ext:SHOP:9"]},` +
-				`{"@evidence":"cenik","@in-version":"8","@operation":"delete","id":"2","external-ids":[]}],"next":"9"}}`},
-		"documentation, XML": {list("xml", false, documented(t)...), 9, 9,
+				`{"@evidence":"cenik","@in-version":"8","@operation":"delete","id":"2","external-ids":[]}],"next":"9"}}`,
+		},
+		"documentation, XML": {
+			list("xml", false, documented(t)...), 9, 9,
 			head + `<winstrom version="1.0" globalVersion="9">` +
 				`<faktura-vydana in-version="3" operation="create" timestamp="2019-01-01 00:00:00.0"><id>1</id></faktura-vydana>` +
 				`<faktura-vydana in-version="5" operation="update" timestamp="2019-06-07 12:34:56.7"><id>1</id><id>code:VF1-0001/2012</id><id>ext:SHOP:9</id></faktura-vydana>` +
-				`<cenik in-version="8" operation="delete"><id>2</id></cenik><next>9</next></winstrom>`},
+				`<cenik in-version="8" operation="delete"><id>2</id></cenik><next>9</next></winstrom>`,
+		},
 		"empty, JSON": {list("json", false), 8, 0, `{"winstrom":{"@globalVersion":"8","changes":[],"next":"none"}}`},
 		"empty, XML":  {list("xml", false), 8, 0, head + `<winstrom version="1.0" globalVersion="8"><next>none</next></winstrom>`},
-		"data, JSON": {list("json", true, documented(t)[2]), 5, 0,
+		"data, JSON": {
+			list("json", true, documented(t)[2]), 5, 0,
 			`{"winstrom":{"@globalVersion":"5","changes":[{"@evidence":"faktura-vydana","@in-version":"5","@operation":"update",` +
 				`"@timestamp":"2019-06-07 12:34:56.7","id":"1","external-ids":["code:VF1-0001/2012","ext:SHOP:9"],` +
-				`"data":{"kod":"VF1","external-ids":["ext:SHOP:9","code:VF1-0001/2012"]}}],"next":"none"}}`},
-		"data, XML": {list("xml", true, documented(t)[2]), 5, 0,
+				`"data":{"kod":"VF1","external-ids":["ext:SHOP:9","code:VF1-0001/2012"]}}],"next":"none"}}`,
+		},
+		"data, XML": {
+			list("xml", true, documented(t)[2]), 5, 0,
 			head + `<winstrom version="1.0" globalVersion="5"><faktura-vydana in-version="5" operation="update" timestamp="2019-06-07 12:34:56.7">` +
-				`<id>1</id><id>code:VF1-0001/2012</id><id>ext:SHOP:9</id><kod>VF1</kod></faktura-vydana><next>none</next></winstrom>`},
+				`<id>1</id><id>code:VF1-0001/2012</id><id>ext:SHOP:9</id><kod>VF1</kod></faktura-vydana><next>none</next></winstrom>`,
+		},
 	} {
 		if got := string(tt.list.Append(nil, tt.head, tt.next)); got != tt.want {
 			t.Errorf("%s:\n%s\nwant\n%s", name, got, tt.want)

@@ -13,8 +13,8 @@ import (
 )
 
 // hook is an endpoint as the FlexiBee-compatible interface makes it.
-func hook(id event.EndpointID, start int64) event.Endpoint {
-	return endpoint(id, func(e *event.Endpoint) {
+func hook(start int64) event.Endpoint {
+	return endpoint(1, func(e *event.Endpoint) {
 		e.Kind, e.Envelope, e.Payload, e.Format, e.Signing = event.KindFlexiBee, event.EnvelopeFlexiBee, event.PayloadThin, event.FormatJSON, "none"
 		e.Order, e.Batch = event.OrderStrict, event.Batch{Max: 200, Wait: 100 * time.Millisecond}
 		e.Timeout, e.Profile, e.Forever, e.Start = 30*time.Second, event.ProfileFlexiBee, true, start
@@ -65,14 +65,14 @@ func TestBeginsInThePast(t *testing.T) {
 			s.append(aChange(i))
 		}
 		advance(time.Second)
-		r.behind(hook(1, 10), true)
+		r.behind(hook(10), true)
 		s.append(aChange(1000))
 		advance(time.Second)
 		got.check(t, 11, 1001)
 		if slices.Max(got.sizes) > 200 || len(got.sizes) > 7 {
 			t.Errorf("sent in pieces of %v", got.sizes)
 		}
-		ep := hook(1, 10)
+		ep := hook(10)
 		if v, err := r.View(t.Context(), &ep); err != nil || v.State != "live" || v.Cursor != 1001 {
 			t.Errorf("%+v, %v", v, err)
 		}
@@ -105,7 +105,7 @@ func TestBeginsInThePastAfterACrash(t *testing.T) {
 				s.append(aChange(i))
 			}
 			advance(time.Second)
-			r.behind(hook(1, 0), told)
+			r.behind(hook(0), told)
 			advance(time.Second)
 			r.crash()
 			up.Store(true)
@@ -132,7 +132,7 @@ func TestBeginsInThePastAfterACommand(t *testing.T) {
 			s.append(aChange(i))
 		}
 		advance(time.Second)
-		ep := hook(1, 0)
+		ep := hook(0)
 		r.behind(ep, false)
 		if err := r.Resend(t.Context(), &ep, 3); err != nil {
 			t.Error(err)
@@ -162,7 +162,7 @@ func TestFlexiBeePenalties(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				ep := hook(1, 0)
+				ep := hook(0)
 				s := newFakeStore(ep)
 				var well atomic.Bool
 				sender := newFakeSender(func(*Request, int) Answer {
@@ -206,7 +206,7 @@ func TestFlexiBeePenalties(t *testing.T) {
 
 func TestFlexiBeePenaltyFalls(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ep := hook(1, 0)
+		ep := hook(0)
 		s := newFakeStore(ep)
 		var status, wait atomic.Int64
 		status.Store(500)

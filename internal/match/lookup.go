@@ -102,7 +102,7 @@ func (m *lookup) bucket(b *bucket) {
 		if s.sub.endpoint.Start >= m.ev.Version || len(s.sub.slots) > 1 && !s.first(m.ev) {
 			continue
 		}
-		if e := s.sub.endpoint; s.sub.compared && !(matchChannels(e.Channels, m.ev.Channels) && matchChange(e, m.ev)) {
+		if e := s.sub.endpoint; s.sub.compared && (!matchChannels(e.Channels, m.ev.Channels) || !matchChange(e, m.ev)) {
 			continue
 		}
 		f := s.sub.filter

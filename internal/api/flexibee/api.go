@@ -247,8 +247,7 @@ func (e *statusError) Error() string { return e.message }
 
 // fail answers with an error. What is not an [event.Error] is hidden behind a 500.
 func (a *API) fail(c *call, err error) {
-	var own *statusError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*statusError](err); ok {
 		c.message(own.status, own.message)
 		return
 	}

@@ -199,18 +199,13 @@ func TestFormats(t *testing.T) {
 		{"changes.xml.gz", "", "application/xml", 406},
 		{"changes/status.csv", "*/*", "application/xml", 406},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.server.URL+"/c/firma/"+tt.path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := c.newRequest(http.MethodGet, "/c/firma/"+tt.path)
 		r.SetBasicAuth("", rootKey)
 		if tt.accept != "" {
 			r.Header.Set("Accept", tt.accept)
 		}
-		answer := must[*http.Response](t)(http.DefaultTransport.RoundTrip(r))
-		_ = answer.Body.Close()
-		if got := answer.Header.Get("Content-Type"); answer.StatusCode != tt.code || got != tt.want {
-			t.Errorf("%s, %s: %d %s", tt.path, tt.accept, answer.StatusCode, got)
+		if c.send(r); c.code != tt.code || c.contentType != tt.want {
+			t.Errorf("%s, %s: %d %s", tt.path, tt.accept, c.code, c.contentType)
 		}
 	}
 }
@@ -301,12 +296,9 @@ func wellFormed(t *testing.T, c *abra) {
 func TestBearer(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
-	r := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), http.MethodGet, p.server.URL+"/c/firma/changes/status.json", nil))
-	r.Header.Set("Authorization", "bearer  "+rootKey)
-	answer := must[*http.Response](t)(http.DefaultTransport.RoundTrip(r))
-	_ = answer.Body.Close()
-	if answer.StatusCode != 200 {
-		t.Error(answer.StatusCode)
+	c := p.client("changes")
+	if c.send(c.newRequest(http.MethodGet, "/c/firma/changes/status.json", "Authorization", "bearer  "+rootKey)); c.code != 200 {
+		t.Errorf("%d %s", c.code, c.body)
 	}
 }
 
@@ -315,45 +307,33 @@ func TestControlPage(t *testing.T) {
 	t.Parallel()
 	p := newPlant(t)
 	c := p.client("changes")
-	ask := func(method, path, key string, header ...string) *http.Response {
-		r := must[*http.Request](t)(http.NewRequestWithContext(t.Context(), method, p.server.URL+path, nil))
+	ask := func(method, path, key string, header ...string) {
+		t.Helper()
+		r := c.newRequest(method, path, header...)
 		r.SetBasicAuth("u", key)
 		r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
-		for i := 0; i < len(header); i += 2 {
-			r.Header.Set(header[i], header[i+1])
-		}
-		answer := must[*http.Response](t)(http.DefaultTransport.RoundTrip(r))
-		body := new(strings.Builder)
-		buf := make([]byte, 64<<10)
-		for n, err := answer.Body.Read(buf); ; n, err = answer.Body.Read(buf) {
-			body.Write(buf[:n])
-			if err != nil {
-				break
-			}
-		}
-		_ = answer.Body.Close()
-		c.body = []byte(body.String())
-		return answer
+		c.send(r)
 	}
-	if a := ask("POST", "/c/firma/changes/enable", rootKey, "Sec-Fetch-Site", "cross-site"); a.StatusCode != 403 {
-		t.Errorf("another site's page: %d", a.StatusCode)
+	const control = "/c/firma/changes/control"
+	if ask("POST", "/c/firma/changes/enable", rootKey, "Sec-Fetch-Site", "cross-site"); c.code != 403 {
+		t.Errorf("another site's page: %d", c.code)
 	}
-	if a := ask("GET", "/c/firma/changes/control", rootKey); a.StatusCode != 200 || !strings.Contains(string(c.body), "<strong>off</strong>") ||
-		!strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") || !strings.Contains(a.Header.Get("Content-Security-Policy"), "default-src 'none'") {
-		t.Errorf("%d %v %s", a.StatusCode, a.Header, c.body)
+	if ask("GET", control, rootKey); c.code != 200 || !strings.Contains(string(c.body), "<strong>off</strong>") ||
+		!strings.HasPrefix(c.contentType, "text/html") || !strings.Contains(c.header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("%d %v %s", c.code, c.header, c.body)
 	}
-	if a := ask("POST", "/c/firma/changes/enable", rootKey, "Sec-Fetch-Site", "same-origin"); a.StatusCode != 303 || a.Header.Get("Location") != "/c/firma/changes/control" {
-		t.Errorf("%d %v", a.StatusCode, a.Header)
+	if ask("POST", "/c/firma/changes/enable", rootKey, "Sec-Fetch-Site", "same-origin"); c.code != 303 || c.header.Get("Location") != control {
+		t.Errorf("%d %v", c.code, c.header)
 	}
 	hooks := p.client("hooks")
 	address := "http://127.0.0.1:1/?a=<script>"
 	hooks.perform("?"+url.Values{"url": {address}, "format": {"XML"}, "skipUrlTest": {"true"}}.Encode(), http.MethodPut, "")
-	ask("GET", "/c/firma/changes/control", rootKey)
+	ask("GET", control, rootKey)
 	if got := string(c.body); !strings.Contains(got, "<strong>on</strong>") || strings.Contains(got, "<script>") ||
 		!strings.Contains(got, "?a=&lt;script&gt;") || !strings.Contains(got, `/retry"><button>`) {
 		t.Errorf("%d %s", hooks.code, got)
 	}
-	if ask("GET", "/c/firma/changes/control", p.key(p.tenant, event.AllowRead)); strings.Contains(string(c.body), "<button>") {
+	if ask("GET", control, p.key(p.tenant, event.AllowRead)); strings.Contains(string(c.body), "<button>") {
 		t.Errorf("buttons for a reader: %s", c.body)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -127,7 +128,10 @@ func newPlant(t *testing.T) *plant {
 	t.Helper()
 	p := &plant{t: t, model: storetest.NewModel(), log: &lines{}}
 	p.start()
-	t.Cleanup(func() { p.stop() })
+	t.Cleanup(func() {
+		p.stop()
+		transport.CloseIdleConnections()
+	})
 	tenant := must[event.Tenant](t)(p.control.CreateTenant(t.Context(), event.Tenant{Name: "firma"}))
 	p.tenant = tenant.ID
 	must[event.Tenant](t)(p.control.CreateTenant(t.Context(), event.Tenant{Name: "jina"}))
@@ -224,10 +228,10 @@ func (p *plant) key(tenant event.TenantID, allow ...event.Permission) string {
 	return text
 }
 
-// publish appends one event and returns its version.
-func (p *plant) publish(typ, subject, data string) int64 {
+// publish appends one event.
+func (p *plant) publish(typ, subject, data string) {
 	p.t.Helper()
-	return p.publishAll(p.event(typ, subject, data))
+	p.publishAll(p.event(typ, subject, data))
 }
 
 func (p *plant) event(typ, subject, data string) event.Event {
@@ -295,13 +299,35 @@ func (c *abra) request(address, method, format string) {
 	if c.key != "" {
 		r.SetBasicAuth("winstrom", c.key)
 	}
-	answer, err := http.DefaultTransport.RoundTrip(r)
+	c.send(r)
+}
+
+// transport follows no redirect.
+var transport = &http.Transport{ResponseHeaderTimeout: patience}
+
+// send keeps what is answered.
+func (c *abra) send(r *http.Request) {
+	c.t.Helper()
+	answer, err := transport.RoundTrip(r)
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	c.body = must[[]byte](c.t)(io.ReadAll(answer.Body))
 	c.code, c.contentType, c.header = answer.StatusCode, answer.Header.Get("Content-Type"), answer.Header
+}
+
+// newRequest is for what no client does.
+func (c *abra) newRequest(method, path string, header ...string) *http.Request {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
 }
 
 // perform is performRequest: the suffix goes after the evidence, with a slash unless it begins with ? or ;.
@@ -425,9 +451,7 @@ func (c *abra) register(address string, more url.Values) bool {
 		}
 	}
 	query := url.Values{"url": {address}, "format": {strings.ToUpper(c.format)}}
-	for name, values := range more {
-		query[name] = values
-	}
+	maps.Copy(query, more)
 	c.perform("?"+query.Encode(), http.MethodPut, "")
 	return c.code == 200
 }
