@@ -54,7 +54,7 @@ func (f *fake) Socket(w http.ResponseWriter, r *http.Request, l rest.Listener) e
 	if err := f.asked(l, r); err != nil {
 		return err
 	}
-	if _, err := wire.Upgrade(r, func(origin string) bool { return f.listening.origins(origin, r.Host) }); err != nil {
+	if _, err := wire.Upgrade(r, f.listening.origins); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusSwitchingProtocols)

@@ -187,6 +187,22 @@ func TestLongPollRefused(t *testing.T) {
 	}
 }
 
+// TestBusyIsQuiet: those who are turned away do not fill the log.
+func TestBusyIsQuiet(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.seed(t)
+	api, log := newAPI(t, f, func(c *rest.Config) { c.Live = refusing{f, event.Errorf(event.KindUnavailable, "busy", "full")} })
+	for _, path := range []string{"changes?start=6&wait=1", "stream", "socket"} {
+		if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/" + path, key: "reader"}).do(t, api.Handler()); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
+	}
+	if strings.Contains(log.String(), "request failed") {
+		t.Errorf("log: %s", log)
+	}
+}
+
 // refusing is a Live that lets nobody in.
 type refusing struct {
 	*fake
