@@ -125,6 +125,9 @@ func (o *openItems) add(q event.QueueItem, now time.Time) *item {
 		if it.leased() {
 			c.leased++
 		}
+		if at == 0 && len(c.list) > 1 { // the one that was first may have been due
+			o.place(c.list[1], now)
+		}
 	}
 	o.place(it, now)
 	return it
@@ -134,7 +137,7 @@ func (o *openItems) add(q event.QueueItem, now time.Time) *item {
 func (o *openItems) place(it *item, now time.Time) {
 	to := &o.due
 	switch {
-	case it.Until.After(now):
+	case it.leased() || it.Until.After(now): // a lease ends in settle only
 		to = &o.timed
 	case o.blocked(it):
 		to = nil
@@ -244,13 +247,25 @@ func (o *openItems) oldest() *item {
 	return nil
 }
 
+// restore opens saved items. They are placed once all are known: a later one of a key may be leased.
+func (o *openItems) restore(list []event.QueueItem, now time.Time) {
+	for _, q := range list {
+		o.add(q, now)
+	}
+	for _, it := range o.byVersion {
+		o.place(it, now)
+	}
+}
+
 // reorder rebuilds everything for another order.
 func (o *openItems) reorder(keyed bool, now time.Time) *openItems {
-	fresh := newOpenItems(keyed)
+	list := make([]event.QueueItem, 0, len(o.byVersion))
 	for _, v := range o.versions {
 		if it := o.byVersion[v]; it != nil {
-			fresh.add(it.QueueItem, now)
+			list = append(list, it.QueueItem)
 		}
 	}
+	fresh := newOpenItems(keyed)
+	fresh.restore(list, now)
 	return fresh
 }

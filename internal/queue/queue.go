@@ -88,9 +88,7 @@ func (q *queue) load(ctx context.Context) error {
 	q.id, q.cfg, q.selector = cfg.ID, cfg, selector
 	q.cursor, q.savedCursor, q.seq, q.lease, q.expired = c.Version, c.Version, c.Seq, c.Lease, c.Expired
 	q.items = newOpenItems(cfg.Order == event.OrderKey)
-	for _, i := range items {
-		q.items.add(i, now)
-	}
+	q.items.restore(items, now)
 	return nil
 }
 

@@ -26,9 +26,7 @@ func (m *Manager) View(ctx context.Context, q *event.Queue) (event.QueueView, er
 		}
 		stored := newOpenItems(q.Order == event.OrderKey)
 		now := clock()
-		for _, i := range items {
-			stored.add(i, now)
-		}
+		stored.restore(items, now)
 		v.Cursor, v.Expired = c.Version, c.Expired
 		stored.show(&v, now)
 	}
