@@ -114,8 +114,10 @@ func CrossOriginHeaders(allowOrigin string) [][2]string {
 		return [][2]string{{"Access-Control-Allow-Origin", "*"}, {"Access-Control-Expose-Headers", corsExposed}, {"Vary", "Origin"}}
 	}
 	return [][2]string{
-		{"Access-Control-Allow-Origin", allowOrigin}, {"Access-Control-Allow-Credentials", "true"},
-		{"Access-Control-Expose-Headers", corsExposed}, {"Vary", "Origin"},
+		{"Access-Control-Allow-Origin", allowOrigin},
+		{"Access-Control-Allow-Credentials", "true"},
+		{"Access-Control-Expose-Headers", corsExposed},
+		{"Vary", "Origin"},
 	}
 }
 

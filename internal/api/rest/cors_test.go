@@ -47,22 +47,22 @@ func TestOriginAllowed(t *testing.T) {
 	}
 }
 
-func crossAPI(t *testing.T, allow ...string) (*rest.API, *fake) {
+func crossAPI(t *testing.T, allow ...string) *rest.API {
 	t.Helper()
 	f := newFake()
 	f.seed(t)
 	api, _ := newAPI(t, f, func(c *rest.Config) { c.AllowOrigins, c.PublicURL = allow, "https://own.example" })
-	return api, f
+	return api
 }
 
 // TestCrossOrigin: what a browser is told about a page of another origin, for answers of every kind.
 func TestCrossOrigin(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example"
-	none, _ := crossAPI(t)
-	named, _ := crossAPI(t, app, "https://b.example")
-	anyone, _ := crossAPI(t, "*")
-	mixed, _ := crossAPI(t, "*", app)
+	none := crossAPI(t)
+	named := crossAPI(t, app, "https://b.example")
+	anyone := crossAPI(t, "*")
+	mixed := crossAPI(t, "*", app)
 	requests := []request{
 		{method: http.MethodGet, path: "/v1/tenants/acme", key: "reader"},
 		{method: http.MethodGet, path: changesPath + "?start=1&limit=2", key: "reader"},
@@ -121,9 +121,9 @@ func TestCrossOrigin(t *testing.T) {
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	const app = "https://app.example"
-	named, _ := crossAPI(t, app)
-	anyone, _ := crossAPI(t, "*")
-	none, _ := crossAPI(t)
+	named := crossAPI(t, app)
+	anyone := crossAPI(t, "*")
+	none := crossAPI(t)
 	ask := func(api *rest.API, origin, path string) *httptest.ResponseRecorder {
 		return request{method: http.MethodOptions, path: path, header: []string{
 			"Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization,content-type",
@@ -168,8 +168,8 @@ func TestPreflight(t *testing.T) {
 // TestPublishCrossOrigin: the core of the publish path names the origin to whichever server answers.
 func TestPublishCrossOrigin(t *testing.T) {
 	t.Parallel()
-	named, _ := crossAPI(t, "https://app.example")
-	anyone, _ := crossAPI(t, "*")
+	named := crossAPI(t, "https://app.example")
+	anyone := crossAPI(t, "*")
 	publish := func(api *rest.API, origin, key string) string {
 		return api.Publish(t.Context(), rest.PublishRequest{
 			Tenant: "acme", Authorization: "Bearer " + key, ContentType: "application/json", Body: []byte(`{"type":"a"}`), Origin: origin,

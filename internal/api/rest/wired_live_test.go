@@ -104,15 +104,17 @@ func (i issuer) RotateTokens(ctx context.Context, of *event.Tenant, by *event.AP
 	return i.Rotate(ctx, of, by, overlap)
 }
 
-// stream is an open stream of server-sent events.
+// stream is an answer to a request for server-sent events.
 type stream struct {
-	t    *testing.T
-	body *bufio.Scanner
-	end  context.CancelFunc
+	t      *testing.T
+	status int
+	header http.Header
+	body   *bufio.Scanner
+	end    context.CancelFunc
 }
 
 // open asks for a stream, as a browser does with a token in the query.
-func open(t *testing.T, server *httptest.Server, query, last string) (*stream, *http.Response) {
+func open(t *testing.T, server *httptest.Server, query, last string) *stream {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/v1/tenants/acme/stream?"+query, nil)
@@ -128,7 +130,7 @@ func open(t *testing.T, server *httptest.Server, query, last string) (*stream, *
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cancel(); _ = res.Body.Close() })
-	return &stream{t, bufio.NewScanner(res.Body), cancel}, res
+	return &stream{t, res.StatusCode, res.Header, bufio.NewScanner(res.Body), cancel}
 }
 
 // next returns the id, the name and the data of the next event; blocks that only tell the place are passed over.
@@ -173,9 +175,9 @@ func TestWiredListening(t *testing.T) {
 	hour := client.Duration(time.Hour)
 	narrow := must[*client.Token](t)(c.CreateToken(ctx, "acme", client.TokenRequest{Allow: []string{"read"}, Types: []string{"order.*"}, TTL: &hour}))
 
-	s, res := open(t, server, "start=1&access_token="+narrow.Token, "")
-	if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") || res.Header.Get("X-Request-Id") == "" {
-		t.Fatalf("%d %v", res.StatusCode, res.Header)
+	s := open(t, server, "start=1&access_token="+narrow.Token, "")
+	if s.status != 200 || !strings.HasPrefix(s.header.Get("Content-Type"), "text/event-stream") || s.header.Get("X-Request-Id") == "" {
+		t.Fatalf("%d %v", s.status, s.header)
 	}
 	if id, name, e := s.next(); id != "1" || name != "order.paid" || e.Version != 1 {
 		t.Errorf("%s %s %+v", id, name, e)
@@ -187,7 +189,7 @@ func TestWiredListening(t *testing.T) {
 	}
 	s.end()
 	publish("order.returned")
-	s, _ = open(t, server, "start=1&event=none&access_token="+narrow.Token, "4")
+	s = open(t, server, "start=1&event=none&access_token="+narrow.Token, "4")
 	if id, name, e := s.next(); id != "5" || name != "" || e.Type != "order.returned" {
 		t.Errorf("after 4: %s %q %+v", id, name, e)
 	}
@@ -206,8 +208,8 @@ func TestWiredListening(t *testing.T) {
 	if err := c.RotateTokens(ctx, "acme", client.TokenRotation{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, res := open(t, server, "access_token="+narrow.Token, ""); res.StatusCode != 401 {
-		t.Errorf("after the rotation: %d", res.StatusCode)
+	if s := open(t, server, "access_token="+narrow.Token, ""); s.status != 401 {
+		t.Errorf("after the rotation: %d", s.status)
 	}
 }
 
@@ -244,15 +246,16 @@ func TestWiredTooManyStreams(t *testing.T) {
 		token, code string
 		status      int
 	}{{one.Token, "", 200}, {one.Token, "", 200}, {one.Token, "too_many_streams", 429}, {two.Token, "", 200}, {two.Token, "busy", 503}} {
-		_, res := open(t, server, "access_token="+want.token, "")
-		if res.StatusCode != want.status || (want.status == 200) != (res.Header.Get("Retry-After") == "") {
-			t.Fatalf("stream %d: %d %v", i, res.StatusCode, res.Header)
+		s := open(t, server, "access_token="+want.token, "")
+		if s.status != want.status || (want.status == 200) != (s.header.Get("Retry-After") == "") {
+			t.Fatalf("stream %d: %d %v", i, s.status, s.header)
 		}
 		if want.status == 200 {
 			continue
 		}
 		var p client.Problem
-		if err := json.NewDecoder(res.Body).Decode(&p); err != nil || p.Code != want.code {
+		s.body.Scan()
+		if err := json.Unmarshal(s.body.Bytes(), &p); err != nil || p.Code != want.code {
 			t.Errorf("stream %d: %+v %v", i, p, err)
 		}
 	}
