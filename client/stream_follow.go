@@ -168,23 +168,26 @@ func (f *follower) gone(p *Problem) error {
 
 // final reports whether it is of no use to try again.
 func (f *follower) final(p *Problem) bool {
-	switch {
-	case p.Status == http.StatusUnauthorized && f.s.c.token != nil:
+	if p.Status == http.StatusUnauthorized && f.s.c.token != nil {
 		f.denied++ // it may have ended on the way, or be too new for a clock that is slow
 		return f.denied >= maxDenied
-	case p.Status == http.StatusUnauthorized, p.Status == http.StatusForbidden:
-		return true
-	case p.Status == http.StatusRequestTimeout, p.Status == http.StatusTooEarly, p.Status == http.StatusTooManyRequests:
-		return false
-	case p.Status >= 500:
-		return false
-	default:
-		// What stands before the server may answer so while the server is away; but not from the beginning.
-		return !foreign(p) || !f.ever
 	}
+	return permanent(p, f.ever)
 }
 
-// backoff is how long to wait before the next try: longer after each failure, and not the same for all clients.
+// permanent reports whether an answer is likely to stay the same. ever says that there was a better one before.
+func permanent(p *Problem, ever bool) bool {
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return true
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	// What stands before the server may answer so while the server is away; but not from the beginning.
+	return p.Status < 500 && (!foreign(p) || !ever)
+}
+
+// backoff is how long to wait before the next try.
 func (f *follower) backoff(p *Problem) time.Duration {
 	least := f.s.cfg.backoff[0]
 	if least == 0 {
@@ -193,12 +196,16 @@ func (f *follower) backoff(p *Problem) time.Duration {
 			least = min(max(f.retry, 100*time.Millisecond), time.Minute)
 		}
 	}
-	most := max(least, cmp.Or(f.s.cfg.backoff[1], maxBackoff))
+	return backoff(f.fails, least, cmp.Or(f.s.cfg.backoff[1], maxBackoff), p)
+}
+
+// backoff is the wait after the nth failure in a row: longer after each, and not the same for all clients.
+func backoff(n int, least, most time.Duration, p *Problem) time.Duration {
 	wait := least
-	for n := 1; n < f.fails && wait < most; n++ {
+	for ; n > 1 && wait < most; n-- {
 		wait *= 2
 	}
-	wait = jitter(min(wait, most))
+	wait = jitter(min(wait, max(least, most)))
 	if p != nil && p.RetryAfter > 0 {
 		after := min(p.RetryAfter, maxRetryAfter)
 		wait = max(wait, after+rand.N(after/10+1)) //nolint:gosec // spreading load needs no secret randomness
