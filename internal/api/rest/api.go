@@ -60,13 +60,18 @@ type API struct {
 	spec    []byte
 	specTag string
 	origins origins
-	writing inFlight
+	// mayPublish says which events a key may publish.
+	mayPublish func(k *event.APIKey, events []event.Event, array bool) error
+	writing    inFlight
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.
 func New(c Config) *API {
 	setHumaDefaults()
-	a := &API{Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL)}
+	a := &API{
+		Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL),
+		mayPublish: MayPublish(c.Patterns),
+	}
 	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
 	a.tenantRoutes()
 	a.eventRoutes()

@@ -195,42 +195,44 @@ func forbidden(s scope) *problem {
 	return newProblem(http.StatusForbidden, "forbidden", detail)
 }
 
-// MayPublish returns nil when a key or token may publish all of these events: API keys, and tokens that name neither
-// types nor subjects, may publish any. The error is KindForbidden and names the field, as "events[2].type" of an array.
-// Whether the key may publish at all is not looked at.
-func (a *API) MayPublish(k *event.APIKey, events []event.Event, array bool) error {
-	if k.Only == nil {
+// MayPublish returns the rule that says which events a key or token may publish: API keys, and tokens that name neither
+// types nor subjects, any. Its error is KindForbidden and names the field, as "events[2].type" of an array. Whether the
+// key may publish at all is not looked at. Patterns are as in [Config].
+func MayPublish(patterns func([]string) (func(string) bool, error)) func(k *event.APIKey, events []event.Event, array bool) error {
+	return func(k *event.APIKey, events []event.Event, array bool) error {
+		if k.Only == nil {
+			return nil
+		}
+		if k.Only.Filter != "" {
+			// A filter may look at what an event gets only when it is stored.
+			return event.Errorf(event.KindForbidden, "forbidden", "this token is narrowed by a filter: it may read, not publish")
+		}
+		fits := func(string) bool { return true }
+		if len(k.Only.Types) > 0 {
+			var err error
+			if fits, err = patterns(k.Only.Types); err != nil {
+				return err
+			}
+		}
+		for i := range events {
+			switch {
+			case !fits(events[i].Type):
+				return mayNotPublish("type", i, array)
+			case !k.Only.MatchSubject(events[i].Subject):
+				return mayNotPublish("subject", i, array)
+			}
+		}
 		return nil
 	}
-	if k.Only.Filter != "" {
-		// A filter may look at what an event gets only when it is stored.
-		return event.Errorf(event.KindForbidden, "forbidden", "this token is narrowed by a filter: it may read, not publish")
+}
+
+func mayNotPublish(field string, i int, array bool) error {
+	message := "this token may not publish events of this " + field
+	if array {
+		field = "events[" + strconv.Itoa(i) + "]." + field
 	}
-	fits := func(string) bool { return true }
-	if len(k.Only.Types) > 0 {
-		var err error
-		if fits, err = a.Patterns(k.Only.Types); err != nil {
-			return err
-		}
+	return &event.Error{
+		Kind: event.KindForbidden, Code: "forbidden", Detail: "this token may publish events of some types or subjects only",
+		Fields: []event.FieldError{{Field: field, Message: message}},
 	}
-	for i := range events {
-		field := ""
-		switch {
-		case !fits(events[i].Type):
-			field = "type"
-		case !k.Only.MatchSubject(events[i].Subject):
-			field = "subject"
-		default:
-			continue
-		}
-		message := "this token may not publish events of this " + field
-		if array {
-			field = "events[" + strconv.Itoa(i) + "]." + field
-		}
-		return &event.Error{
-			Kind: event.KindForbidden, Code: "forbidden", Detail: "this token may publish events of some types or subjects only",
-			Fields: []event.FieldError{{Field: field, Message: message}},
-		}
-	}
-	return nil
 }

@@ -89,7 +89,7 @@ func (a *API) Publish(ctx context.Context, req PublishRequest) (res PublishRespo
 		ContentType: req.ContentType, SpecVersion: req.SpecVersion, Headers: req.Headers, Body: req.Body,
 	}, a.Limits)
 	if err == nil {
-		err = a.MayPublish(&key, events, array)
+		err = a.mayPublish(&key, events, array)
 	}
 	if err != nil {
 		return a.publishFailed(&req, err)
