@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live/wire"
 )
 
 // Page is a part of one tenant's log, in version order.
@@ -89,6 +90,7 @@ type Hub struct {
 
 	limits limits
 	stats  stats
+	rules  *wire.Rules // of what WebSockets receive
 }
 
 // New makes a hub. It fails when the system refuses what is needed to watch connections.
@@ -97,6 +99,8 @@ func New(c Config) (*Hub, error) {
 		cfg: c, log: c.Logger, feeds: map[event.TenantID]*feed{}, fresh: make(chan struct{}, 1), awake: make(chan struct{}),
 		reading: make(chan struct{}, 2), shut: make(chan struct{}),
 	}
+	h.cfg.Socket.complete()
+	h.rules = h.cfg.Socket.rules()
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.limits.init()
 	h.clock.Store(h.now())
@@ -303,11 +307,14 @@ func (h *Hub) TenantDeleted(id event.TenantID) {
 	}
 }
 
+// errShut is returned by a second Shutdown.
+var errShut = errors.New("live: shut down already")
+
 // Shutdown refuses new connections and waits, ends those there are in order, and waits for them until ctx ends; then it
 // cuts them off. It returns the context's error in that case. The hub is of no more use.
 func (h *Hub) Shutdown(ctx context.Context) error {
 	if !h.limits.shut(&h.closing) {
-		return errors.New("live: shut down already")
+		return errShut
 	}
 	close(h.shut)
 	for _, s := range h.shards {

@@ -1,0 +1,585 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live/wire"
+)
+
+// printer is a [Publisher] that appends to a log in memory.
+type printer struct {
+	log *memLog
+
+	mu     sync.Mutex
+	calls  []int         // events of each call
+	refuse string        // a type that is refused
+	hold   chan struct{} // each call waits for it, unless nil
+}
+
+func (p *printer) Publish(ctx context.Context, t *event.Tenant, events []event.Event, _ string, _ [32]byte) ([]event.Receipt, error) {
+	if p.hold != nil {
+		select {
+		case <-p.hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	p.mu.Lock()
+	p.calls = append(p.calls, len(events))
+	p.mu.Unlock()
+	for i := range events {
+		if events[i].Type == p.refuse {
+			return nil, event.Invalid("type", "is refused")
+		}
+	}
+	receipts := make([]event.Receipt, len(events))
+	for i := range events {
+		e := events[i]
+		if e.Source == "" {
+			e.Source = "/acme"
+		}
+		version := p.log.append(t.ID, e)
+		receipts[i] = event.Receipt{ID: e.ID, Version: version}
+	}
+	return receipts, nil
+}
+
+// fakeProblem renders a problem as the tests read it.
+func fakeProblem(err error) []byte {
+	out := map[string]any{"code": "internal"}
+	if e, ok := errors.AsType[*event.Error](err); ok {
+		out["code"], out["detail"] = e.Code, e.Detail
+		if len(e.Fields) > 0 {
+			out["field"] = e.Fields[0].Field
+		}
+		if e.Oldest > 0 {
+			out["oldest"] = e.Oldest
+		}
+	}
+	b, _ := json.Marshal(out)
+	return b
+}
+
+// allKey may do everything in its tenant.
+var allKey = &event.APIKey{ID: 2, Allow: []event.Permission{event.AllowRead, event.AllowPublish}}
+
+// sockets serves the hub's WebSockets on a free port and returns their address.
+func sockets(tb testing.TB, h *Hub, key *event.APIKey) string {
+	tb.Helper()
+	ln, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		err := h.Socket(w, r, Listener{Tenant: acme, Key: key})
+		if refusal, ok := errors.AsType[*wire.Refusal](err); ok {
+			for name, values := range refusal.Header {
+				w.Header()[name] = values
+			}
+			http.Error(w, refusal.Detail, refusal.Status)
+		} else if err != nil {
+			http.Error(w, err.Error(), http.StatusTeapot)
+		}
+	})}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	tb.Cleanup(func() {
+		if err := errors.Join(s.Close(), <-served); !errors.Is(err, http.ErrServerClosed) {
+			tb.Error(err)
+		}
+	})
+	return "ws://" + ln.Addr().String() + "/"
+}
+
+// socketHub makes a hub with sockets and a log.
+func socketHub(tb testing.TB, change func(*Config)) (*Hub, *memLog, *printer) {
+	tb.Helper()
+	log := newLog()
+	p := &printer{log: log}
+	c := config(log)
+	c.Socket = SocketConfig{Publisher: p, Problem: fakeProblem}
+	if change != nil {
+		change(&c)
+	}
+	return newHub(tb, c), log, p
+}
+
+// reply is a message of the server, in either form.
+type reply struct {
+	Type string `json:"type"`
+	ID   string `json:"id"`
+	Ref  string `json:"ref"`
+	Next int64  `json:"next"`
+	Head int64  `json:"head"`
+
+	Event struct {
+		ID      string `json:"id"`
+		Type    string `json:"type"`
+		Subject string `json:"subject"`
+		Version int64  `json:"version"`
+		Data    any    `json:"data"`
+	} `json:"event"`
+	Events []struct {
+		ID        string `json:"id"`
+		Version   int64  `json:"version"`
+		Duplicate *bool  `json:"duplicate"`
+	} `json:"events"`
+	Problem struct {
+		Code   string `json:"code"`
+		Field  string `json:"field"`
+		Oldest int64  `json:"oldest"`
+	} `json:"problem"`
+}
+
+// peer is a client.
+type peer struct {
+	t    testing.TB
+	c    *websocket.Conn
+	form wire.Form
+}
+
+func dial(t testing.TB, address string, form wire.Form, mode websocket.CompressionMode) *peer {
+	t.Helper()
+	protocol := wire.ProtocolJSON
+	if form == wire.CBOR {
+		protocol = wire.ProtocolCBOR
+	}
+	c, _, err := websocket.Dial(t.Context(), address, &websocket.DialOptions{Subprotocols: []string{protocol}, CompressionMode: mode, CompressionThreshold: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetReadLimit(8 << 20)
+	t.Cleanup(func() { _ = c.CloseNow() })
+	return &peer{t: t, c: c, form: form}
+}
+
+// say sends a message, written in JSON here.
+func (p *peer) say(message string) {
+	p.t.Helper()
+	kind, b := websocket.MessageText, []byte(message)
+	if p.form == wire.CBOR {
+		var v any
+		d := json.NewDecoder(strings.NewReader(message))
+		d.UseNumber()
+		if err := d.Decode(&v); err != nil {
+			p.t.Fatal(err)
+		}
+		var err error
+		if b, err = cbor.Marshal(whole(v)); err != nil {
+			p.t.Fatal(err)
+		}
+		kind = websocket.MessageBinary
+	}
+	if err := p.c.Write(p.t.Context(), kind, b); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// whole makes numbers integers, and the data of events bytes.
+func whole(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			if v[k] = whole(v[k]); k == "data" {
+				v[k], _ = json.Marshal(v[k])
+			}
+		}
+	case []any:
+		for i := range v {
+			v[i] = whole(v[i])
+		}
+	case json.Number:
+		n, _ := v.Int64()
+		return n
+	}
+	return v
+}
+
+// hear reads the next message.
+func (p *peer) hear() reply {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	kind, b, err := p.c.Read(ctx)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var r reply
+	if p.form == wire.CBOR {
+		if kind != websocket.MessageBinary {
+			p.t.Fatalf("kind %v in CBOR", kind)
+		}
+		err = cbor.Unmarshal(b, &r)
+	} else {
+		err = json.Unmarshal(b, &r)
+	}
+	if err != nil {
+		p.t.Fatalf("%q: %v", b, err)
+	}
+	return r
+}
+
+// expect reads the next message, of a type and with an id or ref.
+func (p *peer) expect(kind, name string) reply {
+	p.t.Helper()
+	r := p.hear()
+	if r.Type != kind || r.ID+r.Ref != name {
+		p.t.Fatalf("%+v, want %s of %q", r, kind, name)
+	}
+	return r
+}
+
+// closed reads until the close frame.
+func (p *peer) closed() websocket.StatusCode {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	defer cancel()
+	for {
+		if _, _, err := p.c.Read(ctx); err != nil {
+			return websocket.CloseStatus(err)
+		}
+	}
+}
+
+// forms runs a test in each form, with and without compression.
+func forms(t *testing.T, f func(t *testing.T, form wire.Form, mode websocket.CompressionMode)) {
+	for form, name := range []string{"JSON", "CBOR"} {
+		for mode, how := range map[websocket.CompressionMode]string{websocket.CompressionDisabled: "", websocket.CompressionNoContextTakeover: " deflate"} {
+			t.Run(name+how, func(t *testing.T) { f(t, wire.Form(form), mode) })
+		}
+	}
+}
+
+func TestSocket(t *testing.T) {
+	forms(t, func(t *testing.T, form wire.Form, mode websocket.CompressionMode) {
+		h, log, _ := socketHub(t, nil)
+		log.append(acme.ID, note("order.made", "order/1"), note("order.paid", "order/1"), note("user.made", "user/1"))
+		p := dial(t, sockets(t, h, allKey), form, mode)
+
+		p.say(`{"type":"ping","ref":"1"}`)
+		p.expect("pong", "1")
+		p.say(`{"type":"subscribe","id":"past","start":2}`)
+		if r := p.expect("subscribed", "past"); r.Next != 2 || r.Head != 3 {
+			t.Errorf("%+v", r)
+		}
+		for v := int64(2); v <= 3; v++ {
+			if r := p.expect("event", "past"); r.Event.Version != v || r.Event.Data == nil {
+				t.Errorf("%+v, want version %d", r, v)
+			}
+		}
+		if r := p.expect("position", "past"); r.Next != 4 {
+			t.Errorf("%+v", r)
+		}
+		p.say(`{"type":"subscribe","id":"orders","types":["order.*"],"subjects":["order/*"]}`)
+		if r := p.expect("subscribed", "orders"); r.Next != 4 || r.Head != 3 {
+			t.Errorf("%+v", r)
+		}
+		large := note("order.paid", "order/9")
+		large.Data = []byte(`{"lines":"` + strings.Repeat("abc ", 500) + `"}`)
+		log.append(acme.ID, note("user.made", "user/2"), large)
+		seen := map[string][]int64{}
+		for range 3 {
+			r := p.hear()
+			if r.Type != "event" {
+				t.Fatalf("%+v", r)
+			}
+			seen[r.ID] = append(seen[r.ID], r.Event.Version)
+		}
+		if len(seen["past"]) != 2 || seen["past"][0] != 4 || len(seen["orders"]) != 1 || seen["orders"][0] != 5 {
+			t.Errorf("%v", seen)
+		}
+		p.say(`{"type":"unsubscribe","id":"past"}`)
+		p.expect("unsubscribed", "past")
+		log.append(acme.ID, note("user.made", "user/3"), note("order.paid", "order/3"))
+		if r := p.expect("event", "orders"); r.Event.Version != 7 || r.Event.Subject != "order/3" {
+			t.Errorf("%+v", r)
+		}
+		p.say(`{"type":"subscribe","id":"past","start":7}`)
+		p.expect("subscribed", "past")
+		if r := p.expect("event", "past"); r.Event.Version != 7 {
+			t.Errorf("%+v", r)
+		}
+		if err := p.c.Close(4000, "bye"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSocketPublishes(t *testing.T) {
+	forms(t, func(t *testing.T, form wire.Form, mode websocket.CompressionMode) {
+		h, log, pub := socketHub(t, func(c *Config) {
+			c.Socket.MayPublish = func(k *event.APIKey, events []event.Event, array bool) error {
+				if events[0].Type == "secret" {
+					return event.Errorf(event.KindForbidden, "forbidden", "no")
+				}
+				return nil
+			}
+		})
+		pub.refuse = "bad"
+		p := dial(t, sockets(t, h, allKey), form, mode)
+		p.say(`{"type":"publish","ref":"one","event":{"type":"order.paid","id":"x","subject":"order/1","data":{"a":1}}}`)
+		if r := p.expect("published", "one"); len(r.Events) != 1 || r.Events[0].ID != "x" || r.Events[0].Version != 1 || r.Events[0].Duplicate == nil {
+			t.Errorf("%+v", r)
+		}
+		p.say(`{"type":"publish","ref":"two","events":[{"type":"a","id":"y"},{"type":"b","id":"z"}],"idempotency_key":"k"}`)
+		if r := p.expect("published", "two"); len(r.Events) != 2 || r.Events[1].ID != "z" || r.Events[1].Version != 3 {
+			t.Errorf("%+v", r)
+		}
+		if e := log.events[0]; string(e.Data) != `{"a":1}` || e.Subject != "order/1" {
+			t.Errorf("%+v", e)
+		}
+		for ref, tt := range map[string]struct{ message, code, field string }{
+			"a": {`"event":{"type":""}`, "invalid", "event.type"},
+			"b": {`"event":{"type":"bad"}`, "invalid", "type"},
+			"c": {`"event":{"type":"secret"}`, "forbidden", ""},
+			"d": {`"events":[{"type":"a"},{"type":"b","nosuch":1}]`, "invalid", "events[1].nosuch"},
+			"e": {`"id":"x"`, "invalid", "id"},
+		} {
+			p.say(`{"type":"publish","ref":"` + ref + `",` + tt.message + `}`)
+			r := p.hear()
+			if r.Type != "error" || r.Ref != ref || r.Problem.Code != tt.code || r.Problem.Field != tt.field {
+				t.Errorf("%s: %+v", ref, r)
+			}
+		}
+	})
+}
+
+// TestSocketPublishOrder sends many publishes without waiting for an answer, with bad ones among them.
+func TestSocketPublishOrder(t *testing.T) {
+	h, log, pub := socketHub(t, nil)
+	pub.refuse, pub.hold = "bad", make(chan struct{})
+	p := dial(t, sockets(t, h, allKey), wire.JSON, websocket.CompressionDisabled)
+	const n = 500
+	sent := make(chan error, 1)
+	go func() {
+		for i := range n {
+			kind := "good"
+			if i%50 == 49 {
+				kind = "bad"
+			}
+			key := ""
+			if i%70 == 0 {
+				key = `,"idempotency_key":"` + strconv.Itoa(i) + `"`
+			}
+			message := `{"type":"publish","ref":"` + strconv.Itoa(i) + `","event":{"type":"` + kind + `","id":"` + strconv.Itoa(i) + `"}` + key + `}`
+			if err := p.c.Write(t.Context(), websocket.MessageText, []byte(message)); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	pub.hold <- struct{}{} // the first is stored: others wait meanwhile
+	close(pub.hold)
+	last := int64(0)
+	for i := range n {
+		r := p.hear()
+		if r.Ref != strconv.Itoa(i) {
+			t.Fatalf("%+v, want %d", r, i)
+		}
+		if bad := i%50 == 49; bad != (r.Type == "error") {
+			t.Fatalf("%d: %+v", i, r)
+		} else if !bad {
+			if r.Events[0].Version != last+1 || r.Events[0].ID != r.Ref {
+				t.Fatalf("%+v after %d", r, last)
+			}
+			last++
+		}
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	pub.mu.Lock()
+	defer pub.mu.Unlock()
+	if len(pub.calls) >= n {
+		t.Errorf("%d appends for %d publishes", len(pub.calls), n)
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if int64(len(log.events)) != last {
+		t.Errorf("%d events are on the log, %d were told", len(log.events), last)
+	}
+}
+
+func TestSocketRefuses(t *testing.T) {
+	h, log, _ := socketHub(t, func(c *Config) { c.Socket.MaxSubscriptions = 2 })
+	for range 10 {
+		log.append(acme.ID, note("a", "x"))
+	}
+	log.trim(acme.ID, 5)
+	readOnly := &event.APIKey{ID: 3, Allow: []event.Permission{event.AllowRead}}
+	p := dial(t, sockets(t, h, readOnly), wire.JSON, websocket.CompressionDisabled)
+	for _, tt := range []struct{ message, name, code, field string }{
+		{`{"type":"subscribe","id":"a","types":["*.**.x.["]}`, "a", "invalid", "types[0]"},
+		{`{"type":"subscribe","id":"a","filter":"1 +"}`, "a", "invalid", "filter"},
+		{`{"type":"subscribe","id":"a","window":0}`, "a", "invalid", "window"},
+		{`{"type":"subscribe","id":"a","start":3}`, "a", "gone", ""},
+		{`{"type":"unsubscribe","id":"a"}`, "a", "not_found", ""},
+		{`{"type":"ack","id":"a","version":1}`, "a", "not_found", ""},
+		{`{"type":"publish","ref":"r","event":{"type":"a"}}`, "r", "forbidden", ""},
+		{`{"type":"nosuch","ref":"r"}`, "r", "invalid", "type"},
+		{`{}`, "", "invalid", "type"},
+	} {
+		p.say(tt.message)
+		if r := p.expect("error", tt.name); r.Problem.Code != tt.code || r.Problem.Field != tt.field || tt.code == "gone" && r.Problem.Oldest != 5 {
+			t.Errorf("%s: %+v", tt.message, r)
+		}
+	}
+	p.say(`{"type":"subscribe","id":"a"}`)
+	p.expect("subscribed", "a")
+	p.say(`{"type":"subscribe","id":"a"}`)
+	if r := p.expect("error", "a"); r.Problem.Code != "subscription_exists" {
+		t.Errorf("%+v", r)
+	}
+	p.say(`{"type":"subscribe","id":"b"}`)
+	p.expect("subscribed", "b")
+	p.say(`{"type":"subscribe","id":"c"}`)
+	if r := p.expect("error", "c"); r.Problem.Code != "too_many_subscriptions" {
+		t.Errorf("%+v", r)
+	}
+	log.append(acme.ID, note("a", "x"))
+	for range 2 {
+		if r := p.hear(); r.Type != "event" || r.Event.Version != 11 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+func TestSocketWindow(t *testing.T) {
+	h, log, _ := socketHub(t, nil)
+	for range 20 {
+		log.append(acme.ID, note("a", "x"))
+	}
+	p := dial(t, sockets(t, h, allKey), wire.JSON, websocket.CompressionDisabled)
+	p.say(`{"type":"subscribe","id":"a","start":1,"window":3}`)
+	p.expect("subscribed", "a")
+	next := int64(1)
+	events := func(n int) {
+		t.Helper()
+		for range n {
+			r := p.hear()
+			for r.Type == "position" {
+				r = p.hear()
+			}
+			if r.Event.Version != next {
+				t.Fatalf("%+v, want %d", r, next)
+			}
+			next++
+		}
+		p.say(`{"type":"ping","ref":"x"}`) // nothing comes before the answer
+		p.expect("pong", "x")
+	}
+	events(3)
+	p.say(`{"type":"ack","id":"a","version":1}`)
+	events(1)
+	p.say(`{"type":"ack","id":"a","version":4}`)
+	events(3)
+	log.append(acme.ID, note("a", "x"))
+	events(0)
+	p.say(`{"type":"ack","id":"a","version":7}`)
+	events(3)
+}
+
+func TestSocketOnly(t *testing.T) {
+	h, log, _ := socketHub(t, nil)
+	key := &event.APIKey{Token: "t1", Allow: []event.Permission{event.AllowRead}, Only: &event.Selection{Subjects: []string{"user/7"}}}
+	p := dial(t, sockets(t, h, key), wire.JSON, websocket.CompressionDisabled)
+	p.say(`{"type":"subscribe","id":"a"}`)
+	p.expect("subscribed", "a")
+	log.append(acme.ID, note("a", "user/8"), note("a", "user/7"))
+	if r := p.expect("event", "a"); r.Event.Version != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSocketCloseCodes(t *testing.T) {
+	write := func(kind websocket.MessageType, b string) func(*peer) {
+		return func(p *peer) { _ = p.c.Write(p.t.Context(), kind, []byte(b)) }
+	}
+	for name, tt := range map[string]struct {
+		form wire.Form
+		do   func(p *peer)
+		end  func(h *Hub)
+		code websocket.StatusCode
+	}{
+		"binary in JSON":  {do: write(websocket.MessageBinary, "{}"), code: 1003},
+		"text in CBOR":    {form: wire.CBOR, do: write(websocket.MessageText, "{}"), code: 1003},
+		"not UTF-8":       {do: write(websocket.MessageText, "\xff"), code: 1007},
+		"not JSON":        {do: write(websocket.MessageText, "{"), code: 1007},
+		"not CBOR":        {form: wire.CBOR, do: write(websocket.MessageBinary, "\xa1"), code: 1007},
+		"event not UTF-8": {form: wire.CBOR, do: write(websocket.MessageBinary, "\xa2\x64type\x67publish\x65event\xa1\x64type\x61\xff"), code: 1007},
+		"too large":       {do: write(websocket.MessageText, strings.Repeat(" ", 2000)), code: 1009},
+		"shutdown":        {end: func(h *Hub) { go func() { _ = h.Shutdown(context.Background()) }() }, code: 1001},
+		"tenant deleted":  {end: func(h *Hub) { h.TenantDeleted(acme.ID) }, code: 1008},
+		"token ended":     {end: func(h *Hub) { h.EndTokens(acme.ID, func(string) bool { return true }, time.Unix(1, 0)) }, code: 1008},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, _, _ := socketHub(t, func(c *Config) { c.Socket.MaxMessage = 1000 })
+			key := &event.APIKey{Token: "t", Allow: []event.Permission{event.AllowRead, event.AllowPublish}}
+			p := dial(t, sockets(t, h, key), tt.form, websocket.CompressionDisabled)
+			p.say(`{"type":"ping"}`)
+			p.expect("pong", "")
+			if tt.do != nil {
+				tt.do(p)
+			} else {
+				tt.end(h)
+			}
+			if code := p.closed(); code != tt.code {
+				t.Errorf("closed with %d, want %d", code, tt.code)
+			}
+		})
+	}
+}
+
+func TestSocketExpires(t *testing.T) {
+	h, _, _ := socketHub(t, nil)
+	key := &event.APIKey{Token: "t", Allow: []event.Permission{event.AllowRead}, Expires: time.Now().Add(time.Second)}
+	p := dial(t, sockets(t, h, key), wire.JSON, websocket.CompressionDisabled)
+	if code := p.closed(); code != websocket.StatusPolicyViolation {
+		t.Errorf("closed with %d", code)
+	}
+}
+
+func TestSocketHandshake(t *testing.T) {
+	h, _, _ := socketHub(t, func(c *Config) { c.MaxPerTenant = 1 })
+	address := sockets(t, h, allKey)
+	get := func(change func(http.Header)) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http"+strings.TrimPrefix(address, "ws"), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(r.Header)
+		client := &http.Client{Timeout: 10 * time.Second}
+		res, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close(); client.CloseIdleConnections() })
+		return res
+	}
+	if res := get(func(http.Header) {}); res.StatusCode != http.StatusUpgradeRequired || res.Header.Get("Sec-Websocket-Version") != "13" {
+		t.Errorf("%+v", res)
+	}
+	dial(t, address, wire.JSON, websocket.CompressionDisabled)
+	_, res, err := websocket.Dial(t.Context(), address, nil)
+	if err == nil || res.StatusCode != http.StatusTeapot {
+		t.Errorf("the second connection: %v", err)
+	}
+	if s := h.Stats(); s.Sockets != 1 {
+		t.Errorf("%+v", s)
+	}
+}
