@@ -77,7 +77,7 @@ var allowed = map[string][]string{
 	"internal/config/gendocs": {"internal/config"},
 	"internal/app":            {anything},
 	"internal/cli": {
-		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/event", "internal/sink", "webhook",
+		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/event", "internal/sink", "web", "webhook",
 	},
 	"internal/arch": {},
 }

@@ -27,6 +27,12 @@ const demoTenant = "demo"
 
 // demoCmd shows the server at work.
 type demoCmd struct {
+	Orders demoOrdersCmd `cmd:"" default:"withargs" help:"Orders of a small shop, pushed to three endpoints: what demo does when it is not told more."`
+	Live   demoLiveCmd   `cmd:"" help:"One event by webhook, WebSocket, server-sent events and long poll: how long each takes, here and on a page."`
+}
+
+// demoOrdersCmd pushes the orders of a shop to three endpoints.
+type demoOrdersCmd struct {
 	Rate   float64       `help:"Events a second." default:"2"`
 	For    time.Duration `help:"Stop after so long; at Ctrl-C without it." placeholder:"DURATION"`
 	Listen string        `help:"The server's address; a free port without it." default:"127.0.0.1:0" placeholder:"HOST:PORT"`
@@ -50,7 +56,7 @@ type demo struct {
 }
 
 // Run shows the demo until it is interrupted, and leaves nothing behind.
-func (x *demoCmd) Run(c *console) (err error) {
+func (x *demoOrdersCmd) Run(c *console) (err error) {
 	if x.Rate < 0.1 || x.Rate > 1000 || x.For < 0 {
 		return usagef("--rate must be from 0.1 to 1000, and --for not negative")
 	}

@@ -48,6 +48,7 @@ test("one that has worked is tried three times, with longer and longer pauses", 
   ways.opened("websocket", 0);
   assert.deepEqual([ways.failed("websocket", 10_000), ways.failed("websocket", 10_100), ways.failed("websocket", 10_300)], [100, 200, 0]);
   assert.equal(ways.choose(10_300), "sse");
+  assert.equal(ways.choose(15_300), "websocket", "sooner than one that never has");
 });
 
 test("when nothing gets through, all is forgotten: it is the network", () => {

@@ -258,7 +258,7 @@ test("it comes back to what is better, and nothing is lost or doubled", async ()
 
 test("a server that is away is waited for, and the transport that worked comes back", async () => {
   const fake = await server();
-  const c = client(fake);
+  const c = client(fake, { retryBetterAfter: 1200 });
   const sub = c.subscribe({ start: 1 });
   await sub.ready;
   let waits = 0;

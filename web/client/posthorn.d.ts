@@ -139,7 +139,10 @@ export interface PosthornOptions {
   keepAlive?: number;
   /** How long a connection may take to open, in milliseconds; 10000 when absent. */
   connectTimeout?: number;
-  /** After how long a better transport that failed is tried again, in milliseconds; 60000 when absent. It doubles, up to ten minutes. */
+  /**
+   * After how long a better transport that failed is tried again, in milliseconds; 60000 when absent. It doubles, up to ten minutes.
+   * One that has worked before is tried again after a twelfth of it.
+   */
   retryBetterAfter?: number;
   /** The shortest and longest pause between two tries, in milliseconds; 500 and 30000 when absent. */
   backoff?: { min?: number; max?: number };

@@ -29,7 +29,9 @@ export class Known {
   block(way, now, wait) {
     const b = this.#blocked.get(way) ?? { until: 0, times: 0 };
     if (b.until > now && wait === undefined) return; // another subscription found out first
-    b.until = now + (wait ?? Math.min(this.retryAfter * 2 ** b.times, longestBlock));
+    // One that has worked most likely failed with the server, and comes back with it.
+    const first = this.worked.has(way) ? this.retryAfter / 12 : this.retryAfter;
+    b.until = now + (wait ?? Math.min(first * 2 ** b.times, longestBlock));
     if (wait === undefined) b.times++;
     this.#blocked.set(way, b);
   }
