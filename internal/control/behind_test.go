@@ -101,6 +101,19 @@ func TestUpdateKeepsProfile(t *testing.T) {
 	}
 }
 
+func TestKindStays(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	made, err := p.CreateEndpointAfter(t.Context(), p.tenant, hook(), event.Secrets{}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.UpdateEndpoint(t.Context(), p.tenant, event.Endpoint{ID: made.ID, URL: made.URL, Signing: SigningNone}, nil, 0)
+	if got := fieldsOf(t, err); !slices.Equal(got, []string{"kind"}) {
+		t.Errorf("fields %q, %v", got, err)
+	}
+}
+
 func TestSetChangelog(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t)

@@ -147,6 +147,9 @@ func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 	}
 	return c.change(ctx, t.ID, e.ID, revision, func(old *event.Endpoint) (event.Endpoint, error) {
 		next := e
+		if next.Kind != cmp.Or(old.Kind, event.KindWebhook) {
+			return next, event.Invalid("kind", "cannot be changed")
+		}
 		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
 		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
 		// The callers do not know of these, and would reset them.
