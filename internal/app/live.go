@@ -22,6 +22,11 @@ func (a *App) newHub(partition int, limits event.Limits) (*live.Hub, error) {
 		MaxStreams: a.cfg.MaxStreams, MaxPerTenant: a.cfg.MaxStreamsPerTenant, MaxPerToken: a.cfg.MaxStreamsPerToken,
 		MaxPerAddress: a.cfg.MaxStreamsPerAddress, MaxPolls: a.cfg.MaxWaitingPolls, TrustedProxies: a.cfg.TrustedProxies,
 		KeepAlive: a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: authenticator{a.control, a.tokens}.Holds,
+		Socket: live.SocketConfig{
+			Publisher: a.ingest, MayPublish: rest.MayPublish(typeFilter), Problem: rest.Problem,
+			AllowOrigin:      rest.OriginAllowed(a.cfg.AllowOrigins, a.cfg.PublicURL),
+			MaxSubscriptions: a.cfg.MaxSubscriptions, MaxMessage: a.cfg.MaxMessageSize,
+		},
 	})
 }
 
@@ -51,7 +56,7 @@ func (l listeners) Stream(w http.ResponseWriter, r *http.Request, who rest.Liste
 
 // Socket implements [rest.Live].
 func (l listeners) Socket(w http.ResponseWriter, r *http.Request, who rest.Listener) error {
-	return event.Errorf(event.KindUnavailable, "unavailable", "WebSockets are not served")
+	return l.hub.Socket(w, r, live.Listener(who))
 }
 
 // Wait implements [rest.Live].
