@@ -28,6 +28,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/keyring"
 	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
+	"github.com/posthornhq/posthorn/internal/queue"
 	"github.com/posthornhq/posthorn/internal/store"
 	"github.com/posthornhq/posthorn/internal/store/sqlite"
 	"github.com/posthornhq/posthorn/internal/token"
@@ -61,6 +62,7 @@ type App struct {
 	manager  *deliver.Manager
 	follower *fanout.Follower
 	hub      *live.Hub
+	queues   *queue.Manager
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -166,14 +168,15 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		return err
 	}
 	a.metrics.hub.Store(a.hub)
-	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub})
+	a.queues = a.newQueues(leases[0], limits)
+	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub, a.queues})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
 		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
-		Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Queues: leasing{a.queues, a.hub}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins,
 		Health:       http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
@@ -243,6 +246,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	a.log.InfoContext(ctx, "stopping")
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
 	defer cancel()
+	a.queues.Drain()
 	a.endLive(ctx) // before the server, which waits for polls
 	err := a.server.Shutdown(ctx)
 	if err != nil {
@@ -263,6 +267,9 @@ func (a *App) close() {
 	a.cancel()
 	if a.hub != nil {
 		_ = a.hub.Shutdown(a.base) // done already, in a run
+	}
+	if a.queues != nil {
+		a.queues.Close()
 	}
 	if a.sender != nil {
 		a.sender.Close()

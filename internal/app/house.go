@@ -33,6 +33,8 @@ func (a *App) keepHouse(ctx context.Context) error {
 			{"attempts", a.trimAttempts},
 			{"answers", a.trimAnswers},
 			{"endpoints", a.dropEndpoints},
+			{"queues", a.keepQueues},
+			{"dead letters of queues", a.trimQueueDead},
 			{"tenants", a.dropTenants},
 			{"token keys", a.trimTokenKeys},
 		} {
@@ -82,7 +84,7 @@ func (a *App) trimLog(ctx context.Context) error {
 	return a.batches(ctx, "events", func() (int, error) { return a.store.TrimLog(ctx, policy, houseBatch) })
 }
 
-// undelivered is the Seq up to which nothing waits for delivery.
+// undelivered is the Seq up to which nothing waits for delivery, nor for the workers of a queue.
 func (a *App) undelivered(ctx context.Context) (int64, error) {
 	keep := a.manager.Position()
 	for tenant, cursor := range a.manager.Backlogs() {
@@ -94,7 +96,8 @@ func (a *App) undelivered(ctx context.Context) (int64, error) {
 			keep = min(keep, page.Events[0].Seq-1)
 		}
 	}
-	return keep, nil
+	floor, err := a.queues.Floor(ctx)
+	return min(keep, floor), err
 }
 
 func (a *App) trimAttempts(ctx context.Context) error {

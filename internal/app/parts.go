@@ -26,6 +26,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/keyring"
 	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
+	"github.com/posthornhq/posthorn/internal/queue"
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
@@ -119,6 +120,7 @@ type changes struct {
 	manager  *deliver.Manager
 	ingest   *ingest.Service
 	hub      *live.Hub
+	queues   *queue.Manager
 }
 
 // EndpointChanged implements [control.Listener].
@@ -150,6 +152,7 @@ func (c changes) TenantDeleted(id event.TenantID) {
 	c.manager.TenantDeleted(id)
 	c.ingest.TenantDeleted(id)
 	c.hub.TenantDeleted(id)
+	c.queues.TenantDeleted(id)
 }
 
 // owner does what the lanes decide about an endpoint.

@@ -27,6 +27,7 @@ type Config struct {
 	Log       Log
 	Answers   Answers
 	Tokens    Tokens
+	Queues    Queues
 	// Live serves those who listen; nil: nobody can.
 	Live Live
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
@@ -79,6 +80,7 @@ func New(c Config) *API {
 	a.endpointRoutes()
 	a.endpointActionRoutes()
 	a.eventTypeRoutes()
+	a.queueRoutes()
 	a.keyRoutes()
 	a.tokenRoutes()
 	a.publishRoute()
@@ -294,6 +296,7 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Events", Description: "The log: events, changes, attempts"},
 				{Name: "Listening", Description: "The log as it grows: change feed, long poll, server-sent events, WebSocket"},
 				{Name: "Endpoints", Description: "Where events are pushed to"},
+				{Name: "Queues", Description: "Workers share events"},
 				{Name: "Event types", Description: "The catalogue"},
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},

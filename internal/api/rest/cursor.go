@@ -58,4 +58,6 @@ const (
 	listEventTries  = 'a'
 	listTries       = 'b'
 	listDeadLetters = 'd'
+	listQueues      = 'q'
+	listQueueDead   = 'x'
 )

@@ -33,6 +33,8 @@ var codes = []code{
 	{"tenant_exists", 409, "There is a tenant of this name already."},
 	{"event_type_exists", 409, "There is an event type of this name already."},
 	{"too_many_endpoints", 409, "The tenant has as many endpoints as it may have."},
+	{"already_exists", 409, "There is such a thing already."},
+	{"too_many_queues", 409, "The tenant has as many queues as it may have."},
 	{"too_many_event_types", 409, "The tenant has as many event types as it may have."},
 	{"too_many_replays", 409, "The endpoint has as many replays under way as it may have."},
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},

@@ -34,6 +34,7 @@ type fake struct {
 	replays   []event.ReplayRange
 	tested    []event.Event
 	view      event.LaneView
+	queues    fakeQueues
 	conflicts int // updates that still fail with KindPrecondition
 	publish   func(ctx context.Context, events []event.Event) error
 	listening listening
@@ -60,6 +61,7 @@ func (f *fake) reset() {
 	f.answers = map[string]rest.Answer{}
 	f.published = map[string][]event.Receipt{}
 	f.events, f.attempts, f.dead, f.resent, f.replays, f.tested = nil, nil, nil, nil, nil, nil
+	f.queues.reset(f)
 	f.view = event.LaneView{State: "live"}
 	f.listening = listening{changed: make(chan struct{}), origins: rest.OriginAllowed([]string{"https://app.example"}, "")}
 	for i, name := range []string{"acme", "other"} {

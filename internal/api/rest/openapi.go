@@ -31,6 +31,14 @@ func (a *API) documentSpecial(op *huma.Operation, o *operation) {
 	if o.tagged && o.method == http.MethodGet {
 		op.Responses["304"] = &huma.Response{Description: "Not Modified: the ETag is one of If-None-Match"}
 	}
+	if o.creates != nil {
+		text := func(doc string) *huma.Param { return &huma.Param{Description: doc, Schema: &huma.Schema{Type: huma.TypeString}} }
+		op.Responses["201"] = &huma.Response{
+			Description: http.StatusText(http.StatusCreated),
+			Content:     map[string]*huma.MediaType{typeJSON: {Schema: a.schemaOf(o.creates)}},
+			Headers:     map[string]*huma.Param{"ETag": text("The resource's version"), "Location": text("Where the resource is")},
+		}
+	}
 	if o.patch != nil {
 		op.SkipValidateBody = true // the merged result is validated
 		schema := a.patchSchema(o.patch)

@@ -36,6 +36,7 @@ type operation struct {
 	errors                []int        // besides those of every route of its kind
 	answer                reflect.Type // of answers whose bytes the handler makes
 	patch                 reflect.Type // of the resource that a merge patch is for
+	creates               reflect.Type // of the resource that a PUT makes when there is none
 	listens               bool         // takes tokens from the query and the cookie, too
 	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
 	keysOnly              bool         // takes no tokens
