@@ -133,7 +133,7 @@ func (f *feed) dispatch(events []event.Event, now int64) {
 	}
 	n := 0
 	bytes := f.bytes
-	for n < len(f.ring)-1 && (len(f.ring)-n > ringEvents || bytes > ringBytes || f.hub.ringBytes.Load()-int64(f.bytes-bytes) > ringsBytes) &&
+	for n < len(f.ring)-1 && (len(f.ring)-n > f.hub.cfg.ringEvents || bytes > ringBytes || f.hub.ringBytes.Load()-int64(f.bytes-bytes) > ringsBytes) &&
 		f.ring[n].ev.Version < events[0].Version {
 		bytes -= f.ring[n].size
 		n++

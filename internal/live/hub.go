@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ type Config struct {
 	Holds func(ctx context.Context, key *event.APIKey) bool
 	// Socket is what WebSockets need besides.
 	Socket SocketConfig
+
+	ringEvents int  // 0: the usual
+	goroutines bool // a goroutine reads each connection, also where the system can do without
 }
 
 // Times of the hub's upkeep.
@@ -101,15 +105,18 @@ func New(c Config) (*Hub, error) {
 	}
 	h.cfg.Socket.complete()
 	h.rules = h.cfg.Socket.rules()
+	h.cfg.ringEvents = cmp.Or(c.ringEvents, ringEvents)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.limits.init()
 	h.clock.Store(h.now())
 	for i := range runtime.GOMAXPROCS(0) {
 		h.shards = append(h.shards, newShard(h, i))
 	}
-	var err error
-	if h.watcher, err = newWatcher(h); err != nil {
-		return nil, fmt.Errorf("cannot watch connections: %w", err)
+	if h.watcher = (readers{h}); !c.goroutines {
+		var err error
+		if h.watcher, err = newWatcher(h); err != nil {
+			return nil, fmt.Errorf("cannot watch connections: %w", err)
+		}
 	}
 	for _, s := range h.shards {
 		h.running.Go(s.run)

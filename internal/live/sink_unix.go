@@ -45,8 +45,8 @@ var attempts = sync.Pool{New: func() any {
 	a := &attempt{}
 	a.do = func(fd uintptr) bool {
 		for {
-			a.n, a.err = syscall.Write(int(fd), a.b)
-			if !errors.Is(a.err, syscall.EINTR) {
+			a.n, a.err = writeNow(int(fd), a.b)
+			if a.err != syscall.EINTR { //nolint:errorlint // a bare number, on the hottest path
 				break
 			}
 		}

@@ -47,7 +47,7 @@ func newWatcher(h *Hub) (watcher, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	e := &epoll{hub: h, file: os.NewFile(uintptr(fd), "epoll")}
+	e := &epoll{hub: h, file: os.NewFile(uintptr(fd), "epoll")} //nolint:gosec // a file descriptor
 	if e.raw, err = e.file.SyscallConn(); err != nil {
 		_ = e.file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
