@@ -39,24 +39,26 @@ func newCrowd() (*crowd, error) {
 	if err != nil {
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	return &crowd{epoll: fd, conns: map[int]*listener{}, buf: make([]byte, markLen+256<<10)}, raiseFiles(unix.Getpid())
+	_, err = raiseFiles(unix.Getpid())
+	return &crowd{epoll: fd, conns: map[int]*listener{}, buf: make([]byte, markLen+256<<10)}, err
 }
 
-// raiseFiles lets a process open 100,000 files where it may, and as many as it may where not.
-func raiseFiles(pid int) error {
+// raiseFiles lets a process open 100,000 files where it may, and as many as it may where not. It returns how many.
+func raiseFiles(pid int) (int, error) {
 	var now unix.Rlimit
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now); err != nil {
-		return fmt.Errorf("limit of open files: %w", err)
+		return 0, fmt.Errorf("limit of open files: %w", err)
 	}
-	want := unix.Rlimit{Cur: 100_000, Max: max(now.Max, 100_000)}
-	if now.Cur >= want.Cur || unix.Prlimit(pid, unix.RLIMIT_NOFILE, &want, nil) == nil {
-		return nil
+	const enough = 100_000
+	want := unix.Rlimit{Cur: enough, Max: max(now.Max, enough)}
+	if now.Cur >= enough || unix.Prlimit(pid, unix.RLIMIT_NOFILE, &want, nil) == nil {
+		return enough, nil
 	}
 	want = unix.Rlimit{Cur: now.Max, Max: now.Max}
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &want, nil); err != nil {
-		return fmt.Errorf("limit of open files: %w", err)
+		return 0, fmt.Errorf("limit of open files: %w", err)
 	}
-	return nil
+	return int(now.Max), nil
 }
 
 func (c *crowd) close() {

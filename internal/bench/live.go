@@ -19,6 +19,9 @@ const (
 	catchUpLimit    = 200_000 // events a second
 )
 
+// otherFiles is how many open files a server needs beside its connections.
+const otherFiles = 200
+
 // quiet is how long connections are left alone before they are measured.
 const quiet = 3 * time.Second
 
@@ -28,6 +31,7 @@ type liveCase struct {
 	out    *CaseReport
 	server *serverProcess
 	crowd  *crowdProcess
+	files  int // that the server may have open
 }
 
 // live runs a measurement with a fresh server and crowd.
@@ -42,7 +46,8 @@ func (r *run) live(ctx context.Context, out *CaseReport, measure func(l *liveCas
 	if err := s.call(ctx, "POST", "/v1/tenants", map[string]string{"name": tenant}, nil); err != nil {
 		return err
 	}
-	if err := raiseFiles(s.pid()); err != nil {
+	files, err := raiseFiles(s.pid())
+	if err != nil {
 		return err
 	}
 	crowd, err := startCrowd(ctx, r.Executable)
@@ -50,7 +55,7 @@ func (r *run) live(ctx context.Context, out *CaseReport, measure func(l *liveCas
 		return err
 	}
 	defer func() { crowd.watch(); crowd.stop() }()
-	if err := measure(&liveCase{r, out, s, crowd}); err != nil {
+	if err := measure(&liveCase{r, out, s, crowd, files}); err != nil {
 		return r.blame(s, err)
 	}
 	peak, err := peakMemory(s.pid())
@@ -94,6 +99,7 @@ func runLiveMemory(ctx context.Context, r *run, out *CaseReport) error {
 			}
 			open := 0
 			for _, n := range steps {
+				n = min(n, l.files-otherFiles)
 				if err := l.listen(ctx, kind, n-open, ""); err != nil {
 					return err
 				}

@@ -63,7 +63,7 @@ func (r *run) writeFloor(ctx context.Context, name string, listeners, rate int) 
 
 // accept takes the crowd's connections and answers their requests.
 func (r *run) accept(ctx context.Context, crowd *crowdProcess, listeners int) ([]net.Conn, error) {
-	if err := raiseFiles(0); err != nil {
+	if _, err := raiseFiles(0); err != nil {
 		return nil, err
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
