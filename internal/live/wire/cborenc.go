@@ -68,8 +68,14 @@ func appendCBORMember(dst []byte, name, value string) []byte {
 // byte string.
 func appendCBOREvent(dst []byte, e *event.Event) []byte {
 	texts := [...]struct{ name, value string }{
-		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"subject", e.Subject}, {"time", ""},
-		{"datacontenttype", e.ContentType}, {"dataschema", e.Schema}, {"key", e.Key},
+		{"id", e.ID},
+		{"source", e.Source},
+		{"type", e.Type},
+		{"subject", e.Subject},
+		{"time", ""},
+		{"datacontenttype", e.ContentType},
+		{"dataschema", e.Schema},
+		{"key", e.Key},
 	}
 	if !e.Time.IsZero() {
 		texts[4].value = e.Time.UTC().Format(time.RFC3339Nano)

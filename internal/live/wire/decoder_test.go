@@ -147,7 +147,7 @@ func TestDecoder(t *testing.T) {
 		"close not UTF-8":    {stream: frame(0x88, "\x03\xe8\xff"), code: 1007},
 	} {
 		t.Run(name, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(1, 2))
+			random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's dice
 			for how, size := range map[string]func() int{"whole": all, "bytes": one, "pieces": func() int { return 1 + random.IntN(9) }} {
 				budget := NewBudget(1 << 20)
 				d := NewDecoder(&Rules{MaxMessage: 100_000, Budget: budget}, tt.form, tt.deflate)

@@ -59,9 +59,6 @@ const (
 	bitMask = 0x80
 )
 
-// maxHeader is the longest frame header that the server sends, in bytes.
-const maxHeader = 10
-
 // appendHeader appends the header of a frame that is a whole message, not masked.
 func appendHeader(dst []byte, op ws.OpCode, compressed bool, length int) []byte {
 	first := byte(op) | bitFin

@@ -11,8 +11,9 @@ import (
 )
 
 // request is a good one (RFC 6455, section 1.3), changed by pairs of a header and its value; "-" takes it away.
-func request(change ...string) *http.Request {
-	r := httptest.NewRequest(http.MethodGet, "http://server.example.com/v1/tenants/acme/socket", http.NoBody)
+func request(t testing.TB, change ...string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://server.example.com/v1/tenants/acme/socket", http.NoBody)
 	r.Header = http.Header{
 		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}, "Sec-Websocket-Version": {"13"},
 	}
@@ -21,7 +22,7 @@ func request(change ...string) *http.Request {
 		case change[i+1] == "-":
 			r.Header.Del(name)
 		case strings.HasPrefix(change[i], "+"):
-			r.Header.Add(http.CanonicalHeaderKey(change[i][1:]), change[i+1])
+			r.Header.Add(change[i][1:], change[i+1])
 		default:
 			r.Header.Set(name, change[i+1])
 		}
@@ -30,7 +31,7 @@ func request(change ...string) *http.Request {
 }
 
 func TestUpgrade(t *testing.T) {
-	h, err := Upgrade(request(), nil)
+	h, err := Upgrade(request(t), nil)
 	if err != nil || h.Accept != "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" || h.Protocol != "" || h.Form != JSON || h.Deflate {
 		t.Errorf("%+v, %v", h, err)
 	}
@@ -56,11 +57,11 @@ func TestUpgrade(t *testing.T) {
 		{"another extension", []string{"Sec-WebSocket-Extensions", "x-webkit-deflate-frame, bbf-usp-protocol; a=1"}, Handshake{}},
 		{"a value where none is", []string{"Sec-WebSocket-Extensions", "permessage-deflate; server_no_context_takeover=1"}, Handshake{}},
 	} {
-		h, err := Upgrade(request(tt.change...), func(o, host string) bool { return o == "https://APP.example.com" || sameHost(o, host) })
+		h, err := Upgrade(request(t, tt.change...), func(o, host string) bool { return o == "https://APP.example.com" || sameHost(o, host) })
 		if err != nil || h.Protocol != tt.want.Protocol || h.Form != tt.want.Form || h.Deflate != tt.want.Deflate || !strings.HasSuffix(h.Extension, tt.want.Extension) {
 			t.Errorf("%s: %+v, %v", tt.name, h, err)
 		}
-		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.AppendResponse(nil))), request())
+		res, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(h.AppendResponse(nil))), request(t))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +97,7 @@ func TestUpgradeRefuses(t *testing.T) {
 		{"another port", []string{"Origin", "https://server.example.com:8443"}, 403, ""},
 		{"a longer name", []string{"Origin", "https://server.example.com.evil.example"}, 403, ""},
 	} {
-		_, err := Upgrade(request(tt.change...), nil)
+		_, err := Upgrade(request(t, tt.change...), nil)
 		refusal, ok := errors.AsType[*Refusal](err)
 		if !ok || refusal.Status != tt.status || tt.header != "" && refusal.Header.Get(tt.header) == "" {
 			t.Errorf("%s: %+v", tt.name, err)
@@ -111,7 +112,7 @@ func TestUpgradeRefuses(t *testing.T) {
 		426: func(r *http.Request) { r.ProtoMajor, r.ProtoMinor = 2, 0 },
 		400: func(r *http.Request) { r.ContentLength = 5 },
 	} {
-		r := request()
+		r := request(t)
 		change(r)
 		_, err := Upgrade(r, nil)
 		if refusal, ok := errors.AsType[*Refusal](err); !ok || refusal.Status != status {
@@ -123,7 +124,7 @@ func TestUpgradeRefuses(t *testing.T) {
 func FuzzUpgrade(f *testing.F) {
 	f.Add("websocket", "Upgrade", "13", "dGhlIHNhbXBsZSBub25jZQ==", "posthorn.v1.json", "permessage-deflate; client_max_window_bits", "https://server.example.com")
 	f.Fuzz(func(t *testing.T, upgrade, connection, version, key, protocol, extensions, origin string) {
-		h, err := Upgrade(request("Upgrade", upgrade, "Connection", connection, "Sec-WebSocket-Version", version, "Sec-WebSocket-Key", key,
+		h, err := Upgrade(request(t, "Upgrade", upgrade, "Connection", connection, "Sec-WebSocket-Version", version, "Sec-WebSocket-Key", key,
 			"Sec-WebSocket-Protocol", protocol, "Sec-WebSocket-Extensions", extensions, "Origin", origin), nil)
 		if err != nil {
 			if _, ok := errors.AsType[*Refusal](err); !ok {

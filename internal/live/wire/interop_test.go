@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,9 +27,7 @@ func echo(t *testing.T) *httptest.Server {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, err := Upgrade(r, nil)
 		if refusal, ok := errors.AsType[*Refusal](err); ok {
-			for name, values := range refusal.Header {
-				w.Header()[name] = values
-			}
+			maps.Copy(w.Header(), refusal.Header)
 			http.Error(w, refusal.Detail, refusal.Status)
 			return
 		}
@@ -92,7 +91,7 @@ var sizes = []int{0, 1, 125, 126, 127, 600, 1000, 65_535, 65_536, 300_000, 1 << 
 
 func text(n int) string {
 	const line = `{"sku":"A-1","name":"Artikel é","count":3},`
-	return strings.ToValidUTF8((strings.Repeat(line, n/len(line)+1))[:n], "x")
+	return strings.ToValidUTF8(strings.Repeat(line, n/len(line)+1)[:n], "x")
 }
 
 func TestCoder(t *testing.T) {
@@ -101,7 +100,7 @@ func TestCoder(t *testing.T) {
 		websocket.CompressionDisabled: "plain", websocket.CompressionNoContextTakeover: "deflate", websocket.CompressionContextTakeover: "deflate with context",
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, res, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{
+			c, res, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{ //nolint:bodyclose // a WebSocket has none
 				Subprotocols: []string{ProtocolJSON}, CompressionMode: mode, CompressionThreshold: 1,
 			})
 			if err != nil {
@@ -147,7 +146,7 @@ func TestCoder(t *testing.T) {
 			}
 		})
 	}
-	c, _, err := websocket.Dial(t.Context(), server.URL, nil)
+	c, _, err := websocket.Dial(t.Context(), server.URL, nil) //nolint:bodyclose // a WebSocket has none
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +156,7 @@ func TestCoder(t *testing.T) {
 	if _, _, err = c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
 		t.Errorf("too large: %v", err)
 	}
-	_, res, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}})
+	_, res, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}}) //nolint:bodyclose // a WebSocket has none
 	if err == nil || res.StatusCode != http.StatusForbidden {
 		t.Errorf("a foreign page: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -63,7 +64,8 @@ func TestDecodeClient(t *testing.T) {
 		{"subscribe", `{"type":"subscribe","id":"a"}`, ClientMessage{Type: "subscribe", ID: "a"}, ""},
 		{
 			"subscribe to some", `{"id":"a","types":["order.*"],"subjects":["order/1","user/*"],"filter":"true","start":7,"window":10,"type":"subscribe"}`,
-			ClientMessage{Type: "subscribe", ID: "a", Start: 7, Window: 10, Selection: event.Selection{Types: []string{"order.*"}, Subjects: []string{"order/1", "user/*"}, Filter: "true"}}, "",
+			ClientMessage{Type: "subscribe", ID: "a", Start: 7, Window: 10, Selection: event.Selection{Types: []string{"order.*"}, Subjects: []string{"order/1", "user/*"}, Filter: "true"}},
+			"",
 		},
 		{"null", `{"type":"subscribe","id":"a","start":null,"types":null,"filter":null,"window":null,"version":null}`, ClientMessage{Type: "subscribe", ID: "a"}, ""},
 		{"unsubscribe", `{"type":"unsubscribe","id":"a"}`, ClientMessage{Type: "unsubscribe", ID: "a"}, ""},
@@ -109,7 +111,7 @@ func TestDecodeClient(t *testing.T) {
 				} else if err != nil {
 					t.Errorf("%d: %v", form, err)
 				}
-				if field != tt.field && !(tt.name == "publish both" && field != "") {
+				if field != tt.field {
 					t.Errorf("%d: the fault is %q, want %q", form, field, tt.field)
 				}
 				if diff := cmp.Diff(tt.want, m, cmpopts.IgnoreUnexported(ClientMessage{}), cmpopts.IgnoreFields(ClientMessage{}, "Events")); diff != "" {
@@ -174,7 +176,7 @@ func TestEventForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		inner, _ := fromCBOR["event"].(map[any]any)
-		if e.Data != nil && !bytes.Equal(inner["data"].([]byte), e.Data) {
+		if data, _ := inner["data"].([]byte); !bytes.Equal(data, e.Data) {
 			t.Errorf("%s: the data is not what was published", name)
 		}
 		_, there := inner["data"]
@@ -203,7 +205,7 @@ func plain(v any) any {
 	case map[any]any:
 		out := map[string]any{}
 		for k, x := range v {
-			out[k.(string)] = plain(x) //nolint:forcetypeassert // a test
+			out[fmt.Sprint(k)] = plain(x)
 		}
 		return out
 	case []any:
