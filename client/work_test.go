@@ -339,7 +339,7 @@ func TestWorkDrains(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		began := 0
-		err := q.handle(t).Work(ctx, func(hctx context.Context, e LeasedEvent) error {
+		err := q.handle(t).Work(ctx, func(hctx context.Context, _ LeasedEvent) error {
 			if began++; began == 1 {
 				cancel()
 			}
@@ -356,7 +356,7 @@ func TestWorkDrains(t *testing.T) {
 		ctx, cancel = context.WithCancel(t.Context())
 		defer cancel()
 		var stop time.Time
-		err = q.handle(t).Work(ctx, func(hctx context.Context, e LeasedEvent) error {
+		err = q.handle(t).Work(ctx, func(hctx context.Context, _ LeasedEvent) error {
 			cancel()
 			stop = time.Now()
 			<-hctx.Done()
@@ -367,7 +367,7 @@ func TestWorkDrains(t *testing.T) {
 		}
 		// And so is everything when the server is away: Work ends.
 		q = newFakeQueue(1)
-		q.fail = func(how string, n int) (*http.Response, error) {
+		q.fail = func(how string, _ int) (*http.Response, error) {
 			if how != "lease" {
 				return nil, errors.New("refused")
 			}

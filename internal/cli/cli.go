@@ -35,6 +35,7 @@ type root struct {
 	Send     sendCmd     `cmd:"" help:"Publish an event, or many from a file." group:"Events"`
 	Tail     tailCmd     `cmd:"" help:"Show the newest events and those that follow." group:"Events"`
 	Event    eventCmd    `cmd:"" help:"Look up events: did it arrive?" group:"Events"`
+	Queue    queueCmd    `cmd:"" help:"Share events among workers." group:"Events"`
 	Endpoint endpointCmd `cmd:"" help:"Manage endpoints." group:"Manage"`
 	Tenant_  tenantCmd   `cmd:"" name:"tenant" help:"Manage tenants." group:"Manage"` //nolint:revive // the flag has the plain name
 	Apikey   apikeyCmd   `cmd:"" help:"Manage API keys." group:"Manage"`

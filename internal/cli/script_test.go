@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/posthornhq/posthorn/client"
 )
 
 var update = flag.Bool("update", false, "write the golden parts of the scripts anew")
@@ -28,6 +30,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": cmdFreePort, "waitfor": cmdWaitFor, "post": cmdPost, "setmatch": cmdSetMatch,
+			"waitempty": cmdWaitEmpty,
 		},
 	})
 }
@@ -87,4 +90,26 @@ func cmdSetMatch(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s has no line that begins with %s", args[2], args[1])
+}
+
+// cmdWaitEmpty waits until everything on a queue is done: waitempty QUEUE.
+func cmdWaitEmpty(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	c, err := client.New(ts.Getenv("POSTHORN_SERVER"), ts.Getenv("POSTHORN_KEY"), client.WithHTTPClient(&http.Client{Transport: transport}))
+	ts.Check(err)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		q, err := c.Queue(ts.Getenv("POSTHORN_TENANT"), args[0]).Get(ctx)
+		ts.Check(err)
+		if q.State.Depth == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			ts.Fatalf("%s still has %d", args[0], q.State.Depth)
+		}
+	}
 }

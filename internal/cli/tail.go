@@ -12,6 +12,8 @@ import (
 
 // tailCmd shows the newest events and follows the log.
 type tailCmd struct {
+	shown int
+
 	Lines     int      `help:"How many events that are there already to show." short:"n" default:"10"`
 	Start     int64    `help:"Show every event from this version on, instead of the newest." placeholder:"VERSION"`
 	Types     []string `help:"Only types that match one of the patterns." placeholder:"PATTERN"`
@@ -19,13 +21,14 @@ type tailCmd struct {
 	Filter    string   `help:"Only events for which this CEL expression is true." placeholder:"CEL"`
 	Follow    bool     `help:"Wait for new events: the default." short:"f" xor:"follow"`
 	NoFollow  bool     `help:"Do not wait for new events." xor:"follow"`
+	Count     int      `help:"Stop after so many events." placeholder:"N"`
 	Transport string   `help:"How to wait: auto, sse (server-sent events) or poll (long polls)." enum:"auto,sse,poll" default:"auto"`
 }
 
 // Run shows events until it is interrupted.
 func (x *tailCmd) Run(c *console) error {
-	if x.Lines < 0 || x.Start < 0 {
-		return usagef("--lines and --start must not be negative")
+	if x.Lines < 0 || x.Start < 0 || x.Count < 0 {
+		return usagef("--lines, --start and --count must not be negative")
 	}
 	cl, tenant, err := c.tenantClient()
 	if err != nil {
@@ -45,6 +48,20 @@ func (x *tailCmd) Run(c *console) error {
 	default:
 		return nil
 	}
+}
+
+// errCounted ends it when --count is reached.
+var errCounted = errors.New("as many as were asked for")
+
+// show shows one event.
+func (x *tailCmd) show(c *console, e *client.Event) error {
+	if err := c.eventLine(e); err != nil {
+		return err
+	}
+	if x.shown++; x.shown == x.Count {
+		return &statusError{err: errCounted, status: ExitOK, quiet: true}
+	}
+	return nil
 }
 
 // selection narrows what is shown.
@@ -83,7 +100,7 @@ func (x *tailCmd) newest(c *console, cl *client.Client, tenant string) (next int
 	}
 	for _, e := range slices.Backward(events) {
 		next = max(next, e.Version+1)
-		if err := c.eventLine(&e); err != nil {
+		if err := x.show(c, &e); err != nil {
 			return 0, err
 		}
 	}
@@ -104,7 +121,7 @@ func (x *tailCmd) rest(c *console, cl *client.Client, tenant string) error {
 			return err
 		}
 		for i := range changes.Changes {
-			if err := c.eventLine(&changes.Changes[i]); err != nil {
+			if err := x.show(c, &changes.Changes[i]); err != nil {
 				return err
 			}
 		}
@@ -130,7 +147,7 @@ func (x *tailCmd) follow(c *console, cl *client.Client, tenant string, start int
 		if err != nil {
 			return err
 		}
-		if err := c.eventLine(&e); err != nil {
+		if err := x.show(c, &e); err != nil {
 			return err
 		}
 	}
