@@ -32,6 +32,9 @@ const (
 	chatType = "chat.message"
 )
 
+// readyTime is how long the first event waits for each listener.
+const readyTime = 3 * time.Second
+
 // liveDemo is one such demo under way: a server, which may be started again, a receiver beside it, and a listener for each
 // way in this process, so that all are measured on one clock.
 type liveDemo struct {
@@ -126,20 +129,16 @@ func (d *liveDemo) run(ctx context.Context, rate float64) (err error) {
 
 // work starts what listens, publishes and draws, until ctx ends.
 func (d *liveDemo) work(ctx context.Context, side *sync.WaitGroup, rate float64) {
-	ready := make(chan struct{})
 	listening := d.listen(ctx, side)
 	side.Go(func() {
-		defer close(ready)
-		for range cap(listening) {
+		for range cap(listening) { // so that the first event is heard by all
 			select {
 			case <-listening:
+			case <-time.After(readyTime):
 			case <-ctx.Done():
 				return
 			}
 		}
-	})
-	side.Go(func() {
-		<-ready // so that the first event is heard by all
 		d.publish(ctx, rate)
 	})
 	side.Go(func() { d.view.drawing(ctx) })

@@ -36,14 +36,18 @@ func (d *liveDemo) listen(ctx context.Context, side *sync.WaitGroup) chan struct
 func (d *liveDemo) stream(ctx context.Context, w way, transport client.Transport, connected func()) {
 	s := d.client.Stream(demoTenant, client.Via(transport), client.Subject(d.subject), client.KeepAlive(d.cfg.StreamKeepAlive),
 		client.Backoff(comeBack, time.Second), client.OnStatus(func(s client.StreamStatus) {
-			d.view.state(w, s.Connected)
-			if s.Connected {
+			if ctx.Err() != nil {
+				return // the end is no failure
+			}
+			if d.view.state(w, s.Connected); s.Connected {
 				connected()
 			}
 		}))
 	for event, err := range s.Events(ctx) {
 		if err != nil {
-			d.view.state(w, false)
+			if ctx.Err() == nil {
+				d.view.state(w, false)
+			}
 			return
 		}
 		d.view.arrived(w, event.ID, time.Now())
@@ -54,11 +58,11 @@ func (d *liveDemo) stream(ctx context.Context, w way, transport client.Transport
 func (d *liveDemo) socket(ctx context.Context, connected func()) {
 	next := int64(0)
 	for {
-		err := d.oneSocket(ctx, &next, connected)
-		d.view.state(waySocket, false)
-		if ctx.Err() != nil || err == nil {
+		_ = d.oneSocket(ctx, &next, connected) // whatever it was, there will be another one
+		if ctx.Err() != nil {
 			return
 		}
+		d.view.state(waySocket, false)
 		select {
 		case <-ctx.Done():
 			return

@@ -56,7 +56,7 @@ async function open(chat, way) {
   client.addEventListener("state", ({ detail }) => {
     if (chat.client !== client) return;
     chat.state.className = `state ${detail.state}`;
-    const doing = { open: "over", connecting: "connecting over", waiting: "the server is away:", closed: "closed:" }[detail.state];
+    const doing = { open: "over", connecting: "connecting over", waiting: "the server is away, lost", closed: "closed" }[detail.state];
     chat.state.textContent = `${doing} ${(names[detail.transport] ?? "").replace(/^S|^L/, (c) => c.toLowerCase())}`;
   });
   try {

@@ -30,14 +30,14 @@ export function start() {
 }
 
 function row(way) {
-  const cells = { last: make("td", { class: "last" }), median: make("td"), p99: make("td"), count: make("td"), state: make("td") };
-  const state = make("span", { class: "state" });
-  cells.state.append(state);
+  const cells = { last: make("td", { class: "last" }), median: make("td"), p99: make("td"), count: make("td") };
+  const about = { webhook: "signed and pushed", stored: "the answer to publishing" }[way];
+  const state = make("small", about ? {} : { class: "state", role: "status" }, about ?? "connecting");
   rows.set(way, { ...cells, state });
   for (const name of ["last", "median", "p99"]) put(cells[name], undefined);
   cells.count.textContent = "0";
-  if (!listening.includes(way)) state.remove();
-  return make("tr", { class: way, "data-way": way }, make("th", { scope: "row" }, mark(way), names[way]), cells.last, cells.median, cells.p99, cells.count, cells.state);
+  const name = make("th", { scope: "row" }, mark(way), make("span", {}, names[way], state));
+  return make("tr", { class: way, "data-way": way }, name, cells.last, cells.median, cells.p99, cells.count);
 }
 
 function put(cell, ms) {
@@ -54,7 +54,7 @@ async function listen(automatic) {
     client.addEventListener("state", ({ detail }) => {
       const { state } = rows.get(way);
       state.className = `state ${detail.state}`;
-      state.replaceChildren(make("span", { class: "say-state" }, { open: "listening", connecting: "connecting", waiting: "waiting for the server", closed: "closed" }[detail.state]));
+      state.textContent = { open: "listening", connecting: "connecting", waiting: "the server is away", closed: "closed" }[detail.state];
     });
     const sub = client.subscribe({ types: ["demo.ping"], subjects: [`ping/${page}`], onError: () => {} }, (event) => arrived(way, event.id));
     return { client, sub };
