@@ -337,7 +337,7 @@ func TestReadmeQuickStart(t *testing.T) {
 // TestGuides does what the guides say, on a server with an endpoint and a receiver, as the README leaves it.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"endpoints", "operating", "receiving-webhooks", "support"} {
+	for _, page := range []string{"endpoints", "operating", "queues", "receiving-webhooks", "support"} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			r := newReader(t)
