@@ -168,7 +168,11 @@ func (c *conn) start(s sink, first, already []byte) {
 	if len(already) > 0 {
 		c.proto.received(c, already)
 	}
-	c.hub.watch(c)
+	c.mu.Lock()
+	if c.ended == reasonNone {
+		c.hub.watch(c) // under the lock: who ends the connection later finds it watched
+	}
+	c.mu.Unlock()
 	if s.blocking() {
 		c.pump()
 	}

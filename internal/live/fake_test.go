@@ -162,6 +162,11 @@ func serveHub(tb testing.TB, h *Hub, key *event.APIKey) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	return serveOn(tb, h, key, ln)
+}
+
+func serveOn(tb testing.TB, h *Hub, key *event.APIKey, ln net.Listener) string {
+	tb.Helper()
 	s := &http.Server{ReadHeaderTimeout: time.Minute, Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
 		l := Listener{Tenant: acme, Key: key, Unnamed: q.Get("event") == "none"}
