@@ -146,7 +146,7 @@ func TestStats(t *testing.T) {
 		b.create(event.Queue{Name: "idle", Start: 1})
 		b.create(event.Queue{Name: "other", Start: 1})
 		b.publish("a", "b", "c")
-		time.Sleep(time.Minute)
+		elapse(time.Minute)
 		b.take(event.LeaseAsk{Max: 2})
 		list, rest, err := b.Stats(t.Context(), 2)
 		if err != nil || len(list) != 2 {

@@ -13,6 +13,9 @@ import (
 	"github.com/posthornhq/posthorn/internal/store/storetest"
 )
 
+// roll returns one of n numbers from 0 on.
+func roll(n int) int { return rand.IntN(n) } //nolint:gosec // any will do
+
 // ledger notes who holds and who has done what, for many workers.
 type ledger struct {
 	mu   sync.Mutex
@@ -72,7 +75,7 @@ func TestManyWorkers(t *testing.T) {
 				for range events / 5 {
 					var keys []string
 					for range 5 {
-						keys = append(keys, fmt.Sprint("k", rand.IntN(20)))
+						keys = append(keys, fmt.Sprint("k", roll(20)))
 					}
 					b.publish(keys...)
 				}
@@ -95,11 +98,11 @@ func TestManyWorkers(t *testing.T) {
 // work is one lease of a worker, some of it given back.
 func (b *bench) work(t *testing.T, l *ledger, ordered bool) {
 	ctx, cancel := t.Context(), func() {}
-	if rand.IntN(10) == 0 { // one who leaves soon
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
+	if roll(10) == 0 { // one who leaves soon
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(roll(2000))*time.Microsecond)
 	}
 	defer cancel()
-	list, err := b.Lease(ctx, b.tenant.ID, "work", event.LeaseAsk{Max: 1 + rand.IntN(4), Wait: 20 * time.Millisecond}, nil)
+	list, err := b.Lease(ctx, b.tenant.ID, "work", event.LeaseAsk{Max: 1 + roll(4), Wait: 20 * time.Millisecond}, nil)
 	if err != nil {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)
@@ -110,12 +113,14 @@ func (b *bench) work(t *testing.T, l *ledger, ordered bool) {
 		l.take(e, ordered)
 	}
 	for _, e := range list {
-		back := rand.IntN(5) == 0
+		back := roll(5) == 0
 		l.leave(e, !back)
-		settle := func() ([]event.ReceiptError, error) { return b.Ack(t.Context(), b.tenant.ID, "work", []string{e.Receipt}) }
+		settle := func() ([]event.ReceiptError, error) {
+			return b.Ack(t.Context(), b.tenant.ID, "work", []string{e.Receipt})
+		}
 		if back {
 			settle = func() ([]event.ReceiptError, error) {
-				return b.Nack(t.Context(), b.tenant.ID, "work", []string{e.Receipt}, time.Duration(rand.IntN(3))*time.Millisecond)
+				return b.Nack(t.Context(), b.tenant.ID, "work", []string{e.Receipt}, time.Duration(roll(3))*time.Millisecond)
 			}
 		}
 		if bad, err := settle(); err != nil || len(bad) > 0 {

@@ -238,13 +238,13 @@ func (w *world) extendSome(rt *rapid.T) {
 }
 
 func (w *world) pass(rt *rapid.T) {
-	time.Sleep(time.Duration(rapid.IntRange(1, 40).Draw(rt, "seconds")) * time.Second)
+	elapse(time.Duration(rapid.IntRange(1, 40).Draw(rt, "seconds")) * time.Second)
 }
 
 func (w *world) crash(*rapid.T) { w.restart() }
 
 func (w *world) sweep(*rapid.T) {
-	time.Sleep(3 * time.Minute)
+	elapse(3 * time.Minute)
 	w.Sweep()
 	synctest.Wait()
 	w.Sweep()
@@ -382,7 +382,7 @@ func (w *world) learn(rt *rapid.T, acked map[int64]bool) {
 // finish works everything off and checks that every event was done or is dead.
 func (w *world) finish(rt *rapid.T) {
 	for range 1000 {
-		time.Sleep(time.Hour)
+		elapse(time.Hour)
 		list, err := w.Lease(w.t.Context(), w.tenant.ID, "work", event.LeaseAsk{Max: 100}, nil)
 		if err != nil {
 			rt.Fatal(err)

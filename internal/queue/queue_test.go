@@ -203,13 +203,13 @@ func TestRedelivery(t *testing.T) {
 		b.create(event.Queue{Start: 1, Visibility: 10 * time.Second, MaxDeliveries: 3})
 		b.publish("a", "b")
 		first := b.take(event.LeaseAsk{})
-		time.Sleep(9 * time.Second)
+		elapse(9 * time.Second)
 		until, bad, err := b.Extend(t.Context(), b.tenant.ID, "work", receipts(first[:1]), 5*time.Second)
 		wantCode(t, bad, err)
 		if left := time.Until(until); left < 4*time.Second || left > 5*time.Second {
 			t.Errorf("extended to %v from now", left)
 		}
-		time.Sleep(2 * time.Second)
+		elapse(2 * time.Second)
 		second := b.take(event.LeaseAsk{})
 		wantVersions(t, "after the lease's end", second, 2)
 		if second[0].Deliveries != 2 {
@@ -218,13 +218,13 @@ func TestRedelivery(t *testing.T) {
 		bad, err = b.Ack(t.Context(), b.tenant.ID, "work", receipts(first[1:]))
 		wantCode(t, bad, err, "0 lease_lost")
 		b.nack(20*time.Second, second[0])
-		time.Sleep(5 * time.Second)
+		elapse(5 * time.Second)
 		wantVersions(t, "the extended one", b.take(event.LeaseAsk{Visibility: time.Hour}), 1)
 		wantVersions(t, "within the delay", b.take(event.LeaseAsk{}))
-		time.Sleep(15 * time.Second)
+		elapse(15 * time.Second)
 		third := b.take(event.LeaseAsk{Visibility: time.Second})
 		wantVersions(t, "after the delay", third, 2)
-		time.Sleep(time.Second)
+		elapse(time.Second)
 		wantVersions(t, "after max_deliveries", b.take(event.LeaseAsk{}))
 		if v := b.view(); v.Dead != 1 || v.Open != 1 {
 			t.Errorf("%+v", v)
@@ -281,7 +281,7 @@ func TestOrderByKey(t *testing.T) {
 		b.restart()
 		b.ack(first[1])
 		wantVersions(t, "the next of b", b.take(event.LeaseAsk{}), 7)
-		time.Sleep(10 * time.Second)
+		elapse(10 * time.Second)
 		again := b.take(event.LeaseAsk{})
 		wantVersions(t, "the first of a", again, 1)
 		b.ack(again...)
@@ -317,7 +317,7 @@ func TestWait(t *testing.T) {
 		if v := b.view(); v.Waiting != 2 {
 			t.Errorf("%d wait", v.Waiting)
 		}
-		time.Sleep(3 * time.Second)
+		elapse(3 * time.Second)
 		b.publish("a")
 		first := <-one
 		wantVersions(t, "the first waiter", first.list, 1)
@@ -417,6 +417,9 @@ func TestSelection(t *testing.T) {
 	})
 }
 
+// elapse lets the time of a bubble go by.
+func elapse(d time.Duration) { <-time.After(d) }
+
 func mustQueue(t testing.TB, b *bench) event.Queue {
 	t.Helper()
 	q, err := b.Queue(t.Context(), &b.tenant, "work")
@@ -508,7 +511,7 @@ func TestIdleQueuesLeaveMemory(t *testing.T) {
 		got := b.take(event.LeaseAsk{Max: 1})
 		loads := b.store.Calls("LoadQueue")
 		for range 20 {
-			time.Sleep(15 * time.Second)
+			elapse(15 * time.Second)
 			b.Sweep()
 			synctest.Wait()
 		}

@@ -11,10 +11,10 @@ import (
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
-func newQueue(t testing.TB, s store.Store, tenant event.TenantID, id event.QueueID, name string) event.Queue {
+func newQueue(t testing.TB, s store.Store, tenant event.TenantID, id event.QueueID, name string) {
 	t.Helper()
 	q := event.Queue{ID: id, Tenant: tenant, Name: name, Start: 1, Created: clock(0), Updated: clock(0)}
-	return must[event.Queue](t)(s.PutQueue(t.Context(), q, 0, 0))
+	must[event.Queue](t)(s.PutQueue(t.Context(), q, 0, 0))
 }
 
 func saveQueue(t testing.TB, s store.Store, r store.QueueRecord) {
