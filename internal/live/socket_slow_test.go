@@ -75,9 +75,6 @@ func TestSocketTakesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := bare(t, sockets(t, h, allKey))
-			if tcp, ok := c.(*net.TCPConn); ok {
-				_ = tcp.SetReadBuffer(4 << 10)
-			}
 			frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(message))))
 			frames := []byte(strings.Repeat(string(frame), 1+(64<<10)/len(frame)))
 			_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
