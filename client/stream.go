@@ -31,7 +31,7 @@ const (
 const (
 	defaultKeepAlive = 15 * time.Second // the server's
 	missedKeepAlives = 3                // so long a silence means that the connection is dead
-	firstBytes       = 10 * time.Second // within which a stream must begin to arrive
+	defaultPatience  = 10 * time.Second // within which a stream must begin to arrive
 	defaultRetry     = 2 * time.Second  // until the server says something else
 	maxBackoff       = 30 * time.Second
 	maxRetryAfter    = 10 * time.Minute
@@ -62,6 +62,7 @@ type streamConfig struct {
 	transport  Transport
 	status     func(StreamStatus)
 	keepAlive  time.Duration
+	patience   time.Duration    // until the first bytes of a stream
 	backoff    [2]time.Duration // the least and the most; 0: what the server says, and maxBackoff
 	page       int
 	wait       time.Duration
@@ -167,7 +168,7 @@ var errListening = errors.New("client: the stream is being listened to already")
 // this client: events go in one direction only, to publish has its own call, and both ways go wherever HTTP goes.
 func (c *Client) Stream(tenant string, opts ...StreamOption) *Stream {
 	s := &Stream{c: c, tenant: tenant, cfg: streamConfig{
-		query: url.Values{}, transport: TransportAuto, keepAlive: defaultKeepAlive, wait: pollWait, page: 1000,
+		query: url.Values{}, transport: TransportAuto, keepAlive: defaultKeepAlive, patience: defaultPatience, wait: pollWait, page: 1000,
 	}}
 	for _, o := range opts {
 		o.applyStream(&s.cfg)

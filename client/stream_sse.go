@@ -20,7 +20,7 @@ const (
 )
 
 var (
-	errNoBytes = fmt.Errorf("client: nothing of the stream arrived within %v", firstBytes)
+	errNoBytes = errors.New("client: nothing of the stream arrives")
 	errSilent  = errors.New("client: the connection is silent: even the keep-alives have stopped")
 )
 
@@ -54,7 +54,7 @@ type sseConn struct {
 func (s *Stream) open(ctx context.Context, next int64) (*sseConn, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	conn := &sseConn{ctx: ctx, cancel: cancel, also: func() {}}
-	conn.timer = time.AfterFunc(firstBytes, func() { cancel(errNoBytes) })
+	conn.timer = time.AfterFunc(s.cfg.patience, func() { cancel(errNoBytes) })
 	if err := conn.dial(s, next); err != nil {
 		err = conn.failed(err)
 		conn.close()

@@ -694,3 +694,27 @@ func TestChangesWaits(t *testing.T) {
 		}
 	})
 }
+
+// BenchmarkStream is what an event costs a listener that catches up.
+func BenchmarkStream(b *testing.B) {
+	const n = 2000
+	var in strings.Builder
+	in.WriteString("id: 0\n\n")
+	for v := range n {
+		fmt.Fprintf(&in, "id: %d\nevent: order.paid\ndata: {\"id\":\"01a200f0-21c3-7a53-9f7c-c91d2bd42669\",\"source\":\"posthorn\",\"type\":\"order.paid\",\"subject\":\"order/42\","+
+			"\"time\":\"2026-11-22T01:47:47.012345Z\",\"data\":{\"text\":\"%s\"},\"version\":%d}\n\n", v+1, strings.Repeat("x", 500), v+1)
+	}
+	f := roundTrip(func(r *http.Request) (*http.Response, error) {
+		return answerOf(200, http.Header{"Content-Type": {"text/event-stream"}}, in.String())(r)
+	})
+	c, err := New("http://posthorn.test", "key", WithHTTPClient(&http.Client{Transport: f}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if got, err := take(b.Context(), c.Stream("acme", Start(1)), n); len(got) != n || err != nil {
+			b.Fatal(len(got), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+}

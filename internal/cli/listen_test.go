@@ -310,3 +310,60 @@ func TestWorkersThroughCuts(t *testing.T) {
 		}
 	})
 }
+
+// TestStreamWithShortTokens follows the events of one user by tokens that live for a second.
+func TestStreamWithShortTokens(t *testing.T) {
+	defer verifyNone(t)()
+	const last = 60
+	t.Run("run", func(t *testing.T) {
+		addr, key := startServer(t)
+		direct := directClient(t, addr, key)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		tokens := 0
+		transport := &http.Transport{}
+		t.Cleanup(transport.CloseIdleConnections)
+		ttl := client.Duration(time.Second)
+		c, err := client.New("http://"+addr, "", client.WithHTTPClient(&http.Client{Transport: transport}), client.WithToken(func(ctx context.Context) (string, error) {
+			tokens++
+			made, err := direct.CreateToken(ctx, testTenant, client.TokenRequest{Allow: []string{"read"}, Subjects: []string{"user/7/*"}, TTL: &ttl})
+			if err != nil {
+				return "", err
+			}
+			return made.Token, nil
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var publisher sync.WaitGroup
+		publisher.Go(func() {
+			tick := time.NewTicker(50 * time.Millisecond)
+			defer tick.Stop()
+			for n := range last {
+				for user := range 8 {
+					if _, err := direct.Publish(ctx, testTenant, client.Event{ID: fmt.Sprintf("%d-%d", user, n), Type: "a", Subject: fmt.Sprintf("user/%d/x", user)}); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+				<-tick.C
+			}
+		})
+		n := 0
+		for e, err := range c.Stream(testTenant, client.Start(1), client.Backoff(10*time.Millisecond, 100*time.Millisecond)).Events(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("7-%d", n); e.ID != want {
+				t.Fatalf("%s came where %s was due", e.ID, want)
+			}
+			if n++; n == last {
+				break
+			}
+		}
+		publisher.Wait()
+		if tokens < 2 {
+			t.Error("one token was enough")
+		}
+	})
+}

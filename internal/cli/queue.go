@@ -12,9 +12,9 @@ import (
 // queueCmd groups the commands about queues.
 type queueCmd struct {
 	Put    queuePutCmd    `cmd:"" help:"Make a queue, or change one."`
-	Ls     queueLsCmd     `cmd:"" aliases:"list" help:"List queues with how far they are."`
-	Show   queueShowCmd   `cmd:"" aliases:"get" help:"Show a queue."`
-	Rm     queueRmCmd     `cmd:"" aliases:"delete" help:"Delete a queue. Its events stay on the log."`
+	Ls     queueLsCmd     `cmd:"" help:"List queues with how far they are."`
+	Show   queueShowCmd   `cmd:"" help:"Show a queue."`
+	Rm     queueRmCmd     `cmd:"" help:"Delete a queue. Its events stay on the log."`
 	Lease  queueLeaseCmd  `cmd:"" help:"Borrow events, to be settled with ack or nack."`
 	Ack    queueAckCmd    `cmd:"" help:"Say that leased events are done."`
 	Nack   queueNackCmd   `cmd:"" help:"Give leased events back."`
@@ -22,6 +22,11 @@ type queueCmd struct {
 	Dead   queueDeadCmd   `cmd:"" help:"List the events that were leased too often without an ack."`
 	Retry  queueRetryCmd  `cmd:"" help:"Give dead letters again."`
 	Work   queueWorkCmd   `cmd:"" help:"Run a command for each event: exit status 0 is an ack."`
+
+	// The same by other names that come to mind.
+	List   queueLsCmd   `cmd:"" hidden:""`
+	Get    queueShowCmd `cmd:"" hidden:""`
+	Delete queueRmCmd   `cmd:"" hidden:""`
 }
 
 // queueName is the argument of all.
