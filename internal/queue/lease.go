@@ -45,7 +45,7 @@ func (m *Manager) Lease(ctx context.Context, tenant event.TenantID, queueName st
 	defer m.end()
 	deadline := time.Now().Add(ask.Wait)
 	for range reopenings {
-		w := &waiter{ask: ask, once: ask.Wait <= 0 || m.draining.Load(), done: make(chan struct{})}
+		w := &waiter{ask: ask, once: ask.Wait <= 0, done: make(chan struct{})}
 		q, err := m.use(ctx, tenant, queueName, func(q *queue, now time.Time) { q.join(w, now) })
 		if err != nil {
 			return nil, mapError(err)
@@ -65,6 +65,7 @@ func (m *Manager) Lease(ctx context.Context, tenant event.TenantID, queueName st
 // join takes a place among the waiters and serves them.
 func (q *queue) join(w *waiter, now time.Time) {
 	w.reads, w.from = q.reads, q.cursor
+	w.once = w.once || q.m.draining.Load() // under the lock: Drain comes after it, or was before
 	if w.ask.Visibility <= 0 {
 		w.ask.Visibility = q.cfg.Visibility
 	}

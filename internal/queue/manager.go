@@ -130,10 +130,10 @@ func (m *Manager) Sweep() {
 		q.mu.Lock()
 		idle := now.Sub(q.used)
 		switch {
-		case q.gone != nil || q.waiters.Len() > 0 || q.reading:
+		case q.gone != nil:
 		case q.cursor != q.savedCursor:
 			q.saveCursor()
-		case q.saving || q.pending != nil:
+		case q.waiters.Len() > 0 || q.reading || q.saving || q.pending != nil:
 		case idle >= idleAfter:
 			q.drop(errMoved)
 		case idle >= pageAfter:

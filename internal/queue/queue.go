@@ -3,6 +3,7 @@ package queue
 import (
 	"container/list"
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -213,7 +214,9 @@ func (q *queue) failed(err error) {
 		q.drop(err)
 		return
 	}
-	q.m.cfg.Logger.Warn("cannot save a queue", slog.String("queue", q.name.queue), slog.Int64("tenant", int64(q.name.tenant)), slog.Any("error", err))
+	if !errors.Is(err, store.ErrFull) { // of which every caller is told
+		q.m.cfg.Logger.Warn("cannot save a queue", slog.String("queue", q.name.queue), slog.Int64("tenant", int64(q.name.tenant)), slog.Any("error", err))
+	}
 	if b := q.pending; b != nil { // its callers did not begin again
 		q.pending = nil
 		b.err = mapError(err)

@@ -561,3 +561,29 @@ func TestDelete(t *testing.T) {
 		}
 	})
 }
+
+// TestCursorIsSaved holds that how far a queue has looked is saved now and then, also while leases wait and nothing is
+// selected.
+func TestCursorIsSaved(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		q := b.create(event.Queue{Start: 1, Select: event.Selection{Types: []string{"other"}}})
+		done := make(chan []event.Leased, 1)
+		go func() { done <- b.take(event.LeaseAsk{Wait: time.Minute}) }()
+		synctest.Wait()
+		b.publish("a", "b", "c")
+		synctest.Wait()
+		b.Sweep()
+		synctest.Wait()
+		c, _, _, err := b.model.LoadQueue(t.Context(), q.ID)
+		if err != nil || c.Version != 3 || c.Floor == 0 {
+			t.Errorf("%+v %v", c, err)
+		}
+		wantVersions(t, "nothing", <-done)
+		b.publish(slices.Repeat([]string{"a"}, 2000)...)
+		b.take(event.LeaseAsk{})
+		synctest.Wait()
+		if c, _, _, err = b.model.LoadQueue(t.Context(), q.ID); err != nil || c.Version < 2000 {
+			t.Errorf("%+v %v", c, err)
+		}
+	})
+}
