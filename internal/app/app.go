@@ -27,6 +27,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/ingest"
 	"github.com/posthornhq/posthorn/internal/keyring"
 	"github.com/posthornhq/posthorn/internal/live"
+	"github.com/posthornhq/posthorn/internal/live/wire"
 	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/queue"
 	"github.com/posthornhq/posthorn/internal/store"
@@ -177,8 +178,8 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
 		Queues: leasing{a.queues, a.hub}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
-		AllowOrigins: a.cfg.AllowOrigins,
-		Health:       http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
+		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,
+		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
 	})
 	a.server = front.New(a.base, api, a.withFlexiBee(api.Handler()), limits.MaxBatchBytes, a.log)

@@ -24,6 +24,8 @@ type Order struct {
 	Key     string `json:"key,omitempty"`
 	// Count is how many connections to add.
 	Count int `json:"count,omitempty"`
+	// Start is where polls begin, 0: at the oldest.
+	Start int64 `json:"start,omitempty"`
 }
 
 // Ways to listen.

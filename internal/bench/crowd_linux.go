@@ -122,7 +122,7 @@ func (c *crowd) dial(l *listener, to unix.Sockaddr) error {
 	if err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
-	return c.ask(l, 0)
+	return c.ask(l, c.order.Start)
 }
 
 // ask sends the request of a connection; start is where a poll begins.

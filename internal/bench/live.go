@@ -64,14 +64,14 @@ func (r *run) live(ctx context.Context, out *CaseReport, measure func(l *liveCas
 }
 
 // listen adds connections of a kind and leaves them alone until they have settled.
-func (l *liveCase) listen(ctx context.Context, kind string, count int, start string) error {
+func (l *liveCase) listen(ctx context.Context, kind string, count int, start int64) error {
 	l.Progress(fmt.Sprintf("%s: opening %d × %s", l.out.Name, count, kind), 0, 0)
 	u, err := url.Parse(l.server.base)
 	if err != nil {
 		return err
 	}
-	path := "/v1/tenants/" + tenant + map[string]string{kindSSE: "/stream", kindSocket: "/socket", kindPoll: "/changes?wait=60"}[kind] + start
-	if _, err = l.crowd.tell(Order{Do: "open", Kind: kind, Address: u.Host, Path: path, Key: l.key, Count: count}); err != nil {
+	path := "/v1/tenants/" + tenant + map[string]string{kindSSE: "/stream", kindSocket: "/socket", kindPoll: "/changes?wait=60"}[kind]
+	if _, err = l.crowd.tell(Order{Do: "open", Kind: kind, Address: u.Host, Path: path, Key: l.key, Count: count, Start: start}); err != nil {
 		return err
 	}
 	return pause(ctx, quiet)
@@ -100,7 +100,7 @@ func runLiveMemory(ctx context.Context, r *run, out *CaseReport) error {
 			open := 0
 			for _, n := range steps {
 				n = min(n, l.files-otherFiles)
-				if err := l.listen(ctx, kind, n-open, ""); err != nil {
+				if err := l.listen(ctx, kind, n-open, 0); err != nil {
 					return err
 				}
 				open = n
@@ -128,11 +128,7 @@ func runLiveMemory(ctx context.Context, r *run, out *CaseReport) error {
 // topic publishes at a rate to a crowd that listens to all, and waits until everybody has heard everything.
 func (l *liveCase) topic(ctx context.Context, kind string, listeners, rate int) (Measurement, error) {
 	m := Measurement{Name: fmt.Sprintf("%s × %d", kind, listeners)}
-	start := ""
-	if kind == kindPoll {
-		start = "&start=1"
-	}
-	if err := l.listen(ctx, kind, listeners, start); err != nil {
+	if err := l.listen(ctx, kind, listeners, 1); err != nil {
 		return m, err
 	}
 	what := l.out.Name + ": " + m.Name

@@ -52,6 +52,8 @@ var codes = []code{
 	{"invalid", 422, "The request can be read but something in it is not allowed; errors names the fields."},
 	{"schema_violation", 422, "An event's data does not satisfy the schema of its event type."},
 	{"upgrade_required", 426, "At this path is a WebSocket; ask for one, version 13, over HTTP/1.1."},
+	{"too_many_subscriptions", 409, "The WebSocket has as many subscriptions as it may have; end one, or open another connection."},
+	{"subscription_exists", 409, "The WebSocket has a subscription with this id; unsubscribe first, or choose another id."},
 	{"too_many_streams", 429, "The tenant, the token or the address has as many live connections as it may have; try again after Retry-After."},
 	{"rate_limited", 429, "The tenant publishes faster than it may; try again after Retry-After."},
 	{"headers_too_large", 431, "The request line and the headers are too large."},
