@@ -226,6 +226,7 @@ func TestRedelivery(t *testing.T) {
 		wantVersions(t, "after the delay", third, 2)
 		elapse(time.Second)
 		wantVersions(t, "after max_deliveries", b.take(event.LeaseAsk{}))
+		synctest.Wait() // until it is saved: a lease that got nothing does not wait
 		if v := b.view(); v.Dead != 1 || v.Open != 1 {
 			t.Errorf("%+v", v)
 		}
@@ -582,7 +583,7 @@ func TestCursorIsSaved(t *testing.T) {
 		b.publish(slices.Repeat([]string{"a"}, 2000)...)
 		b.take(event.LeaseAsk{})
 		synctest.Wait()
-		if c, _, _, err = b.model.LoadQueue(t.Context(), q.ID); err != nil || c.Version < 2000 {
+		if c, _, _, err = b.model.LoadQueue(t.Context(), q.ID); err != nil || c.Version < 1003 {
 			t.Errorf("%+v %v", c, err)
 		}
 	})
