@@ -34,7 +34,7 @@ func TestRealClients(t *testing.T) {
 		if kind == "eventsource" {
 			url = "http://" + p.addr() + "/v1/tenants/" + tenant + "/stream"
 		}
-		listeners = append(listeners, startListener(t, kind, url, events))
+		listeners = append(listeners, startListener(t, "listen.mjs", kind, url, events))
 	}
 	publishThroughKills(t, s, events, 3)
 	for _, p := range proxies {
@@ -113,10 +113,11 @@ type listener struct {
 	cmd     *exec.Cmd
 }
 
-func startListener(t *testing.T, kind, url string, until int) *listener {
+// startListener starts a script of test/js that listens by a kind of client.
+func startListener(t *testing.T, script, kind, url string, until int) *listener {
 	t.Helper()
 	l := &listener{t: t, kind: kind}
-	l.cmd = exec.CommandContext(t.Context(), "node", "listen.mjs", kind, url, rootKey, strconv.Itoa(until))
+	l.cmd = exec.CommandContext(t.Context(), "node", script, kind, url, rootKey, strconv.Itoa(until))
 	l.cmd.Dir, l.cmd.SysProcAttr, l.cmd.Stderr = "js", orphanless(), &l.errors
 	out, err := l.cmd.StdoutPipe()
 	if err != nil {

@@ -214,8 +214,8 @@ export class Queue<Data = unknown> {
 export type Leases<Data = unknown> = string | Lease<Data> | readonly (string | Lease<Data>)[];
 
 /**
- * What the server refuses, or what ended a connection. `code` is the server's, or one of the client's own: `connection` (it failed,
- * broke or fell silent), `timeout`, `gap` (versions are missing), `closed`.
+ * What the server refuses, or what ended a connection. `code` is the server's, or one of the client's own: `connection` (it failed
+ * or broke), `timeout` (or silence), `incomplete` (an answer broke off), `gap` (versions are missing), `closed`.
  */
 export class PosthornError extends Error {
   constructor(message: string, details?: Partial<Pick<PosthornError, "code" | "status" | "retryAfter" | "oldest" | "problem">> & { cause?: unknown });

@@ -1,5 +1,5 @@
 import { PosthornError, errorOf } from "./errors.js";
-import { linked } from "./time.js";
+import { linked, unless } from "./time.js";
 
 /** The most of an error's answer that is read, in characters. */
 const maxProblem = 64 << 10;
@@ -54,9 +54,11 @@ export class HTTP {
     let response;
     try {
       const call = this.#fetch; // not as a method: the global one must not have another this
-      response = await call(this.address(path, query), {
+      const asked = call(this.address(path, query), {
         method, headers, signal, cache, redirect: "error", body: body === undefined ? undefined : JSON.stringify(body),
+        credentials: credential === undefined ? "same-origin" : "omit", // a cookie would say twice who calls
       });
+      response = await unless(asked, signal);
     } catch (cause) {
       signal?.throwIfAborted();
       throw new PosthornError("the server cannot be reached", { cause });
@@ -78,16 +80,53 @@ export class HTTP {
     const timer = setTimeout(() => link.controller.abort(new PosthornError("the server did not answer in time", { code: "timeout" })), timeout);
     try {
       const response = await this.open(path, { ...request, signal: link.signal });
-      return { status: response.status, body: response.status === 204 ? undefined : await response.json() };
+      return { status: response.status, body: response.status === 204 ? undefined : JSON.parse(await textOf(response, link.signal)) };
     } catch (cause) {
       link.signal.throwIfAborted();
       if (cause instanceof PosthornError) throw cause;
-      throw new PosthornError("the answer broke off or is not JSON", { cause });
+      throw new PosthornError("the answer broke off or is not JSON", { code: "incomplete", cause });
     } finally {
       clearTimeout(timer);
       link.cut();
     }
   }
+}
+
+/**
+ * Reads pieces of an answer's body until it ends; it throws when the signal is aborted.
+ *
+ * @param {Response} response
+ * @param {AbortSignal} signal
+ * @returns {AsyncGenerator<Uint8Array>}
+ */
+export async function* piecesOf(response, signal) {
+  const reader = response.body?.getReader();
+  if (!reader) return;
+  const cancel = () => void reader.cancel().catch(() => {}); // it has failed already
+  signal.addEventListener("abort", cancel);
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    cancel();
+  }
+}
+
+/**
+ * @param {Response} response
+ * @param {AbortSignal} signal
+ */
+async function textOf(response, signal) {
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (const piece of piecesOf(response, signal)) text += decoder.decode(piece, { stream: true });
+  return text + decoder.decode();
 }
 
 /** @param {Response} response */

@@ -1,6 +1,6 @@
 import { Access } from "./access.js";
 import { PosthornError } from "./errors.js";
-import { HTTP } from "./http.js";
+import { HTTP, piecesOf } from "./http.js";
 import { Socket } from "./socket.js";
 import { linked } from "./time.js";
 import { Known } from "./ways.js";
@@ -98,8 +98,8 @@ export class Link {
     const late = setTimeout(() => own.controller.abort(new PosthornError("the stream is silent", { code: "timeout" })), this.connectTimeout);
     try {
       const response = await this.http.open("/stream", { query: { event: "none" }, headers: { Accept: "text/event-stream" }, cache: "no-store", signal: own.signal });
-      const { done } = (await response.body?.getReader().read()) ?? { done: true };
-      if (done) throw new PosthornError("the server ended the stream");
+      for await (const _ of piecesOf(response, own.signal)) return;
+      throw new PosthornError("the server ended the stream");
     } finally {
       clearTimeout(late);
       own.controller.abort();

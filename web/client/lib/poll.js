@@ -20,7 +20,8 @@ export async function poll(link, sub, signal) {
     const page = await changes(link, { limit: 1 }, signal);
     sub.moved(page.head + 1);
   }
-  const limit = Math.min(sub.window, 1000);
+  const most = Math.min(sub.window, 1000);
+  let limit = most;
   let wait = 0; // the first request shows at once whether it works
   let cuts = 0; // of polls that waited, in a row
   for (;;) {
@@ -31,6 +32,11 @@ export async function poll(link, sub, signal) {
     try {
       page = await changes(link, { ...sub.query, start: sub.start, limit, wait: wait || undefined }, signal);
     } catch (error) {
+      // A connection that breaks in the middle of large pages brings smaller ones.
+      if (error instanceof PosthornError && error.code === "incomplete" && limit > 1) {
+        limit = Math.ceil(limit / 4);
+        continue;
+      }
       // A proxy that ends requests which wait too long for it is no reason to give up; a server that stops once is no such proxy.
       const waited = (Date.now() - asked) / 1000;
       if (wait <= shortest || waited < shortest || signal.aborted || !cutOff(error)) throw error;
@@ -38,6 +44,7 @@ export async function poll(link, sub, signal) {
       continue;
     }
     cuts = 0;
+    limit = Math.min(2 * limit, most);
     if (signal.aborted) return;
     sub.opened("poll");
     for (const event of page.changes) sub.take(event);

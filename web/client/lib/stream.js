@@ -1,4 +1,5 @@
 import { PosthornError } from "./errors.js";
+import { piecesOf } from "./http.js";
 import { linked } from "./time.js";
 
 /** The most text of one event that is put together, in characters; the server's own limit for events is far below. */
@@ -79,14 +80,11 @@ export async function stream(link, sub, signal) {
     if (!/^text\/event-stream\b/i.test(response.headers.get("Content-Type") ?? "") || !response.body) {
       throw new PosthornError("the answer is not a stream of events");
     }
-    const reader = response.body.getReader();
     const text = new TextDecoder();
     const parser = new EventParser();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) throw new PosthornError("the server ended the stream");
+    for await (const piece of piecesOf(response, own.signal)) {
       clearTimeout(timer); // a slow consumer is no silence
-      for (const block of parser.push(text.decode(value, { stream: true }))) {
+      for (const block of parser.push(text.decode(piece, { stream: true }))) {
         if (block.data !== undefined) sub.take(JSON.parse(block.data));
         else sub.moved(Number(block.id) + 1);
         sub.opened("sse");
@@ -96,6 +94,7 @@ export async function stream(link, sub, signal) {
       sub.opened("sse");
       timer = setTimeout(silent, 3 * link.keepAlive);
     }
+    throw new PosthornError("the server ended the stream");
   } catch (cause) {
     own.signal.throwIfAborted();
     if (cause instanceof PosthornError) throw cause;

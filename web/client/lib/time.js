@@ -41,3 +41,22 @@ export function linked(...signals) {
   };
   return { controller, signal: controller.signal, cut };
 }
+
+/**
+ * The promise, or a rejection with the signal's reason when that is aborted first. Node's fetch may miss an abort once its request has
+ * been collected as garbage.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<T>}
+ */
+export function unless(promise, signal) {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
