@@ -147,4 +147,6 @@ func (n narrow) Accept() (net.Conn, error) {
 	return c, err
 }
 
-func padded(b []byte) []byte { return fmt.Appendf(nil, `{"pad":"%s"}`, bytes.Repeat([]byte("x"), len(b))) }
+func padded(b []byte) []byte {
+	return fmt.Appendf(nil, `{"pad":"%s"}`, bytes.Repeat([]byte("x"), len(b)))
+}

@@ -22,11 +22,11 @@ const crowdVar = "LIVE_TEST_CROWD"
 
 // crowdReport is what a crowd has heard since the last report.
 type crowdReport struct {
-	Open, Closed       int
-	Messages, Bytes    int64
-	Reads              int64
-	P50, P99, Max      time.Duration
-	CPU                time.Duration
+	Open, Closed    int
+	Messages, Bytes int64
+	Reads           int64
+	P50, P99, Max   time.Duration
+	CPU             time.Duration
 }
 
 // crowd is the process.

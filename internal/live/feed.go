@@ -46,8 +46,7 @@ type feed struct {
 	loaded  atomic.Bool
 
 	mu sync.Mutex
-	// Every event in (floor, head] is on the ring; a group's list has those of them that it selects. known is false until
-	// both are.
+	// Every event in (floor, head] is on the ring. known is false until both are.
 	known       bool
 	floor, head int64
 	ring        []*entry
@@ -116,7 +115,10 @@ func (f *feed) dispatch(events []event.Event, now int64) {
 			// Versions between were deleted before the tail came to them. Members that lack them will find out in the log.
 			f.drop(len(f.ring))
 			f.floor, f.head = ev.Version-1, ev.Version-1
-			f.markAll()
+			for _, g := range f.groups {
+				g.base = f.head
+				g.mark()
+			}
 		}
 		e := &entry{ev: *ev, size: ev.Size(), at: now}
 		e.body = wire.NewEventBody(&e.ev)
@@ -141,13 +143,6 @@ func (f *feed) dispatch(events []event.Event, now int64) {
 	f.drop(n)
 }
 
-// markAll has the shards look at every member.
-func (f *feed) markAll() {
-	for _, g := range f.groups {
-		g.mark()
-	}
-}
-
 // drop forgets the oldest n entries.
 func (f *feed) drop(n int) {
 	if n == 0 {
@@ -159,6 +154,7 @@ func (f *feed) drop(n int) {
 		f.floor = e.ev.Version
 		for _, g := range e.groups {
 			if len(g.list) > 0 && g.list[0] == e {
+				g.base = e.ev.Version
 				g.list[0] = nil
 				g.list = g.list[1:]
 			}
@@ -202,13 +198,21 @@ func (f *feed) close() {
 	}
 }
 
+// ended reports whether the tenant was deleted.
+func (f *feed) ended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over
+}
+
 // group is the listeners of a feed that share a selection.
 type group struct {
 	feed     *feed
 	match    func(*event.Event) bool // nil: every event
 	subjects []string                // by which it is found, nil: it is asked about every event
 
-	// Guarded by the feed's lock. list has the selected entries of the ring with a version above base.
+	// Guarded by the feed's lock. list has every selected event in (base, head]; base stays behind the ring's floor while
+	// nothing that is selected leaves the ring.
 	base    int64
 	list    []*entry
 	refs    int
@@ -225,9 +229,6 @@ type groupShard struct {
 	dirty   bool
 	used    atomic.Int32 // members, and those on their way in
 }
-
-// floor is the version after which the list is whole.
-func (g *group) floor() int64 { return max(g.base, g.feed.floor) }
 
 // offer adds an entry to the group's list if the group selects it.
 func (g *group) offer(e *entry) {
@@ -267,7 +268,7 @@ func (g *group) wake(version int64) {
 
 // since copies the entries after a version into dst, or reports false when the list does not reach back to it.
 func (g *group) since(cursor int64, dst []*entry) ([]*entry, bool) {
-	if cursor < g.floor() {
+	if cursor < g.base {
 		return dst, false
 	}
 	i, _ := slices.BinarySearchFunc(g.list, cursor+1, func(e *entry, v int64) int {

@@ -69,9 +69,9 @@ const (
 
 // Hub serves live connections and waits. Make one with New, let it work with Run, end it with Shutdown.
 type Hub struct {
-	cfg    Config
-	log    *slog.Logger
-	shards []*shard
+	cfg     Config
+	log     *slog.Logger
+	shards  []*shard
 	watcher watcher
 
 	ctx    context.Context //nolint:containedctx // the hub's life, for reads of connections that have no request any more

@@ -106,7 +106,7 @@ func (m *member) reached() int64 {
 	f := m.group.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if m.behind || m.cursor < m.group.floor() || after(m.group.list, m.cursor) < len(m.group.list) {
+	if m.behind || m.cursor < m.group.base || after(m.group.list, m.cursor) < len(m.group.list) {
 		return m.cursor
 	}
 	return max(m.cursor, f.head)

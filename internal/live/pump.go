@@ -108,7 +108,7 @@ func (p *pump) next() *member {
 		}
 		f := m.group.feed
 		f.mu.Lock()
-		caught := m.cursor >= f.head && m.cursor >= m.group.floor()
+		caught := m.cursor >= f.head && m.cursor >= m.group.base
 		f.mu.Unlock()
 		if !caught || m.behind {
 			return m

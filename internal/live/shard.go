@@ -172,11 +172,14 @@ func (s *shard) do(o *op) {
 	case opAddConn:
 		s.conns = append(s.conns, o.conn)
 		o.conn.place = len(s.conns)
-		if s.hub.closing.Load() {
+		switch { // who ended the others did not see this one yet
+		case s.hub.closing.Load():
 			o.conn.end(reasonShutdown)
-			return
+		case o.conn.feed.ended():
+			o.conn.end(reasonTenant)
+		default:
+			s.visit(o.conn)
 		}
-		s.visit(o.conn)
 	case opRemoveConn:
 		s.removeConn(o.conn)
 	case opAddMember:
@@ -254,7 +257,7 @@ func (s *shard) load(g *group) (head, floor int64) {
 	defer f.mu.Unlock()
 	s.list = append(s.list[:0], g.list...)
 	s.built = s.built[:0]
-	return f.head, g.floor()
+	return f.head, g.base
 }
 
 // unload forgets what the sweep held, and the buffer when somebody keeps a part of it.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"time"
-
-	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // waiter waits for the next event of a group after a version.
@@ -38,22 +36,6 @@ func (h *Hub) Wait(ctx context.Context, r *http.Request, l Listener, after int64
 	return f.wait(ctx, w, after)
 }
 
-// Await returns when a tenant has an event with version > after, whichever, and when ctx ends or the server stops. It counts
-// as a waiting poll. Errors: KindUnavailable when too many wait, and those of the log.
-func (h *Hub) Await(ctx context.Context, tenant event.TenantID, after int64) error {
-	t, err := h.admitWait(tenant)
-	if err != nil {
-		return err
-	}
-	defer t.release()
-	f, err := h.feedOf(ctx, tenant)
-	if err != nil {
-		return ended(ctx, err)
-	}
-	defer f.release()
-	return f.wait(ctx, &wish{}, after)
-}
-
 // ended drops an error that only says that the wait is over.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
@@ -73,7 +55,7 @@ func (f *feed) wait(ctx context.Context, wish *wish, after int64) error {
 	w.place = len(g.waiters)
 	g.waiters = append(g.waiters, w)
 	g.reach(after)
-	found, floor := len(g.list) > 0 && g.list[len(g.list)-1].ev.Version > after, g.floor()
+	found, floor := len(g.list) > 0 && g.list[len(g.list)-1].ev.Version > after, g.base
 	f.mu.Unlock()
 	defer func() {
 		f.mu.Lock()
