@@ -32,7 +32,9 @@ func (a *API) documentSpecial(op *huma.Operation, o *operation) {
 		op.Responses["304"] = &huma.Response{Description: "Not Modified: the ETag is one of If-None-Match"}
 	}
 	if o.creates != nil {
-		text := func(doc string) *huma.Param { return &huma.Param{Description: doc, Schema: &huma.Schema{Type: huma.TypeString}} }
+		text := func(doc string) *huma.Param {
+			return &huma.Param{Description: doc, Schema: &huma.Schema{Type: huma.TypeString}}
+		}
 		op.Responses["201"] = &huma.Response{
 			Description: http.StatusText(http.StatusCreated),
 			Content:     map[string]*huma.MediaType{typeJSON: {Schema: a.schemaOf(o.creates)}},
