@@ -104,11 +104,16 @@ async function otherBrowser(page) {
 
 /** Takes pictures, and sees that nothing is wider than the window. */
 async function pictures(page) {
-  await page.locator(".pane .text").first().evaluate((e) => document.activeElement?.blur() ?? e);
-  for (let i = 0; i < 30; i++) {
+  await page.goto(`${url}?room=shop`);
+  for (const way of ["websocket", "sse", "poll"]) await page.locator(`[data-way=${way}] .state.open`).waitFor();
+  for (let i = 0; i < 40; i++) {
     await page.click("#publish");
-    await page.waitForTimeout(60);
+    await page.waitForTimeout(120);
   }
+  await say(page, "left", "Has order 1042 left the house?", ["left", "right"]);
+  await say(page, "right", "This morning, with DHL.", ["left", "right"]);
+  await say(page, "left", "Thank you! I'll tell the customer.", ["left", "right"]);
+  await page.evaluate(() => document.activeElement?.blur());
   await page.waitForTimeout(1000);
   for (const [name, width, height, colorScheme] of [["demo", 1280, 900, "light"], ["demo-dark", 1280, 900, "dark"], ["demo-phone", 390, 844, "light"]]) {
     await page.emulateMedia({ colorScheme });

@@ -180,6 +180,10 @@ export class Posthorn extends EventTarget {
   queue<Data = unknown>(name: string): Queue<Data>;
   /** Ends every subscription and connection. */
   close(): void;
+  addEventListener(type: "state", listener: ((event: CustomEvent<StateChange>) => void) | null, options?: boolean | AddEventListenerOptions): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener(type: "state", listener: ((event: CustomEvent<StateChange>) => void) | null, options?: boolean | EventListenerOptions): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }
 
 /** An event that this consumer has for a while. */

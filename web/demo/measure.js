@@ -31,7 +31,7 @@ export function start() {
 
 function row(way) {
   const cells = { last: make("td", { class: "last" }), median: make("td"), p99: make("td"), count: make("td") };
-  const about = { webhook: "signed and pushed", stored: "the answer to publishing" }[way];
+  const about = { webhook: "on the server's clock", stored: "the answer to publishing" }[way];
   const state = make("small", about ? {} : { class: "state", role: "status" }, about ?? "connecting");
   rows.set(way, { ...cells, state });
   for (const name of ["last", "median", "p99"]) put(cells[name], undefined);

@@ -16,7 +16,7 @@ export async function use(): Promise<number> {
   const posthorn = new declared.Posthorn({ url: "http://127.0.0.1:8080", tenant: "acme", getToken: async () => "token" });
   const one: declared.Published = await posthorn.publish({ type: "order.paid", data: { total: "10.00" } });
   const many: declared.Published[] = await posthorn.publish([{ type: "order.paid" }]);
-  posthorn.addEventListener("state", (e) => console.log((e as CustomEvent<declared.StateChange>).detail.state));
+  posthorn.addEventListener("state", (e) => console.log(e.detail.state));
   const sub = posthorn.subscribe<{ total: string }>({ start: one.version, types: ["order.*"] }, async (event) => {
     console.log(event.data?.total);
   });
