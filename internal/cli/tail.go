@@ -171,7 +171,7 @@ func (l *statusLine) show(s client.StreamStatus) {
 	switch {
 	case !s.Connected && !l.lost:
 		l.lost = true
-		_, _ = fmt.Fprintf(c.err, "%s\n", c.errPaint(yellow, "not connected: "+clean(c.explain(s.Err).Message)+"; trying again"))
+		_, _ = fmt.Fprintf(c.err, "%s\n", c.errPaint(yellow, "not connected: "+clean(strings.TrimPrefix(c.explain(s.Err).Message, "client: "))+"; trying again"))
 	case s.Connected && (l.lost || l.via != "" && l.via != s.Transport):
 		how := "server-sent events"
 		if s.Transport == client.TransportPoll {
