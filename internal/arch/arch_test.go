@@ -58,7 +58,7 @@ var allowed = map[string][]string{
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 
-	"internal/api/rest": {"client", "internal/codec", "internal/event"},
+	"internal/api/rest":     {"client", "internal/codec", "internal/event"},
 	"internal/api/flexibee": {"internal/codec", "internal/event"},
 	// One port for every interface; it knows the publish path by name.
 	"internal/api/front": {"internal/api/rest"},

@@ -238,7 +238,7 @@ func (c *crowd) hear(l *listener, digits []byte, now time.Time) {
 	l.squares += n * n
 	c.total.Messages++
 	c.total.Last = now
-	c.delays.add(now.Sub(time.Unix(0, int64(binary.BigEndian.Uint64(raw[8:]))))) //nolint:gosec // a time that this process's twin wrote
+	c.delays.add(now.Sub(time.Unix(0, int64(binary.BigEndian.Uint64(raw[8:])))))
 }
 
 // accept looks at the head of an answer; of a poll at all of it, to ask again when it is whole.
