@@ -35,14 +35,14 @@ func dialStream(tb testing.TB, addr, query, headers string, rcv int) (*reader, e
 		return nil, err
 	}
 	if rcv > 0 {
-		_ = c.(*net.TCPConn).SetReadBuffer(rcv) //nolint:forcetypeassert // it is
+		_ = c.(*net.TCPConn).SetReadBuffer(rcv) //nolint:errcheck // it is
 	}
 	_ = c.SetDeadline(time.Now().Add(patienceOfTests))
 	if _, err := fmt.Fprintf(c, "GET /?%s HTTP/1.1\r\nHost: x\r\n%s\r\n", query, headers); err != nil {
 		return nil, err
 	}
 	in := bufio.NewReaderSize(c, 512)
-	res, err := http.ReadResponse(in, nil)
+	res, err := http.ReadResponse(in, nil) //nolint:bodyclose // the connection is closed
 	if err != nil {
 		_ = c.Close()
 		return nil, err

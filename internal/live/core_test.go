@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,7 +23,6 @@ import (
 //	sub ID START WINDOW TYPES    unsub ID    ack ID VERSION    say TEXT    flood    bye
 type lines struct {
 	hub  *Hub
-	mu   sync.Mutex
 	buf  []byte
 	subs map[string]*member
 	over chan reason
@@ -81,7 +79,7 @@ func (p *lines) obey(c *conn, words []string) {
 	case "say":
 		c.send([]byte(strings.Join(words[1:], " ") + "\n"))
 	case "flood":
-		for c.send(make([]byte, 1000)) { //nolint:revive // until it is too much
+		for c.send(make([]byte, 1000)) {
 		}
 	case "bye":
 		c.end(reasonDone)
@@ -107,7 +105,7 @@ func serveLines(t *testing.T, h *Hub, already string) (net.Conn, *bufio.Reader, 
 	}
 	t.Cleanup(func() { _ = client.Close() })
 	_ = client.SetDeadline(time.Now().Add(patienceOfTests))
-	_ = client.(*net.TCPConn).SetReadBuffer(smallBuffer) //nolint:forcetypeassert // it is
+	_ = client.(*net.TCPConn).SetReadBuffer(smallBuffer) //nolint:errcheck // it is
 	server, err := narrow{ln}.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +138,7 @@ func expect(t *testing.T, in *bufio.Reader, want ...string) {
 
 func TestSubscriptions(t *testing.T) {
 	everyWatcher(t, func(t *testing.T, c Config) {
-		log := c.Log.(*memLog) //nolint:forcetypeassert // it is
+		log := c.Log.(*memLog) //nolint:errcheck // it is
 		h := newHub(t, c)
 		log.append(acme.ID, note("a", ""), note("b", ""), note("a", ""))
 		client, in, p := serveLines(t, h, "say early\nsa")
@@ -180,7 +178,7 @@ func TestSubscriptions(t *testing.T) {
 		}
 		say("bye\n")
 		expect(t, in, "end done")
-		if _, err := in.ReadByte(); err != io.EOF { //nolint:errorlint // bare
+		if _, err := in.ReadByte(); err != io.EOF {
 			t.Errorf("after the end: %v", err)
 		}
 		if why := <-p.over; why != reasonDone {

@@ -45,7 +45,7 @@ type crowdOrder struct {
 
 func startCrowd(tb testing.TB) *crowd {
 	tb.Helper()
-	cmd := exec.CommandContext(tb.Context(), os.Args[0], "-test.run=^$") //nolint:gosec // itself
+	cmd := exec.CommandContext(tb.Context(), os.Args[0], "-test.run=^$")
 	cmd.Env = append(os.Environ(), crowdVar+"=1", "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -108,10 +108,10 @@ func runCrowd() {
 				check(err)
 				_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", o.Path, o.Head)
 				check(err)
-				f, err := c.(*net.TCPConn).File() //nolint:forcetypeassert // it is
+				f, err := c.(*net.TCPConn).File() //nolint:errcheck // it is
 				check(err)
 				check(c.Close())
-				fd := int32(f.Fd()) //nolint:gosec // small
+				fd := int32(f.Fd())
 				check(unix.SetNonblock(int(fd), true))
 				n := 0
 				for first := make([]byte, 4096); n == 0; { // wait for the first bytes
@@ -137,7 +137,6 @@ func runCrowd() {
 			report, delays = crowdReport{}, delays[:0]
 		default:
 		}
-		time.Sleep(time.Duration(number("LIVE_NAP", 0)) * time.Microsecond)
 		n, _ := unix.EpollWait(ep, events, 20)
 		for _, e := range events[:max(n, 0)] {
 			k, _ := unix.Read(int(e.Fd), buf)

@@ -1,12 +1,11 @@
 package live
 
 import (
+	"fmt"
 	"net"
 	"syscall"
 	"testing"
 	"time"
-
-	"fmt"
 )
 
 // BenchmarkFloor measures what the system alone needs to write an event to each of many connections.
@@ -40,7 +39,7 @@ func BenchmarkFloor(b *testing.B) {
 		for _, fd := range fds {
 			_, _ = syscall.Write(fd, msg)
 		}
-		time.Sleep(300 * time.Millisecond)
+		<-time.After(300 * time.Millisecond)
 	}
 	used = cpu() - used
 	r := c.ask(b, crowdOrder{})

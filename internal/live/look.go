@@ -51,8 +51,7 @@ const spread = 32
 func (s *shard) look() {
 	now := s.hub.now()
 	every := int64(s.hub.cfg.KeepAlive)
-	for i := len(s.conns) - 1; i >= 0; i-- {
-		c := s.conns[i]
+	for _, c := range s.conns {
 		switch t := c.ticket; {
 		case t.expires != 0 && now >= t.expires:
 			c.end(reasonExpired)

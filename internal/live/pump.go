@@ -36,7 +36,7 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // pump serves the connection in place of the shard.
 func (c *conn) pump() {
-	p := pump{c: c, scale: 1, buf: buffers.Get().(*[]byte)} //nolint:forcetypeassert,revive // the pool holds nothing else
+	p := pump{c: c, scale: 1, buf: buffers.Get().(*[]byte)} //nolint:errcheck // the pool holds nothing else
 	blocking := c.wake != nil
 	why := p.run()
 	if cap(*p.buf) <= 4*maxPageBytes {

@@ -36,7 +36,7 @@ func takeOver(w http.ResponseWriter) (s sink, already []byte, err error) {
 		return nil, nil, err
 	}
 	if n := rw.Reader.Buffered(); n > 0 {
-		b, _ := rw.Reader.Peek(n) // what is buffered can be peeked at
+		b, _ := rw.Peek(n) // what is buffered can be peeked at
 		already = append(already, b...)
 	}
 	// Below may be a connection of which some was read before net/http got it.

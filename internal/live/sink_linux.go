@@ -41,7 +41,7 @@ func unsent(raw syscall.RawConn) int {
 // writeNow writes to a socket that does not block. The scheduler is not told: the call takes microseconds, and there are
 // many of them in a row.
 func writeNow(fd int, b []byte) (int, error) {
-	n, _, err := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b))) //nolint:gosec // as package syscall does
+	n, _, err := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
 	if err != 0 {
 		return 0, err
 	}

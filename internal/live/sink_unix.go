@@ -61,7 +61,7 @@ var attempts = sync.Pool{New: func() any {
 }}
 
 func (s *socket) attempt(b []byte, wait bool) (int, error) {
-	a := attempts.Get().(*attempt) //nolint:forcetypeassert,revive // the pool holds nothing else
+	a := attempts.Get().(*attempt) //nolint:errcheck // the pool holds nothing else
 	a.b, a.n, a.err, a.wait = b, 0, nil, wait
 	err := s.raw.Write(a.do)
 	if err == nil {

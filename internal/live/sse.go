@@ -34,7 +34,7 @@ func (p *sse) keepAlive(dst []byte) ([]byte, bool) {
 	return p.form.shut(dst, start), false
 }
 
-func (p *sse) last(dst []byte, why reason) []byte {
+func (p *sse) last(dst []byte, _ reason) []byte {
 	if p.form.chunked {
 		return append(dst, "0\r\n\r\n"...)
 	}
@@ -54,7 +54,7 @@ func ParseLastEventID(s string) (int64, error) {
 	if err != nil || s[0] == '+' {
 		return 0, event.Invalid("Last-Event-ID", "must be the id of an event of this stream: a version")
 	}
-	return int64(n), nil //nolint:gosec // of 63 bits
+	return int64(n), nil
 }
 
 // Stream answers with server-sent events until one side ends it. Last-Event-ID counts before the listener's start. For

@@ -362,7 +362,7 @@ func waitFor(tb testing.TB, so func() bool) {
 func TestSilentClient(t *testing.T) {
 	everyWatcher(t, func(t *testing.T, c Config) {
 		c.WriteTimeout = 300 * time.Millisecond
-		log := c.Log.(*memLog) //nolint:forcetypeassert // it is
+		log := c.Log.(*memLog) //nolint:errcheck // it is
 		h := newHub(t, c)
 		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 		if err != nil {
@@ -536,7 +536,7 @@ func TestTenantDeleted(t *testing.T) {
 // A client that floods a stream that goes one way is shut out; a little noise is nothing.
 func TestNoise(t *testing.T) {
 	everyWatcher(t, func(t *testing.T, c Config) {
-		log := c.Log.(*memLog) //nolint:forcetypeassert // it is
+		log := c.Log.(*memLog) //nolint:errcheck // it is
 		h := newHub(t, c)
 		r := openStream(t, serveHub(t, h, rootKey), "", "")
 		if _, err := r.conn.Write([]byte("hello")); err != nil {

@@ -100,7 +100,7 @@ func TestLimits(t *testing.T) {
 		if err == nil {
 			open = append(open, ticket)
 		}
-		if got := event.KindOf(err); err == nil && code != "" || err != nil && (got != want || err.(*event.Error).Code != code || err.(*event.Error).RetryAfter <= 0) { //nolint:errorlint,forcetypeassert // a test
+		if got := event.KindOf(err); err == nil && code != "" || err != nil && (got != want || err.(*event.Error).Code != code || err.(*event.Error).RetryAfter <= 0) { //nolint:errcheck,errorlint // a test
 			t.Errorf("%v, want %s", err, code)
 		}
 	}

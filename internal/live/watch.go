@@ -27,7 +27,7 @@ type readers struct{ hub *Hub }
 func (r readers) add(c *conn, nc net.Conn) {
 	r.hub.work.Go(func() {
 		for {
-			b := scratch.Get().(*[scratchSize]byte) //nolint:forcetypeassert,revive // the pool holds nothing else
+			b := scratch.Get().(*[scratchSize]byte) //nolint:errcheck // the pool holds nothing else
 			n, err := nc.Read(b[:])
 			if n > 0 {
 				c.heard()
@@ -77,7 +77,7 @@ func (h *Hub) unwatch(c *conn, linger bool) {
 	closeWrite(nc)
 	h.work.Go(func() {
 		_ = nc.SetReadDeadline(time.Now().Add(lastWords))
-		b := scratch.Get().(*[scratchSize]byte) //nolint:forcetypeassert,revive // the pool holds nothing else
+		b := scratch.Get().(*[scratchSize]byte) //nolint:errcheck // the pool holds nothing else
 		defer scratch.Put(b)
 		for {
 			if _, err := nc.Read(b[:]); err != nil {

@@ -47,7 +47,7 @@ func newWatcher(h *Hub) (watcher, error) {
 		_ = unix.Close(fd)
 		return nil, fmt.Errorf("epoll: %w", err)
 	}
-	e := &epoll{hub: h, file: os.NewFile(uintptr(fd), "epoll")} //nolint:gosec // a file descriptor
+	e := &epoll{hub: h, file: os.NewFile(uintptr(fd), "epoll")}
 	if e.raw, err = e.file.SyscallConn(); err != nil {
 		_ = e.file.Close()
 		return nil, fmt.Errorf("epoll: %w", err)
@@ -88,7 +88,7 @@ func (e *epoll) run() {
 
 // read gives a connection's protocol what has come.
 func (e *epoll) read(s slot, index int32) {
-	b := scratch.Get().(*[scratchSize]byte) //nolint:forcetypeassert,revive // the pool holds nothing else
+	b := scratch.Get().(*[scratchSize]byte) //nolint:errcheck // the pool holds nothing else
 	defer scratch.Put(b)
 	for range readsInARow {
 		n, err := -1, error(nil)
@@ -151,7 +151,7 @@ func (e *epoll) add(c *conn, nc net.Conn) {
 		index, e.free = e.free[last], e.free[:last]
 	} else {
 		e.slots = append(e.slots, slot{})
-		index = int32(len(e.slots)) //nolint:gosec // bounded by the number of files
+		index = int32(len(e.slots))
 	}
 	at := &e.slots[index-1]
 	at.conn, at.socket = c, s

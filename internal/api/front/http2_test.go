@@ -39,8 +39,17 @@ func TestDecided(t *testing.T) {
 		begin string
 		want  bool
 	}{
-		{"P", false}, {"PR", false}, {"PO", false}, {"PU", true}, {"G", true}, {"PRI * HTTP/2.0\r\n\r\n", false},
-		{string(http2Preface), true}, {"PRI /x HTTP/1.1\r\n", true}, {"POST /v1/tenants/a", false}, {"POST /v1/tenants/a/events HTTP/1.1\n", true}, {"POST /v1/x", true},
+		{"P", false},
+		{"PR", false},
+		{"PO", false},
+		{"PU", true},
+		{"G", true},
+		{"PRI * HTTP/2.0\r\n\r\n", false},
+		{string(http2Preface), true},
+		{"PRI /x HTTP/1.1\r\n", true},
+		{"POST /v1/tenants/a", false},
+		{"POST /v1/tenants/a/events HTTP/1.1\n", true},
+		{"POST /v1/x", true},
 	} {
 		if got := decided([]byte(tt.begin)); got != tt.want {
 			t.Errorf("%q: %t", tt.begin, got)
