@@ -21,28 +21,34 @@ type Tenant struct {
 
 // Endpoint is where Posthorn pushes events to.
 type Endpoint struct {
-	ID          string            `json:"id,omitempty" required:"true" readOnly:"true" doc:"Given by the server"`
-	URL         string            `json:"url" doc:"Where to send, http or https"`
-	Kind        string            `json:"kind,omitempty" enum:"webhook" doc:"How to send; default webhook"`
-	Description string            `json:"description,omitempty" doc:"For people"`
-	Types       []string          `json:"types,omitzero" doc:"Patterns of event types such as order.paid, order.* (one more segment) and order.** (any number more); empty: every type"`
-	Filter      string            `json:"filter,omitempty" doc:"A CEL expression over the event's attributes and data that must be true"`
-	Channels    []string          `json:"channels,omitzero" doc:"Only events that name one of these channels"`
+	ID          string   `json:"id,omitempty" required:"true" readOnly:"true" doc:"Given by the server"`
+	URL         string   `json:"url" doc:"Where to send, http or https"`
+	Kind        string   `json:"kind,omitempty" enum:"webhook,flexibee" doc:"How to send; default webhook. flexibee: a hook of the FlexiBee-compatible interface, which makes it; it can be changed here but keeps its form"`
+	Description string   `json:"description,omitempty" doc:"For people"`
+	Types       []string `json:"types,omitzero" doc:"Patterns of event types such as order.paid, order.* (one more segment) and order.** (any number more); empty: every type"`
+	Filter      string   `json:"filter,omitempty" doc:"A CEL expression over the event's attributes and data that must be true"`
+	Channels    []string `json:"channels,omitzero" doc:"Only events that name one of these channels"`
+	Changed     []string `json:"changed,omitzero" doc:"Only events whose data say that one of these members changed, in data.changed or data.previous, or do not say what changed; empty: whatever changed"`
+	// Start is read when the endpoint is made; 0: what comes. Updates may leave it out and cannot change it.
+	Start       int64             `json:"start,omitempty" minimum:"1" doc:"The first version that it gets; absent when it is made: what comes. It cannot be changed"`
 	Order       string            `json:"order,omitempty" enum:"none,key,strict" doc:"none: best effort. key: events of one key in version order. strict: all in version order. Default none"`
 	Payload     string            `json:"payload,omitempty" enum:"full,thin" doc:"thin: id, type, subject, version and a URL instead of the data. Default full"`
-	Envelope    string            `json:"envelope,omitempty" enum:"standard,cloudevents,cloudevents-binary,raw" doc:"The form of the body; default standard (Standard Webhooks)"`
-	Format      string            `json:"format,omitempty" enum:"json" doc:"Default json"`
+	Envelope    string            `json:"envelope,omitempty" enum:"standard,cloudevents,cloudevents-binary,raw,flexibee" doc:"The form of the body; default standard (Standard Webhooks). flexibee: of the kind flexibee only"`
+	Format      string            `json:"format,omitempty" enum:"json,xml" doc:"Default json. xml: of the kind flexibee only"`
 	Batch       *Batch            `json:"batch,omitempty" doc:"Several events in one request; absent: one event a request"`
 	Headers     map[string]string `json:"headers,omitzero" doc:"Custom request headers. Shown to keys that may manage only"`
 	Auth        *Auth             `json:"auth,omitempty" doc:"Credentials sent with each request"`
 	Signing     string            `json:"signing,omitempty" enum:"standard,standard-v1a,none" doc:"standard: HMAC-SHA256 (v1). standard-v1a: Ed25519. Default standard"`
 	Timeout     Duration          `json:"timeout,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 30s or 5m" example:"30s" doc:"Bounds one attempt; absent: the server's default, 30s unless configured"`
 	Retries     []Duration        `json:"retries,omitzero" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 30s or 5m" doc:"The waits between tries, such as [\"5s\",\"5m\"]; absent or empty: the server's schedule"`
+	Forever     bool              `json:"forever,omitempty" doc:"Repeat until it succeeds: the last wait of the schedule again and again; neither 410 nor failing for long disables the endpoint"`
+	Profile     string            `json:"profile,omitempty" enum:"default,flexibee" doc:"How long it is left alone when it fails as a whole. default: 5 s, doubled by each failure up to 1 h. flexibee: 10 to 180 s for any fault, as the FlexiBee-compatible interface says. Default default"`
 	RateLimit   float64           `json:"rate_limit,omitempty" minimum:"0" doc:"The most requests a second; absent: no limit"`
 	Concurrency int               `json:"concurrency,omitempty" minimum:"0" doc:"The most requests at once; absent: the server's default"`
 	Disabled    bool              `json:"disabled" required:"false" doc:"Nothing is sent while true; what comes in waits in the log"`
-	// DisabledReason is "paused", "gone" (the endpoint answered 410) or "failing" (it failed for too long).
-	DisabledReason string            `json:"disabled_reason,omitempty" readOnly:"true" doc:"paused, gone (it answered 410) or failing (it failed for too long)"`
+	// DisabledReason is "paused", "gone" (the endpoint answered 410), "failing" (it failed for too long) or "changelog" (a
+	// hook of the kind flexibee, while the tenant's changelog is off).
+	DisabledReason string            `json:"disabled_reason,omitempty" readOnly:"true" doc:"paused, gone (it answered 410), failing (it failed for too long) or changelog (a hook, while the tenant's changelog is off)"`
 	Metadata       map[string]string `json:"metadata,omitzero" doc:"Yours to use"`
 	State          *EndpointState    `json:"state,omitempty" readOnly:"true" doc:"What its deliveries are doing: in the answer to GET of one endpoint, and in lists with state=true"`
 	Created        time.Time         `json:"created,omitzero" required:"true" readOnly:"true" doc:"When it was made"`
@@ -71,7 +77,7 @@ type Auth struct {
 // EndpointState is what an endpoint's deliveries are doing.
 type EndpointState struct {
 	Lane    string `json:"lane" enum:"live,backlog,waiting" doc:"live: up to date. backlog: catching up from the log. waiting: see waiting"`
-	Waiting string `json:"waiting,omitempty" doc:"Why it waits: penalty, paused, gone, failing, or retries (too many retries are due)"`
+	Waiting string `json:"waiting,omitempty" doc:"Why it waits: penalty, paused, gone, failing, changelog, or retries (too many retries are due)"`
 	// Backlog counts versions: an upper bound of the events still to be delivered.
 	Backlog      int64      `json:"backlog" doc:"Versions between its place and the log's head: an upper bound of what is still to be delivered"`
 	OldestAt     *time.Time `json:"oldest_at,omitempty" doc:"When the first event of the backlog was received"`

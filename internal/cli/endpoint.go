@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type endpointAddCmd struct {
 	Types       []string          `help:"Event types or patterns, such as order.* or order.**; every type without it." placeholder:"PATTERN"`
 	Filter      string            `help:"A CEL expression over the event that must be true." placeholder:"CEL"`
 	Channels    []string          `help:"Only events that name one of these channels." placeholder:"NAME"`
+	Changed     []string          `help:"Only events whose data say that one of these members changed, or do not say what changed." placeholder:"NAME"`
+	Start       int64             `help:"The first version that it gets; what comes without it." placeholder:"VERSION"`
 	Order       string            `help:"none: best effort; key: events of one key in order; strict: all in order." enum:",none,key,strict" default:"" placeholder:"ORDER"`
 	Payload     string            `help:"full, or thin: a URL instead of the data." enum:",full,thin" default:"" placeholder:"PAYLOAD"`
 	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary or raw." enum:",standard,cloudevents,cloudevents-binary,raw" default:"" placeholder:"ENVELOPE"`
@@ -43,6 +46,8 @@ type endpointAddCmd struct {
 	Signing     string            `help:"standard (HMAC-SHA256), standard-v1a (Ed25519) or none." enum:",standard,standard-v1a,none" default:"" placeholder:"SIGNING"`
 	Timeout     time.Duration     `help:"Bounds one attempt." placeholder:"DURATION"`
 	Retries     []time.Duration   `help:"The waits between tries, such as 5s,5m,1h." placeholder:"DURATION"`
+	Forever     bool              `help:"Repeat until it succeeds; never give up, never disable the endpoint."`
+	Profile     string            `help:"How long it is left alone when it fails as a whole: default, or flexibee (10 to 180 s for any fault)." enum:",default,flexibee" default:"" placeholder:"PROFILE"`
 	RateLimit   float64           `help:"The most requests a second." placeholder:"N"`
 	Concurrency int               `help:"The most requests at once." placeholder:"N"`
 	Description string            `help:"For people."`
@@ -55,6 +60,7 @@ func (x *endpointAddCmd) endpoint() client.Endpoint {
 		URL: x.URL, Types: x.Types, Filter: x.Filter, Channels: x.Channels, Order: x.Order, Payload: x.Payload,
 		Envelope: x.Envelope, Headers: x.Header, Signing: x.Signing, Timeout: client.Duration(x.Timeout),
 		RateLimit: x.RateLimit, Concurrency: x.Concurrency, Description: x.Description, Disabled: x.Paused,
+		Changed: x.Changed, Start: x.Start, Forever: x.Forever, Profile: x.Profile,
 	}
 	if x.BatchMax > 0 || x.BatchWait > 0 || x.Coalesce {
 		e.Batch = &client.Batch{Max: x.BatchMax, Wait: client.Duration(x.BatchWait), Coalesce: x.Coalesce}
@@ -99,10 +105,19 @@ func (x *endpointAddCmd) Run(c *console) error {
 		{"id", cell{made.ID, bold}},
 		{"url", text(made.URL)},
 		{"types", text(typesOf(made))},
+		{"start", text(startOf(x.Start))},
 		{"secret", text(secret.Secret)},
 		{"public key", text(secret.PublicKey)},
 	})
 	return nil
+}
+
+// startOf shows the version that an endpoint begins with, when it was asked for.
+func startOf(version int64) string {
+	if version == 0 {
+		return ""
+	}
+	return "version " + strconv.FormatInt(version, 10)
 }
 
 func typesOf(e *client.Endpoint) string {
@@ -196,6 +211,8 @@ func (c *console) showEndpoint(e *client.Endpoint) {
 		{"types", text(typesOf(e))},
 		{"filter", text(e.Filter)},
 		{"channels", text(strings.Join(e.Channels, ", "))},
+		{"changed", text(strings.Join(e.Changed, ", "))},
+		{"start", text(startOf(e.Start))},
 		{"order", text(e.Order)},
 		{"payload", text(e.Payload)},
 		{"envelope", text(e.Envelope)},
@@ -203,6 +220,8 @@ func (c *console) showEndpoint(e *client.Endpoint) {
 		{"signing", text(e.Signing)},
 		{"timeout", text(durationOf(e.Timeout))},
 		{"retry after", text(scheduleOf(e.Retries))},
+		{"forever", text(unlessFalse(e.Forever))},
+		{"profile", text(e.Profile)},
 		{"rate limit", text(unlessZero(e.RateLimit, " requests/s"))},
 		{"concurrency", text(unlessZero(float64(e.Concurrency), ""))},
 		{"headers", text(strings.Join(slices.Sorted(keysOf(e.Headers)), ", "))},
@@ -253,6 +272,13 @@ func durationOf(d client.Duration) string {
 		return ""
 	}
 	return d.String()
+}
+
+func unlessFalse(b bool) string {
+	if !b {
+		return ""
+	}
+	return "yes"
 }
 
 func scheduleOf(list []client.Duration) string {

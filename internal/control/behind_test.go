@@ -4,13 +4,14 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
 func hook() event.Endpoint {
 	return event.Endpoint{
-		URL: "https://example.com/", Kind: event.KindFlexiBee, Envelope: event.EnvelopeFlexiBee, Format: event.FormatXML,
+		URL: "https://example.com/", Kind: event.KindFlexiBee, Order: event.OrderStrict, Envelope: event.EnvelopeFlexiBee, Format: event.FormatXML,
 		Signing: SigningNone, Profile: event.ProfileFlexiBee, Forever: true, Changed: []string{"stavUhrK"},
 	}
 }
@@ -33,6 +34,29 @@ func TestCreateEndpointAfter(t *testing.T) {
 		}
 		if !slices.Equal(p.heard.order, []string{"expected", "behind"}) || p.heard.changed[0].Revision != 1 {
 			t.Errorf("after %d: heard %q", tt.version, p.heard.order)
+		}
+	}
+}
+
+// An endpoint that begins with a version gets that one first; what is no longer kept is said.
+func TestCreateEndpointFrom(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		version int64
+		kind    event.Kind
+	}{{3, 0}, {9, 0}, {10, 0}, {1, event.KindGone}, {2, event.KindGone}, {0, event.KindInvalid}, {-1, event.KindInvalid}, {11, event.KindInvalid}} {
+		p := newPlane(t)
+		p.store.oldest, p.store.head = 3, 9
+		e, err := p.CreateEndpointFrom(t.Context(), p.tenant, event.Endpoint{URL: "https://example.com/"}, event.Secrets{}, tt.version)
+		if tt.kind == 0 {
+			if err != nil || e.Start != tt.version-1 || !slices.Equal(p.store.behind, []event.EndpointID{e.ID}) || !slices.Equal(p.heard.order, []string{"expected", "behind"}) {
+				t.Errorf("from %d: %+v, %v, heard %q", tt.version, e, err, p.heard.order)
+			}
+			continue
+		}
+		problem, ok := errors.AsType[*event.Error](err)
+		if !ok || problem.Kind != tt.kind || problem.Fields[0].Field != "start" || tt.kind == event.KindGone && problem.Oldest != 3 || len(p.heard.order) > 0 {
+			t.Errorf("from %d: %v, heard %q", tt.version, err, p.heard.order)
 		}
 	}
 }
@@ -85,8 +109,8 @@ func TestCheckEndpointCreatesNothing(t *testing.T) {
 	}
 }
 
-// What the callers of an update do not know of stays.
-func TestUpdateKeepsProfile(t *testing.T) {
+// An update replaces all of the configuration, and of a hook nothing that its clients count on.
+func TestUpdateHook(t *testing.T) {
 	t.Parallel()
 	p := newPlane(t)
 	made, err := p.CreateEndpointAfter(t.Context(), p.tenant, hook(), event.Secrets{}, 0)
@@ -94,10 +118,33 @@ func TestUpdateKeepsProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := hook()
-	next.ID, next.Description, next.Profile, next.Forever, next.Changed = made.ID, "new", "", false, nil
+	next.ID, next.Description, next.Changed, next.Format, next.Payload = made.ID, "new", nil, event.FormatJSON, event.PayloadThin
 	saved, err := p.UpdateEndpoint(t.Context(), p.tenant, next, nil, 0)
-	if err != nil || saved.Description != "new" || saved.Profile != event.ProfileFlexiBee || !saved.Forever || len(saved.Changed) != 1 {
+	if err != nil || saved.Description != "new" || saved.Profile != event.ProfileFlexiBee || !saved.Forever || saved.Changed != nil || saved.Start != made.Start {
 		t.Errorf("%+v, %v", saved, err)
+	}
+	_, err = p.UpdateEndpoint(t.Context(), p.tenant, event.Endpoint{ID: made.ID, URL: made.URL, Kind: event.KindFlexiBee, Envelope: event.EnvelopeFlexiBee}, nil, 0)
+	if got := fieldsOf(t, err); !slices.Equal(got, []string{"order", "signing", "profile", "forever"}) {
+		t.Errorf("fields %q, %v", got, err)
+	}
+}
+
+func TestUpdateForever(t *testing.T) {
+	t.Parallel()
+	p := newPlane(t)
+	e := event.Endpoint{URL: "https://example.com/", Forever: true, Profile: event.ProfileFlexiBee, Changed: []string{"state"}}
+	made, err := p.CreateEndpoint(t.Context(), p.tenant, e, event.Secrets{})
+	if err != nil || !made.Forever || made.Profile != event.ProfileFlexiBee || len(made.Changed) != 1 {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	same := made
+	same.Channels, same.Retries, same.Metadata = []string{}, []time.Duration{}, map[string]string{}
+	if same, err = p.UpdateEndpoint(t.Context(), p.tenant, same, &event.Secrets{Headers: []event.Header{}}, 0); err != nil || same.Revision != made.Revision {
+		t.Errorf("writing back what was read: %+v, %v", same, err)
+	}
+	made, err = p.UpdateEndpoint(t.Context(), p.tenant, event.Endpoint{ID: made.ID, URL: made.URL}, nil, 0)
+	if err != nil || made.Forever || made.Profile != "" || made.Changed != nil {
+		t.Errorf("%+v, %v", made, err)
 	}
 }
 

@@ -43,6 +43,22 @@ func setDefaults(e *event.Endpoint) {
 	e.Envelope = cmp.Or(e.Envelope, event.EnvelopeStandard)
 	e.Format = cmp.Or(e.Format, event.FormatJSON)
 	e.Signing = cmp.Or(e.Signing, SigningStandard)
+	// As they are read back, so that writing what was read changes nothing.
+	e.Types, e.Channels, e.Changed, e.Retries = unlessEmpty(e.Types), unlessEmpty(e.Channels), unlessEmpty(e.Changed), unlessEmpty(e.Retries)
+	if len(e.Metadata) == 0 {
+		e.Metadata = nil
+	}
+	if e.Profile == event.ProfileDefault {
+		e.Profile = ""
+	}
+}
+
+// unlessEmpty returns a list, nil for an empty one.
+func unlessEmpty[T any](list []T) []T {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // authType is the named kind of authentication, or the one that the credentials are for.
@@ -67,11 +83,8 @@ func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
 	p.check("description", checkText(e.Description, maxDescription))
 	c.checkSelection(p, e)
 	checkWord(p, "kind", e.Kind, event.KindWebhook, event.KindFlexiBee)
-	checkWord(p, "order", e.Order, event.OrderNone, event.OrderKey, event.OrderStrict)
 	checkWord(p, "payload", e.Payload, event.PayloadFull, event.PayloadThin)
 	checkForm(p, e)
-	checkWord(p, "profile", cmp.Or(e.Profile, event.ProfileDefault), event.ProfileDefault, event.ProfileFlexiBee)
-	checkWord(p, "signing", e.Signing, SigningStandard, SigningStandardV1a, SigningNone)
 	checkBatch(p, e)
 	if e.Timeout != 0 && (e.Timeout < minTimeout || e.Timeout > maxTimeout) {
 		p.add("timeout", "must be 1 s to 120 s, or 0 for the server's default")
@@ -120,16 +133,29 @@ func (c *Control) checkSelection(p *problems, e *event.Endpoint) {
 	}
 }
 
-// checkForm checks envelope and format: a hook of the FlexiBee-compatible interface has its own envelope, and XML is known
-// there only.
+// checkForm checks envelope and format, and of a hook of the FlexiBee-compatible interface all that its clients count on: XML
+// and the envelope are known there only.
 func checkForm(p *problems, e *event.Endpoint) {
+	checkWord(p, "signing", e.Signing, SigningStandard, SigningStandardV1a, SigningNone)
+	checkWord(p, "profile", cmp.Or(e.Profile, event.ProfileDefault), event.ProfileDefault, event.ProfileFlexiBee)
+	checkWord(p, "order", e.Order, event.OrderNone, event.OrderKey, event.OrderStrict)
 	if e.Kind == event.KindFlexiBee {
 		checkWord(p, "envelope", e.Envelope, event.EnvelopeFlexiBee)
 		checkWord(p, "format", e.Format, event.FormatJSON, event.FormatXML)
+		checkHook(p, "order", e.Order == event.OrderStrict, "strict")
+		checkHook(p, "signing", e.Signing == SigningNone, "none")
+		checkHook(p, "profile", e.Profile == event.ProfileFlexiBee, "flexibee")
+		checkHook(p, "forever", e.Forever, "true")
 		return
 	}
 	checkWord(p, "envelope", e.Envelope, event.EnvelopeStandard, event.EnvelopeCloudEvents, event.EnvelopeCloudEventsBinary, event.EnvelopeRaw)
 	checkWord(p, "format", e.Format, event.FormatJSON)
+}
+
+func checkHook(p *problems, field string, good bool, want string) {
+	if !good {
+		p.add(field, "must be "+want+" of a hook of the FlexiBee-compatible interface")
+	}
 }
 
 func checkChanged(p *problems, members []string) {

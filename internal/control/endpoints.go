@@ -3,7 +3,9 @@ package control
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -23,25 +25,41 @@ const (
 // endpoint. Errors: KindInvalid naming every wrong field, KindConflict with too many endpoints, KindNotFound when the
 // tenant is gone.
 func (c *Control) CreateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets) (event.Endpoint, error) {
-	return c.create(ctx, t, e, s, latest)
+	return c.create(ctx, t, e, s, nil)
 }
+
+// place picks the version after which a new endpoint begins, given the bounds of its tenant's log.
+type place func(oldest, head int64) (int64, error)
 
 // CreateEndpointAfter is CreateEndpoint of an endpoint that begins after a version: what is on the log after it already is
 // for the endpoint too, and delivered before anything newer. Given the newest version, what is published during the call
 // is not missed either. The version is 0 to the tenant's newest (KindInvalid naming
 // "start"); of what is no longer kept there is nothing to deliver.
 func (c *Control) CreateEndpointAfter(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, version int64) (event.Endpoint, error) {
-	if version < 0 {
-		return event.Endpoint{}, badStart()
-	}
-	return c.create(ctx, t, e, s, version)
+	return c.create(ctx, t, e, s, func(oldest, head int64) (int64, error) {
+		if version < 0 || version > head {
+			return 0, event.Invalid("start", "must be 0 to the newest version of the tenant")
+		}
+		return max(version, oldest-1), nil
+	})
 }
 
-// latest stands for the tenant's newest version.
-const latest = -1
-
-func badStart() error {
-	return event.Invalid("start", "must be 0 to the newest version of the tenant")
+// CreateEndpointFrom is CreateEndpoint of an endpoint that begins with a version: it and what is on the log after it are for
+// the endpoint too, and delivered before anything newer. The version is 1 to that after the tenant's newest (KindInvalid
+// naming "start"). Error also: KindGone, with the oldest version kept, when the version is older.
+func (c *Control) CreateEndpointFrom(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, version int64) (event.Endpoint, error) {
+	return c.create(ctx, t, e, s, func(oldest, head int64) (int64, error) {
+		if version < 1 || version > head+1 {
+			return 0, event.Invalid("start", fmt.Sprintf("must be 1 to %d, which is the next version", head+1))
+		}
+		if version < oldest {
+			return 0, &event.Error{
+				Kind: event.KindGone, Code: "gone", Detail: fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest), Oldest: oldest,
+				Fields: []event.FieldError{{Field: "start", Message: fmt.Sprintf("must be at least %d", oldest)}},
+			}
+		}
+		return version - 1, nil
+	})
 }
 
 // CheckEndpoint checks an endpoint as CreateEndpoint would, and creates nothing. Errors: KindInvalid.
@@ -60,7 +78,7 @@ func (c *Control) prepare(e *event.Endpoint, s *event.Secrets) error {
 	return p.err()
 }
 
-func (c *Control) create(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, start int64) (event.Endpoint, error) {
+func (c *Control) create(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, from place) (event.Endpoint, error) {
 	if err := c.prepare(&e, &s); err != nil {
 		return event.Endpoint{}, err
 	}
@@ -82,19 +100,16 @@ func (c *Control) create(ctx context.Context, t *event.Tenant, e event.Endpoint,
 	lock := c.endpointLock(e.ID)
 	lock.Lock()
 	defer lock.Unlock()
-	return c.add(ctx, e, start, cmp.Or(t.MaxEndpoints, c.options.Limits.MaxEndpoints))
+	return c.add(ctx, e, from, cmp.Or(t.MaxEndpoints, c.options.Limits.MaxEndpoints))
 }
 
-// add saves a new endpoint and tells delivery.
-func (c *Control) add(ctx context.Context, e event.Endpoint, start int64, most int) (event.Endpoint, error) {
+// add saves a new endpoint and tells delivery. Without a place it begins after the newest version.
+func (c *Control) add(ctx context.Context, e event.Endpoint, from place, most int) (event.Endpoint, error) {
 	oldest, head, err := c.store.Bounds(ctx, e.Tenant)
 	if err != nil {
 		return event.Endpoint{}, err
 	}
-	if start > head {
-		return event.Endpoint{}, badStart()
-	}
-	if start == latest {
+	if from == nil {
 		e.Start = head
 		saved, err := c.store.PutEndpoint(ctx, e, 0, most)
 		if err != nil {
@@ -103,7 +118,9 @@ func (c *Control) add(ctx context.Context, e event.Endpoint, start int64, most i
 		c.tellChanged(saved)
 		return saved, nil
 	}
-	e.Start = max(start, oldest-1)
+	if e.Start, err = from(oldest, head); err != nil {
+		return event.Endpoint{}, err
+	}
 	for _, l := range c.listeners {
 		l.EndpointExpected(&e)
 	}
@@ -152,8 +169,6 @@ func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 		}
 		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
 		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
-		// The callers do not know of these, and would reset them.
-		next.Profile, next.Forever, next.Changed = old.Profile, old.Forever, old.Changed
 		next.DisabledReason = ""
 		if next.Disabled {
 			next.DisabledReason = cmp.Or(old.DisabledReason, ReasonPaused)
@@ -174,11 +189,17 @@ func (c *Control) reseal(next, old *event.Endpoint, s *event.Secrets) error {
 	if err != nil {
 		return err
 	}
+	needsSecret := next.Signing != SigningNone && (len(secrets.Signing) == 0 || !fits(secrets.Signing[0].Secret, next.Signing))
+	stays := !needsSecret
 	if s != nil {
+		stays = stays && slices.Equal(secrets.Headers, s.Headers) && reflect.DeepEqual(secrets.Auth, s.Auth)
 		secrets.Headers, secrets.Auth = s.Headers, s.Auth
 	}
+	if stays {
+		return nil // sealed anew it would look changed
+	}
 	now := c.stamp()
-	if next.Signing != SigningNone && (len(secrets.Signing) == 0 || !fits(secrets.Signing[0].Secret, next.Signing)) {
+	if needsSecret {
 		secrets.Signing = rotate(secrets.Signing, newSecret(next.Signing), now, DefaultOverlap)
 	}
 	next.Sealed, err = c.seal(next.ID, secrets)

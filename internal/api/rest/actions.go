@@ -182,6 +182,11 @@ func (a *API) setDisabled(ctx context.Context, c *call, id string, disabled bool
 	if err != nil {
 		return nil, err
 	}
+	if !disabled {
+		if p := mayResume(c, &e); p != nil {
+			return nil, p
+		}
+	}
 	if e, err = a.Control.SetDisabled(ctx, c.tenant, e.ID, disabled, reason); err != nil {
 		return nil, err
 	}

@@ -52,11 +52,11 @@ func orNone(list []string) []string {
 // showEndpoint renders an endpoint; s is given for callers that may see custom headers, with the credentials masked.
 func showEndpoint(e *event.Endpoint, s *event.Secrets) client.Endpoint {
 	out := client.Endpoint{
-		ID: e.ID.String(), URL: e.URL, Kind: cmp.Or(e.Kind, "webhook"), Description: e.Description,
-		Types: orNone(e.Types), Filter: e.Filter, Channels: orNone(e.Channels),
+		ID: e.ID.String(), URL: e.URL, Kind: cmp.Or(e.Kind, event.KindWebhook), Description: e.Description,
+		Types: orNone(e.Types), Filter: e.Filter, Channels: orNone(e.Channels), Changed: orNone(e.Changed), Start: e.Start + 1,
 		Order: string(cmp.Or(e.Order, event.OrderNone)), Payload: string(cmp.Or(e.Payload, event.PayloadFull)),
-		Envelope: string(cmp.Or(e.Envelope, event.EnvelopeStandard)), Format: cmp.Or(e.Format, "json"),
-		Signing: cmp.Or(e.Signing, "standard"), Timeout: client.Duration(e.Timeout),
+		Envelope: string(cmp.Or(e.Envelope, event.EnvelopeStandard)), Format: cmp.Or(e.Format, event.FormatJSON),
+		Signing: cmp.Or(e.Signing, "standard"), Timeout: client.Duration(e.Timeout), Forever: e.Forever, Profile: cmp.Or(e.Profile, event.ProfileDefault),
 		RateLimit: e.RateLimit, Concurrency: e.Concurrency, Disabled: e.Disabled, Metadata: orEmpty(e.Metadata),
 		Created: e.Created.UTC(), Updated: e.Updated.UTC(),
 	}
@@ -84,15 +84,15 @@ func showEndpoint(e *event.Endpoint, s *event.Secrets) client.Endpoint {
 	return out
 }
 
-// readEndpoint is the configuration and the secrets that a body describes.
+// readEndpoint is the configuration and the secrets that a body describes, without its place in the log.
 func readEndpoint(in *client.Endpoint) (event.Endpoint, event.Secrets) {
 	e := event.Endpoint{
-		URL: in.URL, Kind: cmp.Or(in.Kind, "webhook"), Description: in.Description, Types: in.Types, Filter: in.Filter,
-		Channels: in.Channels, Order: cmp.Or(event.Order(in.Order), event.OrderNone),
+		URL: in.URL, Kind: cmp.Or(in.Kind, event.KindWebhook), Description: in.Description, Types: in.Types, Filter: in.Filter,
+		Channels: in.Channels, Changed: in.Changed, Order: cmp.Or(event.Order(in.Order), event.OrderNone),
 		Payload:  cmp.Or(event.Payload(in.Payload), event.PayloadFull),
-		Envelope: cmp.Or(event.Envelope(in.Envelope), event.EnvelopeStandard), Format: cmp.Or(in.Format, "json"),
+		Envelope: cmp.Or(event.Envelope(in.Envelope), event.EnvelopeStandard), Format: cmp.Or(in.Format, event.FormatJSON),
 		Signing: cmp.Or(in.Signing, "standard"), Timeout: time.Duration(in.Timeout), RateLimit: in.RateLimit,
-		Concurrency: in.Concurrency, Disabled: in.Disabled, Metadata: in.Metadata,
+		Concurrency: in.Concurrency, Disabled: in.Disabled, Metadata: in.Metadata, Forever: in.Forever, Profile: in.Profile,
 	}
 	if in.Disabled {
 		e.DisabledReason = "paused"

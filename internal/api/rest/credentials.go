@@ -36,7 +36,8 @@ type credential struct {
 	cookie bool
 }
 
-// credentialOf finds the credential of a request. With listens set, the query and the cookie are looked at, too.
+// credentialOf finds the credential of a request. With listens set, the query and the cookie are looked at, too. A cookie
+// counts when the request says nothing else: browsers send it by themselves.
 func credentialOf(r *http.Request, listens bool) (credential, *problem) {
 	headers := r.Header["Authorization"]
 	if len(headers) > 1 {
@@ -46,23 +47,26 @@ func credentialOf(r *http.Request, listens bool) (credential, *problem) {
 	if !listens {
 		return c, nil
 	}
-	ways := 0
+	var ways []credential
 	if c.text != "" {
-		ways++
+		ways = append(ways, c)
 	}
 	for _, token := range r.URL.Query()[tokenQuery] {
-		c = credential{text: token, open: true}
-		ways++
+		ways = append(ways, credential{text: token, open: true})
 	}
-	for _, cookie := range r.CookiesNamed(tokenCookie) {
-		c = credential{text: cookie.Value, open: true, cookie: true}
-		ways++
+	if len(ways) == 0 {
+		for _, cookie := range r.CookiesNamed(tokenCookie) {
+			ways = append(ways, credential{text: cookie.Value, open: true, cookie: true})
+		}
 	}
-	if ways > 1 {
-		return c, newProblem(http.StatusBadRequest, "malformed",
-			"say who calls once: in the header Authorization, the query parameter "+tokenQuery+" or the cookie "+tokenCookie)
+	switch len(ways) {
+	case 0:
+		return c, nil
+	case 1:
+		return ways[0], nil
 	}
-	return c, nil
+	return c, newProblem(http.StatusBadRequest, "malformed",
+		"say who calls once: in the header Authorization, or the query parameter "+tokenQuery+", or in one cookie "+tokenCookie)
 }
 
 // repeatedHeader is the answer when it cannot be told which value of a header was meant.

@@ -38,6 +38,7 @@ var codes = []code{
 	{"too_many_event_types", 409, "The tenant has as many event types as it may have."},
 	{"too_many_replays", 409, "The endpoint has as many replays under way as it may have."},
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},
+	{"changelog_off", 409, "The endpoint is a hook, and hooks rest while the tenant's changelog is off."},
 	{"too_many_keys", 409, "As many keys of the tenant's tokens are valid at once as may be; rotate with overlap 0s, or later."},
 	{"folder_not_empty", 409, "The folder for the backup is not empty."},
 	{"folder_not_writable", 409, "The server may not write into the folder for the backup."},

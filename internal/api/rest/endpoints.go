@@ -23,8 +23,9 @@ type InEndpoint struct {
 func (a *API) endpointRoutes() {
 	register(a, operation{
 		id: "create-endpoint", method: http.MethodPost, path: endpointsPath, tag: "Endpoints", summary: "Create an endpoint",
-		doc: "It gets the events published from now on. Its signing secret is made here; read it at …/secret.", scope: scopeManage,
-		status: http.StatusCreated, secret: true,
+		doc: "It gets the events published from now on, or with start those from that version on, in the order of the log. " +
+			"When start is older than retention: 410, with the oldest version left. Its signing secret is made here; read it at …/secret.",
+		scope: scopeManage, status: http.StatusCreated, secret: true, errors: []int{http.StatusGone},
 	}, a.createEndpoint)
 	register(a, operation{
 		id: "list-endpoints", method: http.MethodGet, path: endpointsPath, tag: "Endpoints", summary: "List endpoints",
@@ -38,7 +39,7 @@ func (a *API) endpointRoutes() {
 	register(a, operation{
 		id: "replace-endpoint", method: http.MethodPut, path: endpointPath, tag: "Endpoints", summary: "Replace an endpoint's configuration",
 		doc: "Fields left out go back to their defaults; a password or token left out is kept while the type, the username and the URL's " +
-			"scheme and host stay the same. Signing secrets stay.",
+			"scheme and host stay the same. Signing secrets and start stay.",
 		scope: scopeManage, tagged: true, secret: true,
 	}, a.replaceEndpoint)
 	register(a, operation{
@@ -90,9 +91,17 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	if p := checkAuth(in.Body.Auth); p != nil {
 		return nil, p
 	}
+	if in.Body.Kind == event.KindFlexiBee {
+		return nil, invalid("kind", "is made by the FlexiBee-compatible interface only, at /c/"+c.tenant.Name+"/hooks")
+	}
 	e, s := readEndpoint(&in.Body)
 	e.Tenant = c.tenant.ID
-	e, err := a.Control.CreateEndpoint(ctx, c.tenant, e, s)
+	var err error
+	if from := in.Body.Start; from != 0 {
+		e, err = a.Control.CreateEndpointFrom(ctx, c.tenant, e, s, from)
+	} else {
+		e, err = a.Control.CreateEndpoint(ctx, c.tenant, e, s)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +195,15 @@ func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint,
 	if p := checkAuth(in.Auth); p != nil {
 		return nil, p
 	}
+	if in.Start != 0 && in.Start != stored.Start+1 {
+		return nil, invalid("start", "cannot be changed; replay sends events again")
+	}
 	e, s := readEndpoint(in)
+	if stored.Disabled && !e.Disabled {
+		if p := mayResume(c, stored); p != nil {
+			return nil, p
+		}
+	}
 	e.ID, e.Tenant, e.Start, e.Created, e.Sealed = stored.ID, stored.Tenant, stored.Start, stored.Created, stored.Sealed
 	if e.Disabled && stored.Disabled {
 		e.DisabledReason = stored.DisabledReason
@@ -196,6 +213,15 @@ func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint,
 		return nil, err
 	}
 	return a.endpointAnswer(ctx, c, &saved)
+}
+
+// mayResume refuses to let a hook go on while its tenant's changelog is off: switching that on lets it.
+func mayResume(c *call, e *event.Endpoint) *problem {
+	if e.Kind != event.KindFlexiBee || c.tenant.Changelog {
+		return nil
+	}
+	return newProblem(http.StatusConflict, "changelog_off",
+		"this hook rests while the changelog of the tenant is off; switch it on by PUT /c/"+c.tenant.Name+"/changes/enable")
 }
 
 func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {

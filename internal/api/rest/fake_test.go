@@ -226,6 +226,11 @@ func (f *fake) CreateEndpoint(_ context.Context, t *event.Tenant, e event.Endpoi
 	return e, nil
 }
 
+func (f *fake) CreateEndpointFrom(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, version int64) (event.Endpoint, error) {
+	e.Start = version - 1
+	return f.CreateEndpoint(ctx, t, e, s)
+}
+
 func (f *fake) Endpoint(_ context.Context, t *event.Tenant, id event.EndpointID) (event.Endpoint, error) {
 	defer f.lock()()
 	e, ok := f.endpoints[id]

@@ -106,7 +106,7 @@ func describe(o *operation) string {
 		scopeRead: "Needs a key that may read or manage.", scopeManage: "Needs a key that may manage.",
 	}[o.scope]
 	if o.listens {
-		who += " A token is also taken as " + tokenQuery + " in the query or as the cookie " + tokenCookie + "."
+		who += " A token is also taken as " + tokenQuery + " in the query or, when neither that nor the header is there, as the cookie " + tokenCookie + "."
 	}
 	return strings.TrimSpace(o.doc + " " + who)
 }

@@ -32,6 +32,9 @@ type Control interface {
 
 	// CreateEndpoint validates, gives an id and (unless s has one) a signing secret, seals s, saves, and tells delivery.
 	CreateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets) (event.Endpoint, error)
+	// CreateEndpointFrom is CreateEndpoint of an endpoint that gets what is on the log from a version on, too. Errors also:
+	// KindInvalid naming "start", KindGone.
+	CreateEndpointFrom(ctx context.Context, t *event.Tenant, e event.Endpoint, s event.Secrets, version int64) (event.Endpoint, error)
 	Endpoint(ctx context.Context, t *event.Tenant, id event.EndpointID) (event.Endpoint, error)
 	Endpoints(ctx context.Context, t *event.Tenant, after event.EndpointID, limit int) ([]event.Endpoint, error)
 	// UpdateEndpoint replaces the endpoint's configuration; s, when not nil, replaces headers and credentials (never the
