@@ -11,6 +11,7 @@ export function launch() {
 /** Collects a page's errors: on the console, thrown, and what its Content-Security-Policy refused. */
 export function watch(page) {
   const faults = { list: [], paused: false, pause: () => (faults.paused = true), resume: () => (faults.paused = false) };
+  page.setDefaultTimeout(90_000); // the machine may be busy
   const note = (text) => faults.paused || faults.list.push(text);
   page.on("console", (m) => ["error", "warning"].includes(m.type()) && note(`${m.type()}: ${m.text().slice(0, 300)}`));
   page.on("pageerror", (e) => note(`thrown: ${e.message}`));
@@ -19,7 +20,7 @@ export function watch(page) {
 }
 
 /** Waits until a function of the page gives something; the page's own waiting would need eval, which its policy forbids. */
-export async function until(page, what, argument, limit = 60_000) {
+export async function until(page, what, argument, limit = 90_000) {
   const end = Date.now() + limit;
   for (;;) {
     const value = await page.evaluate(what, argument);

@@ -100,8 +100,12 @@ function arrived(way, id) {
 async function askReceiver(event) {
   for (const wait of askAfter) {
     await new Promise((resolve) => setTimeout(resolve, wait));
-    const response = await fetch(`/demo/arrivals?id=${encodeURIComponent(event.id)}`, { cache: "no-store" });
-    if (response.status === 200) return note("webhook", event, (await response.json()).delay_ms);
+    try {
+      const response = await fetch(`/demo/arrivals?id=${encodeURIComponent(event.id)}`, { cache: "no-store" });
+      if (response.status === 200) return note("webhook", event, (await response.json()).delay_ms);
+    } catch {
+      // The server is away; it may know when it is back.
+    }
   }
 }
 

@@ -26,10 +26,12 @@ export class EventParser {
     }
     text = this.#rest + text;
     let from = 0;
+    const ends = /[\r\n]/g;
     for (;;) {
-      const end = text.slice(from).search(/[\r\n]/) + from;
+      ends.lastIndex = from;
+      const end = ends.exec(text)?.index ?? -1;
       // A carriage return at the very end may be half of a line's end.
-      if (end < from || (text[end] === "\r" && end === text.length - 1)) break;
+      if (end < 0 || (text[end] === "\r" && end === text.length - 1)) break;
       const block = this.#line(text.slice(from, end));
       from = end + (text.startsWith("\r\n", end) ? 2 : 1);
       if (block) yield block;
