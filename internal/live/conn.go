@@ -144,6 +144,7 @@ func (c *conn) abandon() { c.finish(reasonClient) }
 // start sends the first bytes, which are kept, and begins to serve and to read the connection; what was read already is
 // received first. For sinks that block it returns when the connection has ended, else at once.
 func (c *conn) start(s sink, first, already []byte) {
+	s.tune(c.hub.cfg.WriteTimeout)
 	c.mu.Lock()
 	c.sink = s
 	c.outbox = append(first, c.outbox...)

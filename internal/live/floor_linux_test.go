@@ -23,7 +23,7 @@ func BenchmarkFloor(b *testing.B) {
 			if err != nil {
 				return
 			}
-			rc, _ := c.(*net.TCPConn).SyscallConn()
+			rc, _ := c.(*net.TCPConn).SyscallConn() //nolint:errcheck // it is
 			_, _ = c.Write([]byte("hi"))
 			_ = rc.Control(func(fd uintptr) { fds = append(fds, int(fd)) })
 			b.Cleanup(func() { _ = c.Close() })

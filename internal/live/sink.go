@@ -23,6 +23,8 @@ type sink interface {
 	abort()
 	// finish ends the sending side and returns the connection, nil when there is none to close.
 	finish() net.Conn
+	// tune is told the write timeout, once, before the first write.
+	tune(timeout time.Duration)
 }
 
 // errSlow is returned when a client took nothing for the write timeout.
@@ -73,11 +75,29 @@ func (b *bound) arm(set func(time.Time) error, start time.Time, timeout time.Dur
 	}
 }
 
+// free takes the deadline of a write that is over back, so that it does not end a later one; a bound stays.
+func (b *bound) free(set func(time.Time) error) {
+	for {
+		until, at := b.until.Load(), time.Time{}
+		if until != 0 {
+			at = time.Unix(0, until)
+		}
+		_ = set(at) // a connection on which it fails is over
+		if b.until.Load() == until {
+			return
+		}
+	}
+}
+
 // end bounds what is under way too.
 func (b *bound) end(set func(time.Time) error, at time.Time) {
 	b.until.Store(at.UnixNano())
 	_ = set(at) // a connection on which it fails is over
 }
+
+// maxBlocking is the most that a write that blocks is given at once, in bytes: its timeout is for all of it, and a client
+// that takes little is not one that takes nothing.
+const maxBlocking = 32 << 10
 
 // longAgo is a deadline that has passed.
 func longAgo() time.Time { return time.Unix(1, 0) }
@@ -105,6 +125,7 @@ func newStreamSink(w http.ResponseWriter) *streamSink {
 func (s *streamSink) try([]byte) (int, error) { return 0, nil }
 func (s *streamSink) blocking() bool          { return true }
 func (s *streamSink) finish() net.Conn        { return nil }
+func (s *streamSink) tune(time.Duration)      {}
 func (s *streamSink) hurry(d time.Duration) {
 	s.bound.end(s.control.SetWriteDeadline, time.Now().Add(d))
 }
@@ -115,10 +136,11 @@ func (s *streamSink) write(b []byte, timeout time.Duration) (int, time.Duration,
 	if err := s.bound.arm(s.control.SetWriteDeadline, start, timeout); err != nil {
 		return 0, 0, err
 	}
-	n, err := s.w.Write(b)
+	n, err := s.w.Write(b[:min(len(b), maxBlocking)])
 	if err == nil {
 		err = s.control.Flush()
 	}
+	s.bound.free(s.control.SetWriteDeadline) // with HTTP/2 it would end the stream, whether something is written or not
 	return n, time.Since(start), slow(err)
 }
 
@@ -131,6 +153,7 @@ type connSink struct {
 func (s *connSink) try([]byte) (int, error) { return 0, nil }
 func (s *connSink) blocking() bool          { return true }
 func (s *connSink) finish() net.Conn        { return s.c }
+func (s *connSink) tune(time.Duration)      {}
 func (s *connSink) hurry(d time.Duration)   { s.bound.end(s.c.SetWriteDeadline, time.Now().Add(d)) }
 func (s *connSink) abort()                  { s.bound.end(s.c.SetWriteDeadline, longAgo()) }
 
@@ -139,7 +162,7 @@ func (s *connSink) write(b []byte, timeout time.Duration) (int, time.Duration, e
 	if err := s.bound.arm(s.c.SetWriteDeadline, start, timeout); err != nil {
 		return 0, 0, err
 	}
-	n, err := s.c.Write(b)
+	n, err := s.c.Write(b[:min(len(b), maxBlocking)])
 	if n > 0 {
 		err = nil // it took something; the next write tells more
 	}

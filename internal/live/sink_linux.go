@@ -14,17 +14,17 @@ const (
 	// unsentMax is how much the system keeps for a client beyond what is on its way, in bytes: without it a silent client
 	// can hold megabytes.
 	unsentMax = 256 << 10
-	// deadAfter is how long what was sent may stay without a sign from the client's system.
-	deadAfter = 30 * time.Second
+	// deadAfter is how long at least what was sent may stay without a sign from the client's system: networks take their time.
+	deadAfter = 10 * time.Second
 )
 
-// tune sets what is set for every socket. A system that refuses is none the worse for it.
-func tune(c net.Conn, raw syscall.RawConn) {
-	if _, ok := c.(*net.TCPConn); !ok {
+// tune sets what is set for every connection. A system that refuses is none the worse for it.
+func (s *socket) tune(timeout time.Duration) {
+	if _, ok := s.Conn.(*net.TCPConn); !ok {
 		return
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+	_ = s.raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(max(timeout, deadAfter).Milliseconds()))
 		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentMax)
 	})
 }

@@ -23,7 +23,6 @@ func newSink(c net.Conn) sink {
 	case *net.TCPConn, *net.UnixConn:
 		if sc, ok := c.(syscall.Conn); ok {
 			if raw, err := sc.SyscallConn(); err == nil {
-				tune(c, raw)
 				return &socket{Conn: c, raw: raw}
 			}
 		}
@@ -82,6 +81,7 @@ func (s *socket) write(b []byte, timeout time.Duration) (int, time.Duration, err
 	}
 	start := time.Now()
 	left := unsent(s.raw)
+	defer s.bound.free(s.SetWriteDeadline)
 	for {
 		if err := s.bound.arm(s.SetWriteDeadline, time.Now(), timeout); err != nil {
 			return 0, 0, err

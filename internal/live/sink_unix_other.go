@@ -3,12 +3,12 @@
 package live
 
 import (
-	"net"
 	"syscall"
+	"time"
 )
 
-// tune sets what is set for every socket: nothing here.
-func tune(net.Conn, syscall.RawConn) {}
+// tune sets what is set for every connection: nothing here.
+func (s *socket) tune(time.Duration) {}
 
 // unsent is how much of what was written the client's system has not acknowledged; it cannot be told here.
 func unsent(syscall.RawConn) int { return 0 }

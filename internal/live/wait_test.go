@@ -41,8 +41,8 @@ func TestWait(t *testing.T) {
 	log.append(acme.ID, note("b", ""))
 	log.append(99, note("a", ""))
 	select {
-	case <-done:
-		t.Fatal("woken by an event that is not selected")
+	case err := <-done:
+		t.Fatal("woken by an event that is not selected", err)
 	case <-time.After(20 * time.Millisecond):
 	}
 	log.append(acme.ID, note("a", ""))
