@@ -20,7 +20,7 @@ var liveOptions = []Option{{
 	bind: func(c *Config) value { return prefixesValue{&c.TrustedProxies} },
 }, {
 	Name: "max-streams", Group: "Live", Default: "100000",
-	Help: "The most live connections (WebSockets and server-sent events) of the whole server. More are answered with 503.",
+	Help: "The most live connections (WebSockets and server-sent events) of the whole server. More are answered with 503. Each is an open file: where the process may have too few of them open, nine tenths of its limit count instead, and the log says so at the start.",
 	bind: func(c *Config) value { return intValue{&c.MaxStreams, 1, 10_000_000} },
 }, {
 	Name: "max-streams-per-tenant", Group: "Live", Default: "50000",
@@ -36,7 +36,7 @@ var liveOptions = []Option{{
 	bind: func(c *Config) value { return intValue{&c.MaxStreamsPerAddress, 1, 10_000_000} },
 }, {
 	Name: "max-waiting-polls", Group: "Live", Default: "20000",
-	Help: "The most long polls and waiting leases of the whole server. More are answered with 503.",
+	Help: "The most long polls and waiting leases of the whole server, bounded by open files as `max-streams` is. More are answered with 503.",
 	bind: func(c *Config) value { return intValue{&c.MaxWaitingPolls, 1, 1_000_000} },
 }, {
 	Name: "max-subscriptions", Group: "Live", Default: "100",
