@@ -19,8 +19,9 @@ const (
 	catchUpLimit    = 200_000 // events a second
 )
 
-// otherFiles is how many open files a server needs beside its connections.
-const otherFiles = 200
+// listenersOf is how many listeners a server takes that may have so many files open: it keeps a tenth of them, at least 256,
+// for the rest.
+func listenersOf(files int) int { return files - max(files/10, 256) }
 
 // quiet is how long connections are left alone before they are measured.
 const quiet = 3 * time.Second
@@ -37,6 +38,10 @@ type liveCase struct {
 // live runs a measurement with a fresh server and crowd.
 func (r *run) live(ctx context.Context, out *CaseReport, measure func(l *liveCase) error) error {
 	r.Progress(out.Name+": starting the server", 0, 0)
+	files, err := raiseFiles(0) // before the start: the server inherits it, and looks at it then
+	if err != nil {
+		return err
+	}
 	data := filepath.Join(r.dir, out.Name)
 	s, _, err := startServer(ctx, r.Executable, data, r.key, "--stream-keep-alive", "10m", "--max-streams-per-address", "100000", "--max-waiting-polls", "100000")
 	if err != nil {
@@ -44,10 +49,6 @@ func (r *run) live(ctx context.Context, out *CaseReport, measure func(l *liveCas
 	}
 	defer r.end(s, out.Name)
 	if err := s.call(ctx, "POST", "/v1/tenants", map[string]string{"name": tenant}, nil); err != nil {
-		return err
-	}
-	files, err := raiseFiles(s.pid())
-	if err != nil {
 		return err
 	}
 	crowd, err := startCrowd(ctx, r.Executable)
@@ -99,7 +100,7 @@ func runLiveMemory(ctx context.Context, r *run, out *CaseReport) error {
 			}
 			open := 0
 			for _, n := range steps {
-				n = min(n, l.files-otherFiles)
+				n = min(n, listenersOf(l.files))
 				if err := l.listen(ctx, kind, n-open, 0); err != nil {
 					return err
 				}
