@@ -17,7 +17,7 @@ import (
 )
 
 // script is a program of test/js, in Node.js.
-func script(t *testing.T, name string, args ...string) (cmd *exec.Cmd, errOut *bytes.Buffer) {
+func script(t testing.TB, name string, args ...string) (cmd *exec.Cmd, errOut *bytes.Buffer) {
 	t.Helper()
 	cmd = exec.CommandContext(t.Context(), "node", append([]string{name}, args...)...)
 	errOut = &bytes.Buffer{}

@@ -67,6 +67,7 @@ type reader struct {
 	printed  *tail // by commands that end
 	server   *background
 	sink     *background
+	others   []*background // that listen
 }
 
 // background is a program that goes on in a terminal of its own.
@@ -92,6 +93,9 @@ func newReader(t testing.TB) *reader {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for _, b := range r.others {
+			r.stop(b)
+		}
 		r.stop(r.sink)
 		r.stop(r.server)
 		if t.Failed() {
@@ -104,7 +108,7 @@ func newReader(t testing.TB) *reader {
 // screens are what the terminals show.
 func (r *reader) screens() []string {
 	list := []string{r.printed.String()}
-	for _, b := range []*background{r.server, r.sink} {
+	for _, b := range append([]*background{r.server, r.sink}, r.others...) {
 		if b != nil {
 			list = append(list, b.printed.String())
 		}
@@ -123,6 +127,10 @@ func (r *reader) follow(list []block) {
 		case "sh":
 			last = r.fill(b.text)
 			r.do(last)
+		case "js":
+			if strings.Contains(b.text, `import("/client/`) { // for the console of a page of the server's own
+				r.browse(r.fill(b.text))
+			}
 		case "text":
 			r.expect(b.text, last)
 		}
@@ -153,6 +161,7 @@ var places = map[string]*regexp.Regexp{
 	"ph_…":    regexp.MustCompile(`\bph_[a-z0-9]+`),
 	"ep_…":    regexp.MustCompile(`\bep_[a-z0-9]+`),
 	"whsec_…": regexp.MustCompile(`\bwhsec_[A-Za-z0-9+/=]+`),
+	"eyJ…":    regexp.MustCompile(`\beyJ[A-Za-z0-9._-]+`),
 }
 
 // known is what the server and the commands printed.
@@ -182,10 +191,20 @@ func (r *reader) fill(code string) string {
 	).Replace(code)
 }
 
-// do runs a block: a server or a receiver in a terminal of its own, all else to its end.
+// listens tells commands that go on until they are stopped.
+func listens(line string) bool {
+	return strings.HasPrefix(line, "curl -N") ||
+		strings.HasPrefix(line, "posthorn tail") && !strings.Contains(line, "--no-follow") && !strings.Contains(line, "--count")
+}
+
+// do runs a block: a server, a receiver or who listens in a terminal of its own, all else to its end.
 func (r *reader) do(code string) {
 	r.t.Helper()
 	switch {
+	case listens(code):
+		for line := range strings.Lines(code) {
+			r.others = append(r.others, r.start(strings.TrimSpace(line)))
+		}
 	case strings.HasPrefix(code, "posthorn serve"):
 		r.server = r.start(code)
 		r.wait(r.server, r.serverAt)
@@ -214,6 +233,14 @@ func (r *reader) start(line string) *background {
 	cmd := r.shell("exec " + line)
 	cmd.Env = append(cmd.Env, "POSTHORN_LISTEN="+r.serverAt)
 	return r.launch(line, cmd)
+}
+
+// browse opens the server's documentation in Chromium and types into the console of its developer tools.
+func (r *reader) browse(code string) {
+	r.t.Helper()
+	cmd, _ := script(r.t, "console.mjs", "http://"+r.serverAt+"/docs")
+	cmd.Stdin, cmd.Stderr = strings.NewReader(code), nil
+	r.others = append(r.others, r.launch("console.mjs", cmd))
 }
 
 func (r *reader) launch(line string, cmd *exec.Cmd) *background {
@@ -275,6 +302,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\btry \d+`), "try N"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},
 	{regexp.MustCompile(`\b(ph|ep|rpl|att|whsec|key)_([A-Za-z0-9+/=]+|…)`), "${1}_"},
+	{regexp.MustCompile(`\beyJ([A-Za-z0-9._-]+|…)`), "eyJ"},
 	{regexp.MustCompile(`[ \t]+`), " "},
 }
 
