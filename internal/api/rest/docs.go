@@ -60,7 +60,7 @@ var codes = []code{
 	{"headers_too_large", 431, "The request line and the headers are too large."},
 	{"internal", 500, "Something went wrong on the server; its log says more under the X-Request-Id."},
 	{"token_keys_unavailable", 503, "The keys of a token's issuer cannot be had now; try again after Retry-After."},
-	{"busy", 503, "The server has as many live connections or waiting polls as it takes, or stops; try again after Retry-After."},
+	{codeBusy, 503, "The server has as many live connections or waiting polls as it takes, or stops; try again after Retry-After."},
 	{"shutting_down", 503, "The server is stopping; try again after Retry-After."},
 	{"storage_full", 507, "There is no space left to keep what was sent. It is safe to try again later."},
 }

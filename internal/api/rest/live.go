@@ -75,8 +75,8 @@ func (a *API) listening(o *operation, accept func(string) *problem, handler func
 		if p == nil {
 			return
 		}
-		if r.Context().Err() != nil || p.Code == "busy" {
-			p.cause = nil // the caller is gone, or was told everything: a crowd must not fill the log
+		if r.Context().Err() != nil {
+			p.cause = nil // the caller is gone
 		}
 		a.writeProblem(w, r, p)
 	}

@@ -192,10 +192,18 @@ func TestBusyIsQuiet(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	f.seed(t)
-	api, log := newAPI(t, f, func(c *rest.Config) { c.Live = refusing{f, event.Errorf(event.KindUnavailable, "busy", "full")} })
-	for _, path := range []string{"changes?start=6&wait=1", "stream", "socket"} {
-		if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/" + path, key: "reader"}).do(t, api.Handler()); w.Code != 503 || w.Header().Get("Retry-After") == "" {
-			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+	busy := event.Errorf(event.KindUnavailable, "busy", "full")
+	api, log := newAPI(t, f, func(c *rest.Config) { c.Live = refusing{f, busy} })
+	for _, r := range []request{
+		{method: http.MethodGet, path: changesPath + "?start=6&wait=1"}, {method: http.MethodGet, path: "/v1/tenants/acme/stream"},
+		{method: http.MethodGet, path: "/v1/tenants/acme/socket"}, {method: http.MethodPost, path: workPath + "/lease", body: `{"wait":"5s"}`},
+	} {
+		if r.method == http.MethodPost {
+			f.fail = busy
+		}
+		r.key = "reader"
+		if w := r.do(t, api.Handler()); w.Code != 503 || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %d %v", r.path, w.Code, w.Header())
 		}
 	}
 	if strings.Contains(log.String(), "request failed") {

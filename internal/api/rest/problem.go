@@ -124,11 +124,15 @@ func problemOf(err error) *problem {
 	if e.Kind == event.KindUnauthorized {
 		p = p.with("WWW-Authenticate", `Bearer realm="posthorn"`)
 	}
-	if p.Status >= http.StatusInternalServerError {
+	if p.Status >= http.StatusInternalServerError && p.Code != codeBusy {
 		p.cause = err
 	}
 	return p
 }
+
+// codeBusy is of those who are turned away because too many are there. They are told everything: a crowd must not fill the
+// log.
+const codeBusy = "busy"
 
 // Problem returns the problem document of any error as JSON, for interfaces that have no HTTP answer to put it in. What
 // the API hides from clients is hidden here, too.
@@ -156,7 +160,7 @@ func (a *API) logCause(p *problem, id, method, path string) {
 	}
 	level := slog.LevelError
 	if p.Status != http.StatusInternalServerError {
-		level = slog.LevelWarn // busy or full: the caller was told why
+		level = slog.LevelWarn // overloaded or full: the caller was told why
 	}
 	a.log.LogAttrs(a.base, level, "request failed", slog.String("request_id", id), slog.String("method", method),
 		slog.String("path", path), slog.Int("status", p.Status), slog.Any("error", p.cause))
