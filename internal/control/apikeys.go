@@ -114,7 +114,7 @@ func (c *Control) checkAPIKey(k *event.APIKey) error {
 	if k.Name == "" {
 		p.add("name", "must not be empty")
 	}
-	p.check("name", checkLine(k.Name, maxKeyName))
+	p.check("name", event.CheckLine(k.Name, maxKeyName))
 	if k.Admin {
 		if k.Tenant != 0 {
 			p.add("tenant", "must be left out of an admin key")

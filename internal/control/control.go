@@ -194,6 +194,8 @@ func (p *problems) check(field, message string) {
 // maxProblems bounds an answer: a request with more faults than this has one cause.
 const maxProblems = 50
 
+func (p *problems) addAll(list []event.FieldError) { *p = append(*p, list...) }
+
 func (p problems) err() error {
 	if len(p) == 0 {
 		return nil

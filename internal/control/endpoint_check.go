@@ -80,7 +80,7 @@ func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
 	} else {
 		checkError(p, "url", c.options.CheckURL(e.URL))
 	}
-	p.check("description", checkText(e.Description, maxDescription))
+	p.check("description", event.CheckText(e.Description, event.MaxDescription))
 	c.checkSelection(p, e)
 	checkWord(p, "kind", e.Kind, event.KindWebhook, event.KindFlexiBee)
 	checkWord(p, "payload", e.Payload, event.PayloadFull, event.PayloadThin)
@@ -96,7 +96,7 @@ func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
 	if e.Concurrency < 0 || e.Concurrency > maxConcurrency {
 		p.add("concurrency", fmt.Sprintf("must be 0 (the default) to %d", maxConcurrency))
 	}
-	checkMetadata(p, e.Metadata)
+	p.addAll(event.CheckMetadata(e.Metadata))
 }
 
 // checkSelection checks which events the endpoint wants.
@@ -123,7 +123,7 @@ func (c *Control) checkSelection(p *problems, e *event.Endpoint) {
 		if strings.Contains(channel, ",") {
 			p.add(field, "must not hold a comma")
 		}
-		p.check(field, checkLine(channel, maxChannel))
+		p.check(field, event.CheckLine(channel, maxChannel))
 	}
 	checkChanged(p, e.Changed)
 	if limit := c.options.Limits.MaxFilter; len(e.Filter) > limit {
@@ -167,7 +167,7 @@ func checkChanged(p *problems, members []string) {
 		if name == "" {
 			p.add(field, "must not be empty")
 		}
-		p.check(field, checkLine(name, maxMember))
+		p.check(field, event.CheckLine(name, maxMember))
 	}
 }
 
@@ -242,7 +242,7 @@ func (c *Control) checkSecrets(p *problems, e *event.Endpoint, s *event.Secrets)
 		lower := strings.ToLower(h.Name)
 		switch message := checkHeaderName(lower, s.Auth != nil); {
 		case message != "":
-			p.add("headers."+printable(h.Name), message)
+			p.add("headers."+event.Printable(h.Name), message)
 		case seen[lower]:
 			p.add("headers."+h.Name, "is there twice")
 		default:
@@ -337,5 +337,5 @@ func checkAuth(p *problems, kind string, a *event.Credentials) {
 }
 
 func isCredential(s string) bool {
-	return len(s) <= maxCredential && utf8.ValidString(s) && checkLine(s, maxCredential) == ""
+	return len(s) <= maxCredential && utf8.ValidString(s) && event.CheckLine(s, maxCredential) == ""
 }

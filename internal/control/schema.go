@@ -114,9 +114,9 @@ func compileMessage(err error) string {
 		if violation, ok := errors.AsType[*jsonschema.ValidationError](invalid.Err); ok {
 			if list := violationsOf(violation); len(list) > 0 {
 				if list[0].Message == formatRegexp {
-					return pattern + fmt.Sprintf(" at %q", printable(list[0].Field))
+					return pattern + fmt.Sprintf(" at %q", event.Printable(list[0].Field))
 				}
-				return fmt.Sprintf("is not a JSON Schema: at %q it %s", printable(list[0].Field), list[0].Message)
+				return fmt.Sprintf("is not a JSON Schema: at %q it %s", event.Printable(list[0].Field), list[0].Message)
 			}
 		}
 	}
@@ -223,9 +223,9 @@ func describeViolation(k jsonschema.ErrorKind) string {
 	case *kind.Dependency:
 		return "lacks " + quoteAll(k.Missing)
 	case *kind.Format:
-		return formatMessage + printable(k.Want)
+		return formatMessage + event.Printable(k.Want)
 	case *kind.Pattern:
-		return "must match the pattern " + printable(k.Want)
+		return "must match the pattern " + event.Printable(k.Want)
 	case *kind.MinLength:
 		return fmt.Sprintf("must be at least %d characters", k.Want)
 	case *kind.MaxLength:
@@ -264,7 +264,7 @@ func quoteAll(names []string) string {
 			quoted = append(quoted, "…")
 			break
 		}
-		quoted = append(quoted, fmt.Sprintf("%q", printable(n)))
+		quoted = append(quoted, fmt.Sprintf("%q", event.Printable(n)))
 	}
 	return strings.Join(quoted, ", ")
 }

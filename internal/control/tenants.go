@@ -9,36 +9,20 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-const (
-	maxTenantName = 63
-	maxRate       = 1_000_000 // events a second
-)
-
-// checkTenantName reports why s is not a tenant's name, or "".
-func checkTenantName(s string) string {
-	const rule = "must be 1 to 63 characters of a-z, 0-9, '_' and '-', beginning with a letter or digit"
-	if s == "" || len(s) > maxTenantName || s[0] == '_' || s[0] == '-' {
-		return rule
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return rule
-		}
-	}
-	return ""
-}
+// maxRate is the highest rate of publishing, in events a second.
+const maxRate = 1_000_000
 
 func checkTenant(t *event.Tenant) error {
 	var p problems
-	p.check("name", checkTenantName(t.Name))
-	p.check("description", checkText(t.Description, maxDescription))
+	p.check("name", event.CheckName(t.Name))
+	p.check("description", event.CheckText(t.Description, event.MaxDescription))
 	if math.IsNaN(t.PublishRate) || t.PublishRate < 0 || t.PublishRate > maxRate {
 		p.add("publish_rate", "must be 0 (the server's default) to 1000000 events a second")
 	}
 	if t.MaxEndpoints < 0 || t.MaxEndpoints > math.MaxInt32 {
 		p.add("max_endpoints", "must be 0 (the server's default) or more")
 	}
-	checkMetadata(&p, t.Metadata)
+	p.addAll(event.CheckMetadata(t.Metadata))
 	return p.err()
 }
 
@@ -67,7 +51,7 @@ func (c *Control) Tenant(ctx context.Context, name string) (*event.Tenant, error
 	if t, ok := c.tenants.GetIfPresent(name); ok {
 		return t, nil
 	}
-	if checkTenantName(name) != "" {
+	if event.CheckName(name) != "" {
 		return nil, event.NotFound("tenant")
 	}
 	return c.tenants.Get(ctx, name, otter.LoaderFunc[string, *event.Tenant](func(ctx context.Context, name string) (*event.Tenant, error) {

@@ -37,7 +37,7 @@ func (c *Control) checkType(et *event.Type) error {
 	if strings.HasPrefix(et.Name, event.ReservedPrefix) {
 		p.add("name", "must not begin with "+event.ReservedPrefix+", which is Posthorn's own")
 	}
-	p.check("description", checkText(et.Description, maxDescription))
+	p.check("description", event.CheckText(et.Description, event.MaxDescription))
 	size := 0
 	for _, example := range et.Examples {
 		size += len(example)

@@ -4,22 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/match"
-)
-
-// Limits of what people write about queues: those of tenants and endpoints.
-const (
-	maxName          = 63
-	maxDescription   = 1 << 10 // bytes
-	maxMetadata      = 50      // entries
-	maxMetadataKey   = 40      // bytes
-	maxMetadataValue = 500     // bytes
 )
 
 // attempts is how often a change without a named revision is tried when another one comes in between.
@@ -133,8 +120,8 @@ func (m *Manager) check(q *event.Queue) (*match.Selector, error) {
 	if q.MaxOpen == 0 {
 		q.MaxOpen = event.DefaultMaxOpen
 	}
-	add("name", checkName(q.Name))
-	add("description", checkText(q.Description, maxDescription))
+	add("name", event.CheckName(q.Name))
+	add("description", event.CheckText(q.Description, event.MaxDescription))
 	if q.Order != event.OrderNone && q.Order != event.OrderKey {
 		add("order", "must be none or key")
 	}
@@ -150,53 +137,9 @@ func (m *Manager) check(q *event.Queue) (*match.Selector, error) {
 	if q.Start < 0 {
 		add("start", "must be at least 1")
 	}
-	checkMetadata(add, q.Metadata)
+	bad = append(bad, event.CheckMetadata(q.Metadata)...)
 	if len(bad) > 0 {
 		return nil, &event.Error{Kind: event.KindInvalid, Code: "invalid", Detail: "the request is not valid", Fields: bad}
 	}
 	return match.CompileSelection(q.Select, m.cfg.Limits)
-}
-
-// checkName reports why s is not a queue's name, or "".
-func checkName(s string) string {
-	const rule = "must be 1 to 63 characters of a-z, 0-9, '_' and '-', beginning with a letter or digit"
-	if s == "" || len(s) > maxName || s[0] == '_' || s[0] == '-' {
-		return rule
-	}
-	for i := range len(s) {
-		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' && c != '-' {
-			return rule
-		}
-	}
-	return ""
-}
-
-// checkText reports why s is not text of at most limit bytes, or "". Line ends and tabs are text.
-func checkText(s string, limit int) string {
-	if len(s) > limit {
-		return fmt.Sprintf("must be at most %d bytes", limit)
-	}
-	if !utf8.ValidString(s) {
-		return "must be UTF-8"
-	}
-	for _, r := range s {
-		if unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' {
-			return "must not hold control characters"
-		}
-	}
-	return ""
-}
-
-func checkMetadata(add func(field, message string), m map[string]string) {
-	if len(m) > maxMetadata {
-		add("metadata", fmt.Sprintf("must have at most %d entries", maxMetadata))
-		return
-	}
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		if key == "" || checkText(key, maxMetadataKey) != "" {
-			add("metadata", fmt.Sprintf("its keys must be text of 1 to %d bytes", maxMetadataKey))
-			return
-		}
-		add("metadata."+key, checkText(m[key], maxMetadataValue))
-	}
 }
