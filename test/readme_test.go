@@ -85,6 +85,10 @@ func newReader(t testing.TB) *reader {
 	if err := os.Mkdir(filepath.Join(r.dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	// On a terminal curl shows no progress.
+	if err := os.WriteFile(filepath.Join(r.dir, ".curlrc"), []byte("silent\nshow-error\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	where, err := filepath.Abs(program)
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +228,7 @@ func (r *reader) shell(code string) *exec.Cmd {
 	cmd := exec.Command("bash", "-c", script, "bash", r.env, code) //nolint:noctx // ended with the test
 	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = r.dir, r.printed, r.printed, orphanless()
 	cmd.Env = append(clean(), "PATH="+filepath.Join(r.dir, "bin")+string(os.PathListSeparator)+os.Getenv("PATH"),
-		"POSTHORN_SERVER=http://"+r.serverAt, "NO_PROXY=*")
+		"POSTHORN_SERVER=http://"+r.serverAt, "NO_PROXY=*", "CURL_HOME="+r.dir)
 	return cmd
 }
 
@@ -296,7 +300,7 @@ var varying = []struct {
 	form *regexp.Regexp
 	as   string
 }{
-	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\b)`), "TIME"},
 	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\.\d{3}\b`), "TIME"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ms\b`), "TOOK"},
 	{regexp.MustCompile(`\btry \d+`), "try N"},
@@ -365,13 +369,16 @@ func TestReadmeQuickStart(t *testing.T) {
 // TestGuides does what the guides say, on a server with an endpoint and a receiver, as the README leaves it.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	for _, page := range []string{"endpoints", "operating", "queues", "receiving-webhooks", "support"} {
+	for _, page := range []string{
+		"guides/browsers", "guides/endpoints", "guides/listening", "guides/operating", "guides/queues", "guides/receiving-webhooks",
+		"guides/support", "flexibee",
+	} {
 		t.Run(page, func(t *testing.T) {
 			t.Parallel()
 			r := newReader(t)
 			quick := blocks(t, "README.md", "### Start a server", "### Did it arrive?")
 			r.follow(quick)
-			r.follow(blocks(t, "docs/guides/"+page+".md", "", ""))
+			r.follow(blocks(t, "docs/"+page+".md", "", ""))
 		})
 	}
 }
