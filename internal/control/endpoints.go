@@ -53,10 +53,7 @@ func (c *Control) CreateEndpointFrom(ctx context.Context, t *event.Tenant, e eve
 			return 0, event.Invalid("start", fmt.Sprintf("must be 1 to %d, which is the next version", head+1))
 		}
 		if version < oldest {
-			return 0, &event.Error{
-				Kind: event.KindGone, Code: "gone", Detail: fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest), Oldest: oldest,
-				Fields: []event.FieldError{{Field: "start", Message: fmt.Sprintf("must be at least %d", oldest)}},
-			}
+			return 0, event.Gone("start", oldest)
 		}
 		return version - 1, nil
 	})

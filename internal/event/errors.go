@@ -2,6 +2,7 @@ package event
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -82,6 +83,14 @@ func Invalid(field, message string) *Error {
 // NotFound makes a KindNotFound error for a thing such as "endpoint".
 func NotFound(what string) *Error {
 	return &Error{Kind: KindNotFound, Code: "not_found", Detail: "there is no such " + what}
+}
+
+// Gone makes a KindGone error: the version that a field names is older than the oldest that is kept.
+func Gone(field string, oldest int64) *Error {
+	return &Error{
+		Kind: KindGone, Code: "gone", Detail: fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest), Oldest: oldest,
+		Fields: []FieldError{{field, fmt.Sprintf("must be at least %d", oldest)}},
+	}
 }
 
 // KindOf returns the kind of err, KindInternal for errors that are not an [*Error].

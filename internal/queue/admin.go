@@ -27,10 +27,7 @@ func (m *Manager) Create(ctx context.Context, t *event.Tenant, q event.Queue) (e
 		q.Start = head + 1
 	}
 	if q.Start < oldest {
-		return event.Queue{}, &event.Error{
-			Kind: event.KindGone, Code: "gone", Detail: fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest), Oldest: oldest,
-			Fields: []event.FieldError{{Field: "start", Message: fmt.Sprintf("must be at least %d", oldest)}},
-		}
+		return event.Queue{}, event.Gone("start", oldest)
 	}
 	q.Created = clock()
 	q.Updated = q.Created

@@ -274,7 +274,7 @@ func (a *API) replayRange(ctx context.Context, c *call, in *client.ReplayRequest
 		r.To = min(end-1, head)
 	}
 	if r.From < oldest && in.FromVersion > 0 {
-		return r, gone("from_version", oldest)
+		return r, event.Gone("from_version", oldest)
 	}
 	if r.From > r.To {
 		field := "since"

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
@@ -19,14 +18,6 @@ const (
 	// scanChunk is how many events a filtered part of the log is read by.
 	scanChunk = 500
 )
-
-// gone is the answer when what was asked for is older than retention.
-func gone(field string, oldest int64) *problem {
-	p := newProblem(http.StatusGone, "gone", fmt.Sprintf("it is older than what is kept; the oldest version is %d", oldest),
-		client.FieldError{Field: field, Message: fmt.Sprintf("must be at least %d", oldest)})
-	p.Oldest = oldest
-	return p
-}
 
 // feed is one request for changes.
 type feed struct {
@@ -164,7 +155,7 @@ func (f *feed) read(ctx context.Context, after int64) (part, error) {
 		}
 		if after+1 < oldest {
 			if placed {
-				return p, gone("start", oldest)
+				return p, event.Gone("start", oldest)
 			}
 			after = oldest - 1
 		}
