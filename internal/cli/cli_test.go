@@ -92,6 +92,18 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
+// TestKeyThatIsNone is what a key pasted with something else is told, without a request.
+func TestKeyThatIsNone(t *testing.T) {
+	for _, key := range []string{"ph_a\nph_b", "ph_a b", "ph_…"} {
+		c, _, errOut := testConsole(t)
+		c.globals.Key = key
+		_, err := c.client()
+		if got := c.fail(err); got != ExitUsage || !strings.Contains(errOut.String(), "--key: holds") || strings.Contains(errOut.String(), key) {
+			t.Errorf("%q: status %d, said %q", key, got, errOut)
+		}
+	}
+}
+
 func TestServerThatIsNotThere(t *testing.T) {
 	c, _, errOut := testConsole(t)
 	cl, err := client.New("http://127.0.0.1:1", "k")

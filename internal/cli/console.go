@@ -54,6 +54,9 @@ func (c *console) size() (columns, rows int) {
 
 // client returns a client for the server that the options name.
 func (c *console) client() (*client.Client, error) {
+	if strings.ContainsFunc(c.globals.Key, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usagef("--key: holds a space, a line break or another character that no key has; was something copied along with it?")
+	}
 	cl, err := client.New(c.globals.Server, c.globals.Key, client.WithUserAgent("posthorn-cli/"+version()))
 	if err != nil {
 		return nil, usagef("--server: %w", err)

@@ -143,10 +143,14 @@ func (c *console) explainProblem(p *client.Problem) explained {
 	switch {
 	case p.Status == http.StatusUnauthorized:
 		e.exit = ExitRefused
-		if c.globals != nil && c.globals.Key == "" {
-			e.Message = "no API key is given"
-		}
 		e.hints = []string{"--key or POSTHORN_KEY gives the API key; \"posthorn serve\" prints the first one once"}
+		switch {
+		case c.globals == nil:
+		case c.globals.Key == "":
+			e.Message = "no API key is given"
+		case strings.HasPrefix(c.globals.Key, "eyJ"): // a JWT
+			e.hints = []string{"\"posthorn token create\" with an API key makes a new token"}
+		}
 	case p.Status == http.StatusForbidden:
 		e.exit = ExitRefused
 		e.hints = []string{"another API key may be allowed to; \"posthorn apikey ls\" shows what each may do"}

@@ -45,7 +45,7 @@ func (x *queueName) handle(c *console) (*client.QueueHandle, error) {
 type queuePutCmd struct {
 	queueName
 	Types         []string      `help:"Event types or patterns, such as order.* or order.**; every type without it." placeholder:"PATTERN"`
-	Subject       []string      `help:"Only these subjects; one that ends in * means every subject that begins so." placeholder:"SUBJECT"`
+	Subject       []string      `help:"Only these subjects; one that ends in * means every subject that begins so." aliases:"subjects" placeholder:"SUBJECT"`
 	Filter        string        `help:"A CEL expression over the event that must be true." placeholder:"CEL"`
 	Order         string        `help:"none: oldest first; key: events of one key one at a time, in order." enum:",none,key" default:"" placeholder:"ORDER"`
 	Visibility    time.Duration `help:"How long a lease holds, 1s to 12h; 30s without it." placeholder:"DURATION"`

@@ -17,7 +17,7 @@ type tailCmd struct {
 	Lines     int      `help:"How many events that are there already to show." short:"n" default:"10"`
 	Start     int64    `help:"Show every event from this version on, instead of the newest." placeholder:"VERSION"`
 	Types     []string `help:"Only types that match one of the patterns." placeholder:"PATTERN"`
-	Subject   []string `help:"Only these subjects; one that ends in * means every subject that begins so." placeholder:"SUBJECT"`
+	Subject   []string `help:"Only these subjects; one that ends in * means every subject that begins so." aliases:"subjects" placeholder:"SUBJECT"`
 	Filter    string   `help:"Only events for which this CEL expression is true." placeholder:"CEL"`
 	Follow    bool     `help:"Wait for new events: the default." short:"f" xor:"follow"`
 	NoFollow  bool     `help:"Do not wait for new events." xor:"follow"`

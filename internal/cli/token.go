@@ -15,7 +15,7 @@ type tokenCmd struct {
 type tokenCreateCmd struct {
 	Allow    []string      `help:"What its bearer may do: publish, read, manage." default:"read" enum:"publish,read,manage"`
 	Types    []string      `help:"Patterns of the event types that it is for, such as order.*; every type without it."`
-	Subjects []string      `help:"The subjects that it is for; one that ends in * means every subject that begins so."`
+	Subjects []string      `help:"The subjects that it is for; one that ends in * means every subject that begins so." aliases:"subject"`
 	TTL      time.Duration `help:"How long it lives, 1s to 24h." name:"ttl" default:"1h"`
 }
 
