@@ -157,15 +157,17 @@ func (c *conn) start(s sink, first, already []byte) {
 	ended := c.ended
 	if ended != reasonNone {
 		c.state = stateOver
-	} else if c.state == stateLive {
-		c.flush()
+	} else {
+		c.shard.post(op{kind: opAddConn, conn: c}) // under the lock, before anything can fail: its removal comes after
+		if c.state == stateLive {
+			c.flush()
+		}
 	}
 	c.mu.Unlock()
 	if ended != reasonNone {
 		c.finishLive(ended)
 		return
 	}
-	c.shard.post(op{kind: opAddConn, conn: c})
 	if len(already) > 0 {
 		c.proto.received(c, already)
 	}

@@ -108,7 +108,7 @@ func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
 		return nil, tooMany("this tenant")
 	case k != kindPoll && name.token != "" && key != nil && key.conns >= h.cfg.MaxPerToken:
 		return nil, tooMany("this token")
-	case s.addrs[addr] >= h.cfg.MaxPerAddress:
+	case addr.IsValid() && s.addrs[addr] >= h.cfg.MaxPerAddress:
 		return nil, tooMany("this address")
 	}
 	t := &ticket{hub: h, kind: k, tenant: l.Tenant.ID, addr: addr}
@@ -180,8 +180,12 @@ func (h *Hub) EndTokens(tenant event.TenantID, of func(token string) bool, at ti
 	h.limits.mu.Lock()
 	defer h.limits.mu.Unlock()
 	for name, k := range h.limits.keys {
-		if name.tenant == tenant && name.token != "" && of(name.token) {
-			k.ends.Store(max(1, at.UnixNano()))
+		if name.tenant != tenant || name.token == "" || !of(name.token) {
+			continue
+		}
+		// The keys of an earlier rotation may end sooner than this one's.
+		if ends, end := k.ends.Load(), max(1, at.UnixNano()); ends == 0 || end < ends {
+			k.ends.Store(end)
 		}
 	}
 }

@@ -168,7 +168,7 @@ func (s *webSocket) subscribe(c *conn, m *wire.ClientMessage) error {
 	}); err != nil {
 		return err
 	}
-	if !s.room(c, 0) {
+	if !s.room(c) {
 		return nil
 	}
 	to := &c.first
@@ -203,7 +203,7 @@ func (s *webSocket) unsubscribe(c *conn, m *wire.ClientMessage) error {
 	if !there {
 		return noSubscription()
 	}
-	if s.room(c, 0) {
+	if s.room(c) {
 		c.unsubscribe(s.subs[place], wire.AppendMessageFrame(nil, s.form, wire.AppendUnsubscribed(nil, s.form, m.ID)))
 	}
 	s.subs = slices.Delete(s.subs, place, place+1)
@@ -251,23 +251,19 @@ func (s *webSocket) say(c *conn, message func(dst []byte) []byte) {
 	s.send(c, wire.AppendMessageFrame(nil, s.form, message(nil)))
 }
 
-// send sends a frame when there is room for it.
-func (s *webSocket) send(c *conn, frame []byte) {
-	if s.room(c, len(frame)) {
-		c.send(frame)
-	}
-}
-
 // roomEvery is how often it is looked whether a client has taken what waits for it.
 const roomEvery = 20 * time.Millisecond
 
-// room waits until the client has taken enough of what waits for it that n bytes more may wait. It returns false when the
-// connection has ended.
-func (s *webSocket) room(c *conn, n int) bool {
+// send sends a frame as soon as the client has taken enough of what waits for it. It returns false when the connection
+// has ended. The frame is sent under the lock under which there was room: answers come from two goroutines.
+func (s *webSocket) send(c *conn, frame []byte) bool {
 	var tick *time.Ticker
 	for {
 		c.mu.Lock()
-		ended, free := c.ended != reasonNone, len(c.outbox) == 0 || len(c.outbox)+n <= maxOutbox
+		ended, free := c.ended != reasonNone, len(c.outbox) == 0 || len(c.outbox)+len(frame) <= maxOutbox
+		if free && !ended {
+			c.queue(frame)
+		}
 		c.mu.Unlock()
 		if ended || free {
 			return !ended
@@ -279,6 +275,9 @@ func (s *webSocket) room(c *conn, n int) bool {
 		<-tick.C // a client that takes nothing is ended by the write timeout
 	}
 }
+
+// room waits until something may be sent, and returns false when the connection has ended.
+func (s *webSocket) room(c *conn) bool { return s.send(c, nil) }
 
 // keepAlive implements [protocol]. A message that is incomplete for longer than a client may take nothing ends the connection:
 // it holds memory.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -66,7 +67,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 		return err
 	}
 	if id >= 0 {
-		l.Start = id + 1
+		l.Start = min(id, math.MaxInt64-1) + 1
 	}
 	http1 := r.ProtoMajor == 1
 	p := &sse{form: sseForm{named: !l.Unnamed, chunked: http1 && r.ProtoAtLeast(1, 1)}}
@@ -80,17 +81,21 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 		return err
 	}
 	c := h.newConn(t, f, p)
+	started := false
+	defer func() { // after a panic too
+		if !started {
+			c.abandon()
+		}
+	}()
 	wish, err := h.wish(f, l.Ask, l.Key)
 	if err == nil {
 		err = c.subscribe(&c.first, subscription{wish: wish, start: l.Start, form: p.form}, nil)
 	}
 	if err != nil {
-		c.abandon()
 		return err
 	}
 	streamHeaders(w.Header())
 	if r.Method == http.MethodHead {
-		c.abandon()
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
@@ -101,6 +106,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 		first = p.form.shut(append(p.form.open(head), first...), start)
 		s, already, err := takeOver(w)
 		if err == nil {
+			started = true
 			c.start(s, first, already)
 			return nil
 		}
@@ -113,6 +119,7 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 	w.WriteHeader(http.StatusOK)
 	stop := context.AfterFunc(r.Context(), func() { c.end(reasonClient) })
 	defer stop()
+	started = true
 	c.start(newStreamSink(w), first, nil)
 	return nil
 }
