@@ -20,6 +20,8 @@ const (
 	ringAge = int64(10e9)
 	// lingerAge is how long an unused feed or group is kept for those who come back, in ns.
 	lingerAge = int64(15e9)
+	// maxUnused is how many groups of a feed may linger: matching events for nobody costs, and each may hold a program.
+	maxUnused = 64
 	// backfill is the most entries that are matched again for a member that begins a little in the past.
 	backfill = 256
 )
@@ -54,6 +56,7 @@ type feed struct {
 	groups      map[string]*group
 	bySubject   map[string][]*group // groups that select some subjects only, by each of them
 	scan        []*group            // the others
+	unused      int                 // groups without members and waiters
 	refs        int                 // members and waiters
 	idle        int64               // since when refs is 0, in ns
 	over        bool                // the tenant was deleted, or the feed dropped
@@ -175,9 +178,9 @@ func (f *feed) tidy(now int64) (unused bool) {
 		n++
 	}
 	f.drop(n)
-	for key, g := range f.groups {
+	for _, g := range f.groups {
 		if g.refs == 0 && now-g.idle > lingerAge {
-			f.removeGroup(key, g)
+			f.removeGroup(g)
 		}
 	}
 	if f.refs == 0 && now-f.idle > lingerAge {
@@ -208,6 +211,7 @@ func (f *feed) ended() bool {
 // group is the listeners of a feed that share a selection.
 type group struct {
 	feed     *feed
+	key      string                  // of the selection
 	match    func(*event.Event) bool // nil: every event
 	subjects []string                // by which it is found, nil: it is asked about every event
 
@@ -266,21 +270,14 @@ func (g *group) wake(version int64) {
 	}
 }
 
-// since copies the entries after a version into dst, or reports false when the list does not reach back to it.
-func (g *group) since(cursor int64, dst []*entry) ([]*entry, bool) {
+// since copies the first n entries after a version into dst, and reports whether there are more. ok is false when the list
+// does not reach back to it.
+func (g *group) since(cursor int64, dst []*entry, n int) (list []*entry, more, ok bool) {
 	if cursor < g.base {
-		return dst, false
+		return dst, false, false
 	}
-	i, _ := slices.BinarySearchFunc(g.list, cursor+1, func(e *entry, v int64) int {
-		switch {
-		case e.ev.Version < v:
-			return -1
-		case e.ev.Version > v:
-			return 1
-		}
-		return 0
-	})
-	return append(dst, g.list[i:]...), true
+	rest := g.list[after(g.list, cursor):]
+	return append(dst, rest[:min(n, len(rest))]...), len(rest) > n, true
 }
 
 // group returns the feed's group of a selection, making it when there is none, with a use counted. Its caller holds the
@@ -288,7 +285,7 @@ func (g *group) since(cursor int64, dst []*entry) ([]*entry, bool) {
 func (f *feed) group(w *wish) *group {
 	g := f.groups[w.key]
 	if g == nil {
-		g = &group{feed: f, match: w.match, subjects: w.subjects, base: f.head, shards: make([]groupShard, len(f.hub.shards))}
+		g = &group{feed: f, key: w.key, match: w.match, subjects: w.subjects, base: f.head, shards: make([]groupShard, len(f.hub.shards))}
 		f.groups[w.key] = g
 		if g.subjects == nil {
 			f.scan = append(f.scan, g)
@@ -296,6 +293,8 @@ func (f *feed) group(w *wish) *group {
 		for _, s := range g.subjects {
 			f.bySubject[s] = append(f.bySubject[s], g)
 		}
+	} else if g.refs == 0 {
+		f.unused--
 	}
 	g.refs++
 	f.refs++
@@ -309,6 +308,9 @@ func (f *feed) leave(g *group) {
 	now := f.hub.now()
 	if g.refs--; g.refs == 0 {
 		g.idle = now
+		if f.unused++; f.unused > maxUnused {
+			f.removeGroup(g)
+		}
 	}
 	if f.refs--; f.refs == 0 {
 		f.idle = now
@@ -330,8 +332,10 @@ func (f *feed) release() {
 	}
 }
 
-func (f *feed) removeGroup(key string, g *group) {
-	delete(f.groups, key)
+// removeGroup forgets a group that nobody uses.
+func (f *feed) removeGroup(g *group) {
+	f.unused--
+	delete(f.groups, g.key)
 	remove := func(list []*group) []*group {
 		return slices.DeleteFunc(list, func(x *group) bool { return x == g })
 	}

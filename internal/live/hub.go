@@ -82,6 +82,7 @@ type Hub struct {
 	turn      atomic.Uint32
 	closing   atomic.Bool
 	reading   chan struct{} // bounds the pumps' reads at once
+	pages     atomic.Int64  // bytes that pumps hold beyond a smallest page each
 	work      sync.WaitGroup
 	running   sync.WaitGroup
 	shut      chan struct{} // closed at Shutdown: waits end
@@ -101,7 +102,7 @@ type Hub struct {
 func New(c Config) (*Hub, error) {
 	h := &Hub{
 		cfg: c, log: c.Logger, feeds: map[event.TenantID]*feed{}, fresh: make(chan struct{}, 1), awake: make(chan struct{}),
-		reading: make(chan struct{}, 2), shut: make(chan struct{}),
+		reading: make(chan struct{}, pumpsReading), shut: make(chan struct{}),
 	}
 	h.cfg.Socket.complete()
 	h.rules = h.cfg.Socket.rules()
@@ -337,6 +338,7 @@ func (h *Hub) Shutdown(ctx context.Context) error {
 	case <-done:
 	case <-ctx.Done():
 		err = ctx.Err()
+		h.cancel() // a log that does not answer keeps nobody
 		for _, s := range h.shards {
 			s.post(op{kind: opCut})
 		}

@@ -11,7 +11,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Bounds of a pump's reads of the log. They grow while the client keeps up, so that a slow one holds little memory.
+// Bounds of what a pump takes at once. They grow while the client keeps up, so that a slow one holds little memory.
 const (
 	minPageEvents = 64
 	maxPageEvents = 2048
@@ -19,29 +19,66 @@ const (
 	maxPageBytes  = 2 << 20
 	logRetries    = 5
 	logRetryWait  = 200 * time.Millisecond
+	// pagesBytes bounds what all pumps together hold beyond a smallest page each: clients that take nothing after they were
+	// fast hold no more.
+	pagesBytes = 64 << 20
+	// pumpsReading is how many pumps read the log and encode what they read at once: what was read and waits for a
+	// processor would be memory, and others read the log too.
+	pumpsReading = 2
 )
 
 // pump writes to one connection at its client's pace until nothing is left to give. For sinks that block it goes on
 // until the connection ends.
 type pump struct {
 	c      *conn
-	buf    *[]byte
 	list   []*entry
 	scale  int  // how much the bounds have grown
 	broken bool // a write failed, perhaps in the middle of something
+
+	small []byte  // for pages of the smallest size, its own
+	large *[]byte // for larger ones, while one is under way
+	held  int64   // of the hub's pages
 }
 
-// buffers are the pumps' buffers while they write.
+// buffers are for large pages.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// take returns a buffer for a page and by how much the page's bounds may have grown: as much as suits the client while all
+// pumps together hold little. What is put into the buffer goes to [pump.write] and then to [pump.drop].
+func (p *pump) take() (buf []byte, scale int) {
+	n := int64(min(minPageBytes*p.scale, maxPageBytes))
+	pages := &p.c.hub.pages
+	if p.scale == 1 || pages.Add(n) > pagesBytes {
+		if p.scale > 1 {
+			pages.Add(-n)
+		}
+		return p.small[:0], 1
+	}
+	p.held = n
+	p.large = buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	return (*p.large)[:0], p.scale
+}
+
+// drop gives the buffer of a page back, which may have grown.
+func (p *pump) drop(buf []byte) {
+	switch {
+	case p.held > 0:
+		p.c.hub.pages.Add(-p.held)
+		if p.held = 0; cap(buf) <= 4*maxPageBytes {
+			*p.large = buf
+			buffers.Put(p.large)
+		}
+		p.large = nil
+	case cap(buf) <= 4*minPageBytes:
+		p.small = buf
+	}
+}
 
 // pump serves the connection in place of the shard.
 func (c *conn) pump() {
-	p := pump{c: c, scale: 1, buf: buffers.Get().(*[]byte)} //nolint:errcheck // the pool holds nothing else
+	p := pump{c: c, scale: 1}
 	blocking := c.wake != nil
 	why := p.run()
-	if cap(*p.buf) <= 4*maxPageBytes {
-		buffers.Put(p.buf)
-	}
 	if !blocking {
 		c.hub.stats.lagging.Add(-1)
 	}
@@ -123,27 +160,40 @@ func (p *pump) serve(m *member) error {
 		<-p.c.wake
 		return nil
 	}
-	c, f := p.c, m.group.feed
+	buf, scale := p.take()
+	f := m.group.feed
 	f.mu.Lock()
 	head := f.head
-	var ok bool
-	p.list, ok = m.group.since(m.cursor, p.list[:0])
+	var more, ok bool
+	p.list, more, ok = m.group.since(m.cursor, p.list[:0], minPageEvents*scale)
 	f.mu.Unlock()
-	if !ok {
-		return p.fromLog(m)
+	var err error
+	if ok {
+		buf = p.fromRing(m, head, more, buf, scale)
+	} else {
+		buf, err = p.fromLog(m, buf, scale)
 	}
-	limit := m.open()
-	b := (*p.buf)[:0]
+	if err == nil {
+		err = p.write(buf)
+	}
+	p.drop(buf)
+	return err
+}
+
+// fromRing appends of the list, after which more follows or the member is at head, what a page holds, and takes it as sent.
+func (p *pump) fromRing(m *member, head int64, more bool, b []byte, scale int) []byte {
+	c := p.c
+	limit := p.open(m)
 	b = m.form.open(b)
 	n, to := 0, max(m.cursor, head)
 	for _, e := range p.list {
-		if n == limit || n > 0 && len(b)+e.size > minPageBytes*p.scale {
+		if n == limit || n > 0 && len(b)+e.size > minPageBytes*scale {
 			break
 		}
 		b = e.appendTo(b, m.form)
 		n++
 	}
-	if n < len(p.list) {
+	if more = more || n < len(p.list); more {
 		to = p.list[n-1].ev.Version
 	}
 	if n == 0 {
@@ -152,9 +202,10 @@ func (p *pump) serve(m *member) error {
 		b = m.form.shut(b, 0)
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer clear(p.list)
 	if m.gone {
-		c.mu.Unlock()
-		return nil
+		return b[:0]
 	}
 	m.cursor = to
 	if m.window > 0 {
@@ -165,14 +216,18 @@ func (p *pump) serve(m *member) error {
 	if n > 0 {
 		m.told = p.list[n-1].ev.Version
 	}
-	if n == len(p.list) {
+	if !more {
 		b = p.arrived(m, b)
 	}
-	c.mu.Unlock()
-	clear(p.list)
 	c.shard.sent.Add(int64(n))
-	*p.buf = b
-	return p.write(b)
+	return b
+}
+
+// open is [member.open] without the connection's lock.
+func (p *pump) open(m *member) int {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	return m.open()
 }
 
 // arrived appends a member's place when it has come to the end after having been behind.
@@ -194,31 +249,73 @@ func (p *pump) arrived(m *member, b []byte) []byte {
 // errGone tells that retention was faster than the client.
 var errGone = errors.New("live: deleted before it was sent")
 
-// fromLog gives a member one page of the log.
-func (p *pump) fromLog(m *member) error {
+// fromLog appends what a member selects of the next page of the log, and takes it as sent. It has patience with a log that
+// cannot be read for a moment; a connection that ends meanwhile gets nothing.
+func (p *pump) fromLog(m *member, b []byte, scale int) ([]byte, error) {
+	h := p.c.hub
+	for try := 0; ; try++ {
+		select {
+		case h.reading <- struct{}{}:
+		case <-h.shut:
+			return b, context.Canceled
+		}
+		if p.over(m) {
+			<-h.reading
+			return b, nil
+		}
+		out, err := p.page(m, b, scale)
+		<-h.reading
+		switch {
+		case err == nil || errors.Is(err, errGone) && !p.over(m):
+			return out, err
+		case errors.Is(err, errGone): // it is of no interest any more
+			return b, nil
+		case h.ctx.Err() != nil:
+			return b, context.Canceled
+		case try == logRetries-1:
+			return b, fmt.Errorf("%w: %w", errRead, err)
+		}
+		select { // without a place among the readers: others may fare better
+		case <-time.After(logRetryWait << try):
+		case <-h.shut:
+			return b, context.Canceled
+		}
+	}
+}
+
+// over reports whether nobody waits for a page any more.
+func (p *pump) over(m *member) bool {
+	p.c.mu.Lock()
+	defer p.c.mu.Unlock()
+	return p.c.ended != reasonNone || m.gone
+}
+
+// page appends what a member selects of a page of the log.
+func (p *pump) page(m *member, b []byte, scale int) ([]byte, error) {
+	h := p.c.hub
 	after := m.cursor
-	page, err := p.read(after, min(minPageEvents*p.scale, maxPageEvents), min(minPageBytes*p.scale, maxPageBytes))
+	page, err := h.cfg.Log.ReadTenant(h.ctx, p.c.feed.tenant, after, min(minPageEvents*scale, maxPageEvents), min(minPageBytes*scale, maxPageBytes))
 	if err != nil {
-		return err
+		return b, err
 	}
 	first := page.Oldest
 	if len(page.Events) > 0 {
 		first = page.Events[0].Version
 	}
 	if first > after+1 && page.Head > after {
-		return errGone
+		return b, errGone
 	}
-	return p.encode(m, page.Events, page.Head)
+	return p.encode(m, page.Events, page.Head, b), nil
 }
 
-// encode writes those of a page's events that the member selects.
-func (p *pump) encode(m *member, events []event.Event, head int64) error {
+// encode appends those of a page's events that the member selects, and takes them as sent.
+func (p *pump) encode(m *member, events []event.Event, head int64, b []byte) []byte {
 	c := p.c
 	limit, window := math.MaxInt, m.window > 0
 	if window {
-		limit = m.open()
+		limit = p.open(m)
 	}
-	b := m.form.open((*p.buf)[:0])
+	b = m.form.open(b)
 	n, to, last := 0, m.cursor, m.told
 	var sent []int64
 	for i := range events {
@@ -240,43 +337,24 @@ func (p *pump) encode(m *member, events []event.Event, head int64) error {
 	if len(events) == 0 {
 		to = max(to, head)
 	}
-	if n == 0 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n == 0 && c.hub.clock.Load()-c.lastSent >= int64(c.hub.cfg.KeepAlive) {
+		b = m.form.place(b, to+1) // a sign of life, and what has been looked at need not be again
+		last = to
+	} else if n == 0 {
 		b = b[:0]
-	} else {
+	}
+	if len(b) > 0 {
 		b = m.form.shut(b, 0)
 	}
-	c.mu.Lock()
 	if m.gone {
-		c.mu.Unlock()
-		return nil
+		return b[:0]
 	}
 	m.cursor, m.told, m.behind = to, last, true
 	m.unacked = append(m.unacked, sent...)
-	c.mu.Unlock()
 	c.shard.sent.Add(int64(n))
-	*p.buf = b
-	return p.write(b)
-}
-
-// read reads a page, with patience for a log that cannot be read for a moment.
-func (p *pump) read(after int64, limit, size int) (page Page, err error) {
-	h := p.c.hub
-	select {
-	case h.reading <- struct{}{}:
-		defer func() { <-h.reading }()
-	case <-h.ctx.Done():
-		return page, h.ctx.Err()
-	}
-	for try := range logRetries {
-		if page, err = h.cfg.Log.ReadTenant(h.ctx, p.c.feed.tenant, after, limit, size); err == nil || h.ctx.Err() != nil {
-			return page, err
-		}
-		select {
-		case <-time.After(logRetryWait << try):
-		case <-h.ctx.Done():
-		}
-	}
-	return page, fmt.Errorf("%w: %w", errRead, err)
+	return b
 }
 
 // errRead tells that the log could not be read.
@@ -285,7 +363,7 @@ var errRead = errors.New("live: cannot read the log")
 // write writes all of b, as fast as the client takes it.
 func (p *pump) write(b []byte) error {
 	c := p.c
-	slow := false
+	slow, sent := false, len(b)
 	for len(b) > 0 {
 		n, waited, err := c.sink.write(b, c.hub.cfg.WriteTimeout)
 		c.shard.bytes.Add(int64(n))
@@ -301,9 +379,11 @@ func (p *pump) write(b []byte) error {
 	case p.scale < maxPageEvents/minPageEvents:
 		p.scale *= 2
 	}
-	c.mu.Lock()
-	c.lastSent, c.unheard = c.hub.clock.Load(), 0
-	c.mu.Unlock()
+	if sent > 0 {
+		c.mu.Lock()
+		c.lastSent, c.unheard = c.hub.clock.Load(), 0
+		c.mu.Unlock()
+	}
 	return nil
 }
 

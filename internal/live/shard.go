@@ -264,6 +264,11 @@ func (s *shard) load(g *group) (head, floor int64) {
 func (s *shard) unload() {
 	clear(s.list)
 	clear(s.built)
+	s.reuse()
+}
+
+// reuse empties the buffer, which nobody may look at any more, or leaves it to those who do.
+func (s *shard) reuse() {
 	if s.held || cap(s.buf) > 16*sweepBytes {
 		s.buf = nil
 	}
@@ -276,6 +281,11 @@ func (s *shard) build(f form, cursor int64, limit int, head int64) *built {
 		if b := &s.built[i]; b.cursor == cursor && b.limit == limit && b.form == f {
 			return b
 		}
+	}
+	if len(s.buf) >= sweepBytes {
+		// Members that share little must not come to one buffer for all, which the slowest of them would hold.
+		s.built = s.built[:0]
+		s.reuse()
 	}
 	b := built{form: f, cursor: cursor, limit: limit, to: max(cursor, head)}
 	start := len(s.buf)
