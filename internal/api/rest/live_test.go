@@ -195,8 +195,10 @@ func TestBusyIsQuiet(t *testing.T) {
 	busy := event.Errorf(event.KindUnavailable, "busy", "full")
 	api, log := newAPI(t, f, func(c *rest.Config) { c.Live = refusing{f, busy} })
 	for _, r := range []request{
-		{method: http.MethodGet, path: changesPath + "?start=6&wait=1"}, {method: http.MethodGet, path: "/v1/tenants/acme/stream"},
-		{method: http.MethodGet, path: "/v1/tenants/acme/socket"}, {method: http.MethodPost, path: workPath + "/lease", body: `{"wait":"5s"}`},
+		{method: http.MethodGet, path: changesPath + "?start=6&wait=1"},
+		{method: http.MethodGet, path: "/v1/tenants/acme/stream"},
+		{method: http.MethodGet, path: "/v1/tenants/acme/socket"},
+		{method: http.MethodPost, path: workPath + "/lease", body: `{"wait":"5s"}`},
 	} {
 		if r.method == http.MethodPost {
 			f.fail = busy

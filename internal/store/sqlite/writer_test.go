@@ -65,7 +65,6 @@ func TestWriterRecovers(t *testing.T) {
 // TestWriterGroups counts commits: many callers share few.
 func TestWriterGroups(t *testing.T) {
 	s := openTest(t, t.TempDir(), Options{})
-	defer closeTest(t, s)
 	var mu sync.Mutex
 	commits, callers, most := 0, 0, 0
 	s.Observe(func(c store.Commit) {
@@ -86,6 +85,7 @@ func TestWriterGroups(t *testing.T) {
 		})
 	}
 	wg.Wait()
+	closeTest(t, s) // a commit is told of after its callers have gone on
 	mu.Lock()
 	defer mu.Unlock()
 	if callers != 500 || commits > 250 || most < 2 {
