@@ -82,7 +82,7 @@ func TestStalledClientsHoldLittle(t *testing.T) {
 	}
 	waitFor(t, func() bool { n, _ := sum(); return n == int64(len(sinks)) })
 	n, all := sum()
-	// Buffers grow by doubling, so that they can be twice as large as what they hold.
+	// A buffer that was larger before may be kept for a smaller page, up to four times its size.
 	if most := int64(2*pagesBytes) + n*4*minPageBytes; all > most || h.pages.Load() > pagesBytes {
 		t.Errorf("%d clients hold %d MiB, of at most %d; %d MiB are counted", n, all>>20, most>>20, h.pages.Load()>>20)
 	}

@@ -8,9 +8,13 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // dialNarrow is dialStream to a hub whose connections hold little on both sides.
@@ -252,5 +256,52 @@ func TestSocketAnswersFromManySides(t *testing.T) {
 		if !<-sent {
 			t.Error("not all was sent")
 		}
+	}
+}
+
+// recordSink takes everything and keeps it.
+type recordSink struct {
+	*stallSink
+	mu  sync.Mutex
+	got []string
+}
+
+func (s *recordSink) write(b []byte, _ time.Duration) (int, time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.got = append(s.got, string(b))
+	return len(b), 0, nil
+}
+
+// A listener for whom much is looked at and nothing is selected hears its place on the way, so that it need not begin anew
+// when a proxy takes the silence for an end.
+func TestPlaceIsToldOnTheWay(t *testing.T) {
+	log := newLog()
+	h := newHub(t, config(log))
+	for range 100 * minPageEvents {
+		log.append(acme.ID, note("a", ""))
+	}
+	ticket, err := h.admit(kindSSE, request(t, "127.0.0.1:1"), &Listener{Tenant: acme, Key: rootKey})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := h.feedOf(t.Context(), acme.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &sse{}
+	c := h.newConn(ticket, f, p)
+	c.lastSent -= int64(h.cfg.KeepAlive)
+	nothing := &wish{key: "nothing", match: func(*event.Event) bool { return false }}
+	if err := c.subscribe(&c.first, subscription{wish: nothing, start: 1, form: p.form}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s := &recordSink{stallSink: newStallSink(0)}
+	c.start(s, nil, nil)
+	waitFor(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.got) == 2 })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if want := []string{fmt.Sprintf("id: %d\n\n", firstScale*minPageEvents), fmt.Sprintf("id: %d\n\n", 100*minPageEvents)}; !slices.Equal(s.got, want) {
+		t.Errorf("sent %q, want %q", s.got, want)
 	}
 }

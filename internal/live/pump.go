@@ -13,10 +13,11 @@ import (
 
 // Bounds of what a pump takes at once. They grow while the client keeps up, so that a slow one holds little memory.
 const (
-	minPageEvents = 64
+	minPageEvents = 16
 	maxPageEvents = 2048
-	minPageBytes  = 32 << 10
+	minPageBytes  = 8 << 10
 	maxPageBytes  = 2 << 20
+	firstScale    = 4 // by how much the bounds have grown when a pump begins
 	logRetries    = 5
 	logRetryWait  = 200 * time.Millisecond
 	// pagesBytes bounds what all pumps together hold beyond a smallest page each: clients that take nothing after they were
@@ -35,50 +36,50 @@ type pump struct {
 	scale  int  // how much the bounds have grown
 	broken bool // a write failed, perhaps in the middle of something
 
-	small []byte  // for pages of the smallest size, its own
-	large *[]byte // for larger ones, while one is under way
-	held  int64   // of the hub's pages
+	buf  []byte // between pages
+	held int64  // of the hub's pages, for the one under way
 }
 
-// buffers are for large pages.
+// buffers are small ones, for pumps that begin.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // take returns a buffer for a page and by how much the page's bounds may have grown: as much as suits the client while all
 // pumps together hold little. What is put into the buffer goes to [pump.write] and then to [pump.drop].
 func (p *pump) take() (buf []byte, scale int) {
-	n := int64(min(minPageBytes*p.scale, maxPageBytes))
-	pages := &p.c.hub.pages
-	if p.scale == 1 || pages.Add(n) > pagesBytes {
-		if p.scale > 1 {
-			pages.Add(-n)
-		}
-		return p.small[:0], 1
+	n, pages := int64(min(minPageBytes*p.scale, maxPageBytes)), &p.c.hub.pages
+	switch {
+	case p.scale == 1:
+	case pages.Add(n) <= pagesBytes:
+		p.held = n
+	default:
+		pages.Add(-n)
+		n = minPageBytes
 	}
-	p.held = n
-	p.large = buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
-	return (*p.large)[:0], p.scale
+	if int64(cap(p.buf)) > 4*n {
+		p.buf = nil // it is larger than what is counted
+	}
+	if p.held == 0 {
+		return p.buf[:0], 1
+	}
+	return p.buf[:0], p.scale
 }
 
-// drop gives the buffer of a page back, which may have grown.
+// drop takes the buffer of a page back, which may have grown.
 func (p *pump) drop(buf []byte) {
-	switch {
-	case p.held > 0:
-		p.c.hub.pages.Add(-p.held)
-		if p.held = 0; cap(buf) <= 4*maxPageBytes {
-			*p.large = buf
-			buffers.Put(p.large)
-		}
-		p.large = nil
-	case cap(buf) <= 4*minPageBytes:
-		p.small = buf
-	}
+	p.c.hub.pages.Add(-p.held)
+	p.held, p.buf = 0, buf
 }
 
 // pump serves the connection in place of the shard.
 func (c *conn) pump() {
-	p := pump{c: c, scale: 1}
+	small := buffers.Get().(*[]byte) //nolint:errcheck // the pool holds nothing else
+	p := pump{c: c, scale: firstScale, buf: *small}
 	blocking := c.wake != nil
 	why := p.run()
+	if cap(p.buf) <= 4*firstScale*minPageBytes {
+		*small = p.buf
+		buffers.Put(small)
+	}
 	if !blocking {
 		c.hub.stats.lagging.Add(-1)
 	}
@@ -157,6 +158,7 @@ func (p *pump) next() *member {
 // serve gives a member a part of what it lacks; without one it waits.
 func (p *pump) serve(m *member) error {
 	if m == nil {
+		p.buf, p.list = nil, nil // it may be long
 		<-p.c.wake
 		return nil
 	}
