@@ -380,6 +380,14 @@ test("an error of a handler ends its subscription and is told", async () => {
   assert.equal(sub.version, undefined, "it was not handled");
 });
 
+test("who looks at done need not give onError as well", async () => {
+  const fake = await server({ tokens: new Set() });
+  const sub = client(fake, { key: undefined, token: "bad" }).subscribe({ start: 1 }, () => {});
+  await assert.rejects(sub.done, { code: "unauthorized" });
+  await assert.rejects(sub.ready, { code: "unauthorized" });
+  await new Promise((done) => setImmediate(done)); // by then an unhandled rejection would have failed this test
+});
+
 test("leaving a loop closes the subscription", async () => {
   const fake = await server();
   fake.add(3);

@@ -67,7 +67,9 @@ export class Subscription {
     this.done = this.#run().then(() => {
       if (this.#error) throw this.#error;
     });
-    this.done.catch(() => {}); // likewise; errors are told by tell
+    // A reader is given the error, and onError is told it. A handler without one leaves it to done: whoever does not look there
+    // either has an unhandled rejection.
+    if (!onEvent || options.onError) this.done.catch(() => {});
     const outside = linked(options.signal);
     outside.signal.addEventListener("abort", () => this.close());
     this.signal.addEventListener("abort", outside.cut);
@@ -261,8 +263,7 @@ export class Subscription {
       for (let r = await events.next(); !r.done; r = await events.next()) await onEvent(r.value, this);
     } catch (error) {
       this.#finish(asError(error)); // unless that is what has ended it
-      if (this.#options.onError) this.#options.onError(asError(error));
-      else throw error; // as of any callback: an unhandled rejection
+      this.#options.onError?.(asError(error));
     }
   }
 
