@@ -143,9 +143,22 @@ func (s *Server) Start(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s.listener = l
-	go func() { s.served <- s.http.Serve(l) }()
+	s.listener = &closedOnce{Listener: l}
+	go func() { s.served <- s.http.Serve(s.listener) }()
 	return nil
+}
+
+// closedOnce is a listener whose second Close is no error.
+type closedOnce struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+// Close closes the listener.
+func (l *closedOnce) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
 }
 
 // URL is the base address, without a trailing slash. Call it after Start.
@@ -159,7 +172,9 @@ func (s *Server) Stop(ctx context.Context) error {
 		if s.listener == nil {
 			return
 		}
-		err = errors.Join(s.http.ShutdownWithContext(ctx), <-s.served)
+		// fasthttp does not know the listener of a Serve that is only about to begin, and would leave it open.
+		err = s.listener.Close()
+		err = errors.Join(err, s.http.ShutdownWithContext(ctx), <-s.served)
 	})
 	return err
 }

@@ -128,6 +128,22 @@ func TestStopEndsDelay(t *testing.T) {
 	}
 }
 
+func TestStopAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		s, err := New(Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Start(t.Context(), "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestVerify(t *testing.T) {
 	key := webhook.NewSecret()
 	signer, err := webhook.NewSigner(key)
