@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/client"
-	"github.com/posthornhq/posthorn/internal/app"
 	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/sink"
 )
@@ -114,45 +111,21 @@ func (d *demo) start(listen, dir string) (stop func() error, err error) {
 		end()
 		return nil, err
 	}
-	log := &lastWords{}
-	ready := make(chan string, 1)
-	server, err := app.New(life, cfg, app.Options{
-		Log: log, Version: version(), OnReady: func(baseURL, _ string) { ready <- baseURL },
-	})
+	server, err := startDemoServer(life, cfg, nil)
 	if err != nil {
 		end()
-		return nil, errors.Join(explainStart(err), d.stopSink())
+		return nil, errors.Join(err, stopReceiver(life, d.sink))
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Run(life) }()
 	stop = func() error {
+		err := server.stop()
 		end()
-		err := <-ended
-		if err != nil && log.String() != "" {
-			err = fmt.Errorf("%w\n%s", err, log.String())
-		}
-		return errors.Join(err, d.stopSink())
+		return errors.Join(err, stopReceiver(life, d.sink))
 	}
-	select {
-	case d.base = <-ready:
-	case err := <-ended:
-		ended <- nil
-		return nil, errors.Join(err, stop())
-	}
+	d.base = server.base
 	if d.client, err = client.New(d.base, d.key); err != nil {
 		return nil, errors.Join(err, stop())
 	}
 	return stop, nil
-}
-
-// stopSink stops the receiver; connections that are still open end with it.
-func (d *demo) stopSink() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.c.ctx), time.Second)
-	defer cancel()
-	if err := d.sink.Stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
 }
 
 // setUp makes the tenant and the three endpoints.
@@ -310,16 +283,7 @@ func (d *demo) received(r sink.Request) {
 
 // watch follows the states of the endpoints and the tries that never reached the receiver.
 func (d *demo) watch(ctx context.Context) {
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			d.states(ctx)
-		}
-	}
+	every(ctx, 500*time.Millisecond, func() { d.states(ctx) })
 }
 
 // deadIndex is the endpoint whose tries the receiver cannot see.
@@ -368,39 +332,5 @@ func (d *demo) deadTries(ctx context.Context) {
 
 // drawing keeps the terminal up to date.
 func (d *demo) drawing(ctx context.Context) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			d.view.draw()
-		}
-	}
+	every(ctx, 200*time.Millisecond, d.view.draw)
 }
-
-// lastWords keeps the beginning of a log, to be shown when the server fails.
-type lastWords struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-// Write keeps up to 4 KiB.
-func (l *lastWords) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if room := 4<<10 - l.text.Len(); room > 0 {
-		l.text.Write(p[:min(len(p), room)])
-	}
-	return len(p), nil
-}
-
-// String returns what was kept.
-func (l *lastWords) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.TrimSpace(l.text.String())
-}
-
-var _ io.Writer = (*lastWords)(nil)

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/client"
-	"github.com/posthornhq/posthorn/internal/app"
 	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/sink"
 )
@@ -93,12 +92,12 @@ func (d *liveDemo) run(ctx context.Context, rate float64) (err error) {
 	if err := d.sink.Start(life, "127.0.0.1:0"); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.stopSink()) }()
-	stop, failed, err := d.startServer(life)
+	defer func() { err = errors.Join(err, stopReceiver(life, d.sink)) }()
+	server, err := d.startServer(life)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	defer func() { err = errors.Join(err, server.stop()) }()
 	if err := d.setUp(life); err != nil {
 		return err
 	}
@@ -113,15 +112,16 @@ func (d *liveDemo) run(ctx context.Context, rate float64) (err error) {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-server.failed:
 			return err
 		case <-d.restarts:
 		}
-		_ = stop() // what it could not end in time ends with it; if it could not be stopped, the next start says so
-		if stop, failed, err = d.startServer(life); err != nil {
-			stop = func() error { return nil }
+		_ = server.stop() // what it could not end in time ends with it; if it could not be stopped, the next start says so
+		again, err := d.startServer(life)
+		if err != nil {
 			return err
 		}
+		server = again
 	}
 }
 
@@ -142,45 +142,16 @@ func (d *liveDemo) work(ctx context.Context, side *sync.WaitGroup, rate float64)
 	side.Go(func() { d.view.drawing(ctx) })
 }
 
-// startServer starts the server; the first time at the address asked for, then at the one that it got. failed reports that
-// it ended by itself.
-func (d *liveDemo) startServer(life context.Context) (stop func() error, failed <-chan error, err error) {
-	log := &lastWords{}
-	ready := make(chan string, 1)
-	running, end := context.WithCancel(life)
-	server, err := app.New(running, d.cfg, app.Options{
-		Log: log, Version: version(), OnReady: func(baseURL, _ string) { ready <- baseURL }, Pages: map[string]http.Handler{"/demo/": d.pages()},
-	})
+// startServer starts the server; the first time at the address asked for, then at the one that it got.
+func (d *liveDemo) startServer(life context.Context) (*demoServer, error) {
+	server, err := startDemoServer(life, d.cfg, map[string]http.Handler{"/demo/": d.pages()})
 	if err != nil {
-		end()
-		return nil, nil, explainStart(err)
+		return nil, err
 	}
-	ended := make(chan error, 1)
-	done := make(chan struct{})
-	go func() {
-		err := server.Run(running)
-		if err != nil && log.String() != "" {
-			err = fmt.Errorf("%w\n%s", err, log.String())
-		}
-		ended <- err
-		close(done)
-	}()
-	stop = func() error {
-		end()
-		<-done
-		select {
-		case err := <-ended:
-			return err
-		default:
-			return nil // told already
-		}
+	if err := d.reached(server.base); err != nil {
+		return nil, errors.Join(err, server.stop())
 	}
-	select {
-	case base := <-ready:
-		return stop, ended, d.reached(base)
-	case err := <-ended:
-		return nil, nil, errors.Join(err, stop())
-	}
+	return server, nil
 }
 
 // reached notes the server's address.
@@ -195,15 +166,6 @@ func (d *liveDemo) reached(base string) error {
 	d.base, d.cfg.Listen = base, u.Host
 	d.client, err = client.New(base, d.key)
 	return err
-}
-
-func (d *liveDemo) stopSink() error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.c.ctx), time.Second)
-	defer cancel()
-	if err := d.sink.Stop(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
 }
 
 // setUp makes the tenant and the endpoint.

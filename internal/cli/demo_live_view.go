@@ -116,16 +116,7 @@ func (v *liveView) state(w way, up bool) {
 
 // drawing keeps the table on a terminal up to date until ctx ends.
 func (v *liveView) drawing(ctx context.Context) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			v.draw()
-		}
-	}
+	every(ctx, 200*time.Millisecond, v.draw)
 }
 
 func (v *liveView) draw() {
