@@ -100,3 +100,13 @@ func KindOf(err error) Kind {
 	}
 	return KindInternal
 }
+
+// Beyond makes the KindInvalid error of a version after the one that comes next: whoever asks with it has seen a log that
+// was longer, such as before a backup was restored, and would miss the versions that are given again.
+func Beyond(field string, head int64) *Error {
+	return &Error{
+		Kind: KindInvalid, Code: "start_beyond_head",
+		Detail: fmt.Sprintf("the log ends at version %d, before what is asked for; a cursor of another log, or of one from before a backup was restored, cannot go on here", head),
+		Fields: []FieldError{{field, fmt.Sprintf("must be at most %d", head+1)}},
+	}
+}

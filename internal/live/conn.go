@@ -419,17 +419,17 @@ func (f *feed) begin(ctx context.Context, start int64) (cursor, head int64, err 
 	if start <= 0 {
 		return head, head, nil
 	}
-	if start > floor {
+	if start > floor && start <= head+1 {
 		return start - 1, head, nil
 	}
-	oldest, head, err := f.hub.cfg.Log.Bounds(ctx, f.tenant)
-	if err != nil {
+	oldest, last, err := f.hub.cfg.Log.Bounds(ctx, f.tenant) // the tail may not have come to the log's end
+	switch {
+	case err != nil:
 		return 0, 0, err
+	case start < oldest:
+		return 0, 0, event.Gone("start", oldest)
+	case start > last+1:
+		return 0, 0, event.Beyond("start", last)
 	}
-	if start < oldest {
-		e := event.Errorf(event.KindGone, "gone", "events from this start were deleted by retention")
-		e.Oldest = oldest
-		return 0, 0, e
-	}
-	return start - 1, head, nil
+	return start - 1, max(head, last), nil
 }

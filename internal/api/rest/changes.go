@@ -159,6 +159,9 @@ func (f *feed) read(ctx context.Context, after int64) (part, error) {
 			}
 			after = oldest - 1
 		}
+		if after > head {
+			return p, event.Beyond("start", head)
+		}
 		placed = true
 		for i := range list {
 			if !p.add(&list[i]) {

@@ -44,6 +44,7 @@ var codes = []code{
 	{"folder_not_writable", 409, "The server may not write into the folder for the backup."},
 	{"idempotency_key_reused", 409, "The Idempotency-Key was used for a request with another content."},
 	{"idempotency_key_in_use", 409, "The first request with this Idempotency-Key is still being worked on; try again after Retry-After."},
+	{"start_beyond_head", 422, "The log is shorter than the start that is asked for: the cursor is of another log, or of one from before a backup was restored. What was given since then must be read anew."},
 	{"gone", 410, "What is asked for is older than retention; the member oldest holds the oldest version left."},
 	{"revision_mismatch", 412, "The resource was changed since its ETag was read: read it again."},
 	{"too_large", 413, "The body is too large."},

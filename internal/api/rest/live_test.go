@@ -63,11 +63,6 @@ func TestLongPoll(t *testing.T) {
 		{"nothing selected yet, from the beginning", "?wait=30&types=b", func(t *testing.T, s *stage) {
 			later(time.Second, func() { s.add(t, "b") })
 		}, time.Second, 200, "6", 7, 6},
-		{"a start in the future", "?start=8&wait=30", func(t *testing.T, s *stage) {
-			for i := range 3 {
-				later(time.Duration(i+1)*time.Second, func() { s.add(t, "a") })
-			}
-		}, 3 * time.Second, 200, "8", 9, 8},
 		{"the server stops", "?start=6&wait=30", func(_ *testing.T, s *stage) { s.listening.stopped = true }, 0, 200, "", 6, 5},
 		{"the key ends", "?start=6&wait=30", func(_ *testing.T, s *stage) {
 			later(time.Second, func() {
