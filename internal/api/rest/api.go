@@ -237,6 +237,7 @@ func (a *API) systemRoutes() {
 		})
 	}
 	a.docsRoutes()
+	a.mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
 }
 
 // adminOnly lets requests with an admin key through.

@@ -534,6 +534,9 @@ func TestSystemRoutes(t *testing.T) {
 			}
 		}
 	}
+	if w := (request{method: http.MethodGet, path: "/"}).do(t, h); w.Code != http.StatusFound || w.Header().Get("Location") != "/docs" {
+		t.Errorf("/: %d to %q", w.Code, w.Header().Get("Location"))
+	}
 	page := request{method: http.MethodGet, path: "/docs"}.do(t, h).Body.String()
 	if strings.Contains(page, "http://") || strings.Contains(page, "https://") || strings.Contains(page, "style=") || strings.Contains(page, "onclick") {
 		t.Error("the page needs something that its policy refuses")
