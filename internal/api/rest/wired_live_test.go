@@ -259,6 +259,21 @@ func TestWiredTooManyStreams(t *testing.T) {
 			t.Errorf("stream %d: %+v %v", i, p, err)
 		}
 	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/tenants/acme/socket?access_token="+one.Token, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-Websocket-Version": "13", "Sec-Websocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="} {
+		r.Header.Set(name, value)
+	}
+	res, err := server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
+		t.Errorf("a WebSocket: %d %v", res.StatusCode, res.Header)
+	}
 	if got := get(t, server, "stream?start=-1&access_token="+one.Token); !strings.Contains(got, `"field":"start"`) {
 		t.Error(got)
 	}
