@@ -14,17 +14,16 @@ func roomFor(files int) int {
 	return max(1, files-max(files/otherFiles, min(minOtherFiles, files/2)))
 }
 
-// fitFiles bounds what the configuration allows listeners by the files that the process may have open, so that too many of
-// them are told so while the rest of the server goes on. A limit of 0 is not known, and bounds nothing.
-func (a *App) fitFiles(files int) (streams, polls int) {
-	streams, polls = a.cfg.MaxStreams, a.cfg.MaxWaitingPolls
+// fitFiles returns how many may listen or wait at once in the files that the process may have open, so that too many of
+// them are told so while the rest of the server goes on; 0, no bound, when the limit is 0, which is not known.
+func (a *App) fitFiles(files int) int {
 	if files <= 0 {
-		return streams, polls
+		return 0
 	}
 	room := roomFor(files)
-	if streams > room {
+	if a.cfg.MaxStreams > room {
 		a.log.Info("fewer live connections than max-streams fit into the limit of open files; raise that (ulimit -n, LimitNOFILE) or lower max-streams",
-			slog.Int("max_streams", streams), slog.Int("open_files", files), slog.Int("taken", room))
+			slog.Int("max_streams", a.cfg.MaxStreams), slog.Int("open_files", files), slog.Int("taken", room))
 	}
-	return min(streams, room), min(polls, room)
+	return room
 }

@@ -17,12 +17,12 @@ import (
 
 // newHub makes the hub of live connections, which follows the log of a partition.
 func (a *App) newHub(partition int, limits event.Limits) (*live.Hub, error) {
-	streams, polls := a.fitFiles(openFiles())
 	return live.New(live.Config{
 		Log: liveLog{a.store}, Partition: partition, Limits: limits, Logger: a.log,
-		MaxStreams: streams, MaxPerTenant: a.cfg.MaxStreamsPerTenant, MaxPerToken: a.cfg.MaxStreamsPerToken,
-		MaxPerAddress: a.cfg.MaxStreamsPerAddress, MaxPolls: polls, TrustedProxies: a.cfg.TrustedProxies,
-		KeepAlive: a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: authenticator{a.control, a.tokens}.Holds,
+		MaxStreams: a.cfg.MaxStreams, MaxPerTenant: a.cfg.MaxStreamsPerTenant, MaxPerToken: a.cfg.MaxStreamsPerToken,
+		MaxPerAddress: a.cfg.MaxStreamsPerAddress, MaxPolls: a.cfg.MaxWaitingPolls, MaxOpen: a.fitFiles(openFiles()),
+		TrustedProxies: a.cfg.TrustedProxies,
+		KeepAlive:      a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: authenticator{a.control, a.tokens}.Holds,
 		Socket: live.SocketConfig{
 			Publisher: a.ingest, MayPublish: rest.MayPublish(typeFilter), Problem: rest.Problem,
 			AllowOrigin:      rest.OriginAllowed(a.cfg.AllowOrigins, a.cfg.PublicURL),

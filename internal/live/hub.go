@@ -43,6 +43,8 @@ type Config struct {
 
 	// MaxStreams, MaxPerTenant, MaxPerToken and MaxPerAddress bound live connections, MaxPolls waits.
 	MaxStreams, MaxPerTenant, MaxPerToken, MaxPerAddress, MaxPolls int
+	// MaxOpen bounds live connections and waits together; 0: no bound.
+	MaxOpen int
 	// TrustedProxies are believed about the addresses of clients.
 	TrustedProxies []netip.Prefix
 	// KeepAlive is how long a connection may be silent; WriteTimeout how long a client may take nothing.

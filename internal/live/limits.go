@@ -100,6 +100,8 @@ func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
 	switch {
 	case s.closing:
 		return nil, errClosing()
+	case s.full(h.cfg.MaxOpen):
+		return nil, errFull()
 	case k != kindPoll && s.streams >= h.cfg.MaxStreams:
 		return nil, busy("the server has as many live connections as it takes")
 	case k == kindPoll && s.polls >= h.cfg.MaxPolls:
@@ -141,6 +143,8 @@ func (h *Hub) admitWait(tenant event.TenantID) (*ticket, error) {
 	switch {
 	case s.closing:
 		return nil, errClosing()
+	case s.full(h.cfg.MaxOpen):
+		return nil, errFull()
 	case s.polls >= h.cfg.MaxPolls:
 		return nil, busy("as many polls wait as the server takes")
 	}
@@ -150,6 +154,11 @@ func (h *Hub) admitWait(tenant event.TenantID) (*ticket, error) {
 	h.work.Add(1)
 	return &ticket{hub: h, kind: kindPoll, tenant: tenant}, nil
 }
+
+// full reports whether as many listen and wait together as may, 0 being no bound.
+func (s *limits) full(most int) bool { return most > 0 && s.streams+s.polls >= most }
+
+func errFull() error { return busy("as many listen and wait as the server has room for") }
 
 // release gives the ticket back, once.
 func (t *ticket) release() {

@@ -118,6 +118,13 @@ func TestLimits(t *testing.T) {
 	admit(kindSSE, "10.0.0.3:1", other, rootKey, event.KindUnavailable, "busy")
 	admit(kindPoll, "10.0.0.3:1", acme, rootKey, 0, "")
 	admit(kindPoll, "10.0.0.3:1", acme, rootKey, event.KindUnavailable, "busy")
+	h.cfg.MaxStreams, h.cfg.MaxPolls, h.cfg.MaxOpen = 100, 100, len(open)+1
+	admit(kindSSE, "10.0.0.4:1", other, rootKey, 0, "")
+	admit(kindSSE, "10.0.0.4:1", other, rootKey, event.KindUnavailable, "busy")
+	admit(kindPoll, "10.0.0.4:1", other, rootKey, event.KindUnavailable, "busy")
+	if _, err := h.admitWait(other.ID); event.KindOf(err) != event.KindUnavailable {
+		t.Errorf("a lease waits beyond the room: %v", err)
+	}
 	for _, x := range open {
 		x.release()
 	}
