@@ -25,14 +25,13 @@ const (
 	reasonRevoked         // the token or key was revoked
 	reasonTenant          // the tenant was deleted
 	reasonGone            // retention deleted what the client had still to get
-	reasonFlood           // more messages wait for the client than are kept
 	reasonProtocol        // the client broke the protocol
 	reasonError           // the log could not be read
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
-	"none", "client", "slow", "silent", "done", "shutdown", "expired", "revoked", "tenant_deleted", "gone", "flood", "protocol", "error",
+	"none", "client", "slow", "silent", "done", "shutdown", "expired", "revoked", "tenant_deleted", "gone", "protocol", "error",
 }
 
 func (r reason) String() string { return reasonNames[r] }
@@ -255,24 +254,6 @@ func (c *conn) ack(m *member, version int64) {
 	m.unacked = m.unacked[n:]
 	c.shard.post(op{kind: opVisit, conn: c})
 	c.poke()
-}
-
-// send sends a message of the protocol after what is under way; b is copied when it must wait. It returns false when
-// the connection is over.
-func (c *conn) send(b []byte) bool {
-	c.mu.Lock()
-	if c.ended != reasonNone {
-		c.mu.Unlock()
-		return false
-	}
-	if len(c.outbox)+len(b) > maxOutbox && len(c.outbox) > 0 {
-		c.mu.Unlock()
-		c.end(reasonFlood)
-		return false
-	}
-	c.queue(b)
-	c.mu.Unlock()
-	return true
 }
 
 // queue sends bytes, or keeps a copy of what must wait; c.mu is held.

@@ -18,8 +18,8 @@
 //   - A [form] encodes events for a subscription. Forms are compared with ==: members with equal forms share the bytes.
 //   - A [member] is one subscription of a connection: made by [conn.subscribe], ended by [conn.unsubscribe], resumed by [conn.ack]
 //     when it has a window.
-//   - [conn.send] sends a message of the protocol in order with the events. It never blocks; it returns false when the
-//     connection is over or, after ending it with [reasonFlood], when too much waits for a client that does not read.
+//   - [conn.queue] sends a message of the protocol in order with the events. It never blocks; who calls it sees to it, under the
+//     same lock, that not more than maxOutbox waits for a client that does not read.
 //   - [conn.end] ends the connection with a reason, once; the protocol's last words are sent after what is under way.
 //   - [conn.work] runs a function on a goroutine that Shutdown waits for.
 //

@@ -156,7 +156,7 @@ func (h *Hub) admitWait(tenant event.TenantID) (*ticket, error) {
 }
 
 // full reports whether as many listen and wait together as may, 0 being no bound.
-func (s *limits) full(most int) bool { return most > 0 && s.streams+s.polls >= most }
+func (l *limits) full(most int) bool { return most > 0 && l.streams+l.polls >= most }
 
 func errFull() error { return busy("as many listen and wait as the server has room for") }
 

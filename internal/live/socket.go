@@ -304,8 +304,6 @@ func (s *webSocket) last(dst []byte, why reason) []byte {
 		code, text = wire.ClosePolicy, "the tenant was deleted"
 	case reasonGone:
 		code, text = wire.ClosePolicy, "events that were still to be sent have been deleted"
-	case reasonFlood:
-		code, text = wire.ClosePolicy, "too many messages wait for the client"
 	}
 	return wire.AppendCloseFrame(dst, code, text)
 }

@@ -186,7 +186,7 @@ func makeExample(t *testing.T, name string, example []byte, schema *jsonschema.S
 	case "error":
 		out = AppendError(nil, JSON, x.Ref, x.ID, x.Problem)
 	case "event":
-		out = AppendEventMessage(nil, JSON, x.ID, exampleEvent(t, x.Event))
+		out = eventMessage(JSON, x.ID, exampleEvent(t, x.Event))
 	default:
 		t.Fatalf("%s is not a message of the server", name)
 	}
@@ -247,7 +247,7 @@ func TestAsyncAPIEvents(t *testing.T) {
 	binary.ContentType, binary.Data = "image/png", []byte{1, 2}
 	least := &event.Event{ID: "x", Type: "a", Source: "/", Version: 1, Time: time.Unix(0, 0)}
 	for _, e := range []*event.Event{sample(), binary, least} {
-		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(AppendEventMessage(nil, JSON, "x", e)))
+		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(eventMessage(JSON, "x", e)))
 		if err != nil {
 			t.Fatal(err)
 		}

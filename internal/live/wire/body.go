@@ -53,11 +53,6 @@ func (b *EventBody) AppendFrame(dst []byte, form Form, deflate bool, id string) 
 	return append(append(dst, head...), part...)
 }
 
-// AppendEventMessage appends the event message for one subscription, without a frame.
-func AppendEventMessage(dst []byte, form Form, id string, e *event.Event) []byte {
-	return appendEventPart(appendEventHead(dst, form, id), form, e)
-}
-
 // appendEventHead appends an event message up to the event.
 func appendEventHead(dst []byte, form Form, id string) []byte {
 	if form == CBOR {

@@ -47,7 +47,7 @@ func TestEventBody(t *testing.T) {
 				for _, id := range []string{"a", strings.Repeat("€", 64), `"\`} {
 					wait.Go(func() {
 						f, message := unframe(t, body.AppendFrame([]byte(nil), form, deflate, id))
-						if want := AppendEventMessage(nil, form, id, e); !bytes.Equal(message, want) {
+						if want := eventMessage(form, id, e); !bytes.Equal(message, want) {
 							t.Errorf("%s, form %d: %q, want %q", name, form, message, want)
 						}
 						if f.Header.OpCode != form.Opcode() || f.Header.Rsv1() != (deflate && name == "large") {
@@ -178,4 +178,9 @@ func BenchmarkReceive(b *testing.B) {
 			}
 		})
 	}
+}
+
+// eventMessage is the event message for one subscription, without a frame.
+func eventMessage(form Form, id string, e *event.Event) []byte {
+	return appendEventPart(appendEventHead(nil, form, id), form, e)
 }

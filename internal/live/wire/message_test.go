@@ -167,11 +167,11 @@ func TestEventForms(t *testing.T) {
 	large := &event.Event{Version: math.MaxInt64, ID: "x", Type: "a.b", Source: "/", Data: []byte(`"` + strings.Repeat("x", 70_000) + `"`)}
 	for name, e := range map[string]*event.Event{"full": sample(), "binary": binary, "large": large, "least": {ID: "x", Type: "a", Source: "/", Version: 1}} {
 		var fromJSON, fromCBOR map[string]any
-		if err := json.Unmarshal(AppendEventMessage(nil, JSON, "sub", e), &fromJSON); err != nil {
+		if err := json.Unmarshal(eventMessage(JSON, "sub", e), &fromJSON); err != nil {
 			t.Fatal(err)
 		}
 		mode, _ := cbor.DecOptions{DefaultMapType: nil, DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode()
-		encoded := AppendEventMessage(nil, CBOR, "sub", e)
+		encoded := eventMessage(CBOR, "sub", e)
 		if err := mode.Unmarshal(encoded, &fromCBOR); err != nil {
 			t.Fatal(err)
 		}
