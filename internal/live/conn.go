@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -131,6 +132,20 @@ type subscription struct {
 
 // errOver is returned for a connection that has ended.
 var errOver = errors.New("live: the connection is over")
+
+// connect admits a listener and makes its connection, which must be started or abandoned. An error is the answer.
+func (h *Hub) connect(k kind, r *http.Request, l *Listener, p protocol) (*conn, error) {
+	t, err := h.admit(k, r, l)
+	if err != nil {
+		return nil, err
+	}
+	f, err := h.feedOf(r.Context(), l.Tenant.ID)
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return h.newConn(t, f, p), nil
+}
 
 // newConn makes the connection of a ticket; nothing is sent before start. It must be started or abandoned.
 func (h *Hub) newConn(t *ticket, f *feed, p protocol) *conn {

@@ -23,10 +23,9 @@
 //   - [conn.end] ends the connection with a reason, once; the protocol's last words are sent after what is under way.
 //   - [conn.work] runs a function on a goroutine that Shutdown waits for.
 //
-// How to make one: [Hub.admit] (limits; its error is the answer), [Hub.feedOf], [Hub.newConn], hijack, and [conn.start] with the sink
-// made by [takeOver] and the bytes of the handshake; Hub.Stream is an example. protocol.received is called with the bytes as
-// they come, by one goroutine at a time; nothing more is read until it returns, so it may block while it publishes. When
-// admit succeeded and newConn was not called after all, call ticket.release; when the connection was not started, conn.abandon.
+// How to make one: [Hub.connect] (limits; its error is the answer), hijack, and [conn.start] with the sink made by [takeOver] and the
+// bytes of the handshake; Hub.Stream is an example. One that was not started is abandoned, by conn.abandon. protocol.received is called
+// with the bytes as they come, by one goroutine at a time; nothing more is read until it returns, so it may block while it publishes.
 //
 // Locks: conn.mu before feed.mu; neither the tail nor a shard holds feed.mu while it takes conn.mu. protocol.keepAlive,
 // protocol.last and form methods are called with conn.mu held and must not call the connection; received and

@@ -17,14 +17,20 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// dialNarrow is dialStream to a hub whose connections hold little on both sides.
-func dialNarrow(t *testing.T, h *Hub, query string) *reader {
+// serveNarrow is serveHub with connections that hold little on the server's side.
+func serveNarrow(t *testing.T, h *Hub) (addr string) {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := dialStream(t, serveOn(t, h, rootKey, narrow{ln}), query, "", smallBuffer)
+	return serveOn(t, h, rootKey, narrow{ln})
+}
+
+// dialNarrow is dialStream to a hub whose connections hold little on both sides.
+func dialNarrow(t *testing.T, h *Hub, query string) *reader {
+	t.Helper()
+	r, err := dialStream(t, serveNarrow(t, h), query, "", smallBuffer)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,18 +50,12 @@ func (h *Hub) Socket(w http.ResponseWriter, r *http.Request, l Listener) error {
 	if err != nil {
 		return err
 	}
-	t, err := h.admit(kindSocket, r, &l)
-	if err != nil {
-		return err
-	}
-	f, err := h.feedOf(r.Context(), l.Tenant.ID)
-	if err != nil {
-		t.release()
-		return err
-	}
 	s := &webSocket{hub: h, tenant: l.Tenant, key: *l.Key, form: shake.Form, deflate: shake.Deflate}
 	s.decoder = wire.NewDecoder(h.rules, shake.Form, shake.Deflate)
-	c := h.newConn(t, f, s)
+	c, err := h.connect(kindSocket, r, &l, s)
+	if err != nil {
+		return err
+	}
 	s.conn = c
 	out, already, err := takeOver(w)
 	if err != nil {

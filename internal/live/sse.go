@@ -71,23 +71,17 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 	}
 	http1 := r.ProtoMajor == 1
 	p := &sse{form: sseForm{named: !l.Unnamed, chunked: http1 && r.ProtoAtLeast(1, 1)}}
-	t, err := h.admit(kindSSE, r, &l)
+	c, err := h.connect(kindSSE, r, &l, p)
 	if err != nil {
 		return err
 	}
-	f, err := h.feedOf(r.Context(), l.Tenant.ID)
-	if err != nil {
-		t.release()
-		return err
-	}
-	c := h.newConn(t, f, p)
 	started := false
 	defer func() { // after a panic too
 		if !started {
 			c.abandon()
 		}
 	}()
-	wish, err := h.wish(f, l.Ask, l.Key)
+	wish, err := h.wish(c.feed, l.Ask, l.Key)
 	if err == nil {
 		err = c.subscribe(&c.first, subscription{wish: wish, start: l.Start, form: p.form}, nil)
 	}

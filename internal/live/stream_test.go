@@ -199,11 +199,7 @@ func (p *plan) run(t *testing.T) {
 	c := config(log)
 	c.ringEvents, c.goroutines = p.ring, p.goroutines
 	h := newHub(t, c)
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := serveOn(t, h, rootKey, narrow{ln})
+	addr := serveNarrow(t, h)
 	reached := make([]chan struct{}, p.total+1) // closed when a version is on the log
 	for i := range reached {
 		reached[i] = make(chan struct{})
@@ -303,16 +299,7 @@ func TestTrimmedUnderAListener(t *testing.T) {
 	c := config(log)
 	c.ringEvents = 4
 	h := newHub(t, c)
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := serveOn(t, h, rootKey, narrow{ln})
-	r, err := dialStream(t, addr, "", "", smallBuffer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.conn.Close() //nolint:errcheck // a test's
+	r := dialNarrow(t, h, "")
 	big := note("a", "")
 	big.Data = padded(make([]byte, 20_000))
 	f, err := h.feedOf(t.Context(), acme.ID)
@@ -364,11 +351,7 @@ func TestSilentClient(t *testing.T) {
 		c.WriteTimeout = 300 * time.Millisecond
 		log := c.Log.(*memLog) //nolint:errcheck // it is
 		h := newHub(t, c)
-		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := serveOn(t, h, rootKey, narrow{ln})
+		addr := serveNarrow(t, h)
 		silent, err := dialStream(t, addr, "", "", smallBuffer)
 		if err != nil {
 			t.Fatal(err)
@@ -393,16 +376,7 @@ func TestSlowClient(t *testing.T) {
 	c := config(log)
 	c.WriteTimeout = time.Second
 	h := newHub(t, c)
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := serveOn(t, h, rootKey, narrow{ln})
-	r, err := dialStream(t, addr, "", "", smallBuffer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.conn.Close() //nolint:errcheck // a test's
+	r := dialNarrow(t, h, "")
 	big := note("a", "")
 	big.Data = padded(make([]byte, 2000))
 	for range 300 {

@@ -368,13 +368,18 @@ func (m *Model) Types(ctx context.Context, tenant event.TenantID, after string, 
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	mine := map[string]event.Type{}
-	for k, t := range m.types {
+	return page(ofTenant(m.types, tenant), after, limit), nil
+}
+
+// ofTenant returns what a tenant has, by name.
+func ofTenant[V any](all map[typeKey]V, tenant event.TenantID) map[string]V {
+	mine := map[string]V{}
+	for k, v := range all {
 		if k.tenant == tenant {
-			mine[k.name] = t
+			mine[k.name] = v
 		}
 	}
-	return page(mine, after, limit), nil
+	return mine
 }
 
 // DeleteType implements [store.Control].

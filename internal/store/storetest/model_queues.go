@@ -90,13 +90,7 @@ func (m *Model) Queues(ctx context.Context, tenant event.TenantID, after string,
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	mine := map[string]event.Queue{}
-	for k, q := range m.queueNames {
-		if k.tenant == tenant {
-			mine[k.name] = q
-		}
-	}
-	return page(mine, after, limit), nil
+	return page(ofTenant(m.queueNames, tenant), after, limit), nil
 }
 
 // dropQueue deletes a queue and notes its state for deletion.
