@@ -30,8 +30,9 @@ var allowed = map[string][]string{
 	"cmd/posthorn": {"internal/cli"},
 
 	// Public. They stand alone: users import them without the server.
-	"webhook": {},
-	"client":  {},
+	"webhook":  {},
+	"client":   {},
+	"receiver": {"webhook"},
 
 	"internal/event": {},
 	"internal/codec": {"internal/event"},
@@ -54,12 +55,20 @@ var allowed = map[string][]string{
 	"internal/queue":     {"internal/event", "internal/match", "internal/store"},
 	"internal/token":     {"internal/event", "internal/match"},
 
+	// The ways in for other people's requests: sources verify and ingest, bins keep, tunnels carry to a listener's port.
+	"internal/inbound":      {"internal/event", "receiver"},
+	"internal/inspect":      {"internal/event"},
+	"internal/tunnel":       {"internal/event"},
+	"internal/tunnel/agent": {"client"},
+
 	"internal/store":           {"internal/event"},
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 
 	"internal/api/rest":     {"client", "internal/codec", "internal/event"},
 	"internal/api/flexibee": {"internal/codec", "internal/event"},
+	// Other faces of the bins, for clients made for Webhook.site and smee.io.
+	"internal/api/hooksite": {"internal/event", "internal/inspect"},
 	// One port for every interface; it knows the publish path by name.
 	"internal/api/front": {"internal/api/rest"},
 
@@ -77,7 +86,7 @@ var allowed = map[string][]string{
 	"internal/config/gendocs": {"internal/config"},
 	"internal/app":            {anything},
 	"internal/cli": {
-		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/event", "internal/sink", "web", "webhook",
+		"client", "internal/app", "internal/bench", "internal/codec", "internal/config", "internal/event", "internal/sink", "internal/tunnel/agent", "receiver", "web", "webhook",
 	},
 	"internal/arch": {},
 }

@@ -148,6 +148,25 @@ type Config struct {
 	TokenIssuer string
 	// TokenAudience is what the tokens of others are for; empty: PublicURL.
 	TokenAudience string
+
+	// MaxSources bounds the sources of one tenant.
+	MaxSources int
+	// MaxBins bounds the bins of one tenant, and those without one.
+	MaxBins int
+	// MaxBinBody bounds the body of a captured request, in bytes.
+	MaxBinBody int
+	// CapturesRetentionAge is how long captured requests are kept; 0 as long as their bins.
+	CapturesRetentionAge time.Duration
+	// CapturesRetentionSize is how many bytes of captured requests are kept in all; 0 without limit.
+	CapturesRetentionSize int64
+	// AnonymousBins is BinsByKey or BinsByAnyone.
+	AnonymousBins string
+	// MaxHeld bounds the callers that wait for an answer of a client, in the whole server.
+	MaxHeld int
+	// MaxTunnels bounds the tunnels of one tenant, and their connections.
+	MaxTunnels int
+	// TunnelHosts is the host name, with a leading "*.", under which tunnels may have names of their own; empty: none.
+	TunnelHosts string
 }
 
 // Default returns the configuration of a server that is given no option.

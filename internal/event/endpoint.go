@@ -37,12 +37,14 @@ const (
 	EnvelopeCloudEventsBinary Envelope = "cloudevents-binary" // CloudEvents binary: ce-* headers, data as the body
 	EnvelopeRaw               Envelope = "raw"                // data as the body, nothing else
 	EnvelopeFlexiBee          Envelope = "flexibee"           // a list of changes as FlexiBee's Changes API shows it
+	EnvelopeOriginal          Envelope = "original"           // the request that came in through a source, sent on as it was; raw for other events
 )
 
 // Kinds of endpoints.
 const (
 	KindWebhook  = "webhook"
 	KindFlexiBee = "flexibee" // a hook of the FlexiBee-compatible interface: gets only events that are a [RecordChange]
+	KindTunnel   = "tunnel"   // a listener's own port, reached through its connection; URL is "tunnel:" and the tunnel's name
 )
 
 // Formats of bodies.
@@ -72,7 +74,7 @@ type Endpoint struct {
 	ID          EndpointID
 	Tenant      TenantID
 	URL         string
-	Kind        string // KindWebhook or KindFlexiBee
+	Kind        string // KindWebhook, KindFlexiBee or KindTunnel
 	Description string
 	Types       []string // patterns, see package match; empty means every type
 	Channels    []string // empty: events without and with any channel… see package match

@@ -39,6 +39,8 @@ type Event struct {
 	Extensions []Extension
 	// Data is the payload, byte-exact as published; nil when there is none.
 	Data []byte
+	// Origin is the request by which the event came in through a source; nil for others. Envelope EnvelopeOriginal sends it on.
+	Origin *Request
 }
 
 // Extension is one CloudEvents extension attribute. Value is a string, a bool or an int32.
@@ -70,7 +72,7 @@ func (e *Event) Size() int {
 			n += len(s)
 		}
 	}
-	return n
+	return n + e.Origin.Size()
 }
 
 // Receipt is the answer to one published event.
