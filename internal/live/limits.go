@@ -222,12 +222,12 @@ func (h *Hub) askKeys() {
 	}
 }
 
-// clientAddr is whom a request is counted for: the address that it comes from, or, from proxies that are trusted, the last
-// one in X-Forwarded-For that is not one of them. Of IPv6 the network counts, which is what one client has.
-func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Prefix {
+// ClientAddr is the address that a request comes from, or, from proxies that are trusted, the last one in X-Forwarded-For that
+// is not one of them. It is invalid when the server does not know.
+func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Prefix{}
+		return netip.Addr{}
 	}
 	addr := at.Addr().Unmap().WithZone("")
 	hops := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
@@ -244,11 +244,17 @@ func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Prefix {
 		}
 		addr = next.Unmap().WithZone("")
 	}
+	return addr
+}
+
+// clientAddr is whom a request is counted for. Of IPv6 the network counts, which is what one client has.
+func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Prefix {
+	addr := ClientAddr(r, trusted)
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64
 	}
-	p, _ := addr.Prefix(bits) // the address is valid
+	p, _ := addr.Prefix(bits) // invalid for an invalid address
 	return p
 }
 

@@ -69,6 +69,7 @@ func New(base context.Context, publisher Publisher, handler http.Handler, maxBod
 	s.std = &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext: withRecorder, ConnState: nextRequest,
 	}
 	// A server of its own for HTTP/2: one for both would wait without a limit for the beginning of every connection.
 	s.http2 = &http.Server{
@@ -154,13 +155,15 @@ func (s *Server) classify(c net.Conn) {
 		return
 	}
 	stop()
-	to := s.stdConns
+	to, first := s.stdConns, &prefixed{Conn: c, rest: buf}
 	if bytes.HasPrefix(buf, http2Preface) {
 		to = s.http2Conns
 	} else if line, _, _ := bytes.Cut(buf, []byte("\r\n")); publishes(line) {
 		to = s.fastConns
+	} else {
+		first.recorder = &recorder{}
 	}
-	to.put(&prefixed{Conn: c, rest: buf})
+	to.put(first)
 }
 
 var (
@@ -317,11 +320,14 @@ func problem(ctx *fasthttp.RequestCtx, status int, code, detail string) {
 func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
 	var again bytes.Buffer
 	h, body := &ctx.Request.Header, ctx.Request.Body()
-	if h.ContentLength() != len(body) {
+	if raw := h.RawHeaders(); !bytes.Contains(bytes.ToLower(raw), []byte("transfer-encoding:")) && len(h.Peek("Expect")) == 0 {
+		again.WriteString(string(h.Method()) + " " + string(h.RequestURI()) + " " + string(h.Protocol()) + "\r\n")
+		again.Write(raw)
+	} else {
 		h.SetContentLength(len(body)) // it came in chunks, which are one piece now
+		h.Del("Expect")               // the client has been told to go on
+		again.Write(h.Header())
 	}
-	h.Del("Expect") // the client has been told to go on
-	again.Write(h.Header())
 	again.Write(body)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) {
@@ -331,7 +337,7 @@ func (s *Server) handOver(ctx *fasthttp.RequestCtx) {
 			_ = c.Close()
 			return
 		}
-		s.stdConns.put(&prefixed{Conn: c, rest: again.Bytes()})
+		s.stdConns.put(&prefixed{Conn: c, rest: again.Bytes(), recorder: &recorder{}})
 	})
 }
 
@@ -379,18 +385,24 @@ func (s *Server) Shutdown(ctx context.Context) error {
 type prefixed struct {
 	net.Conn
 	rest []byte
+	// recorder sees what is read; nil: nobody does.
+	recorder *recorder
 }
 
 // Read returns the bytes that were read already first.
-func (p *prefixed) Read(b []byte) (int, error) {
+func (p *prefixed) Read(b []byte) (n int, err error) {
 	if len(p.rest) == 0 {
-		return p.Conn.Read(b)
+		n, err = p.Conn.Read(b)
+	} else {
+		n = copy(b, p.rest)
+		if p.rest = p.rest[n:]; len(p.rest) == 0 {
+			p.rest = nil
+		}
 	}
-	n := copy(b, p.rest)
-	if p.rest = p.rest[n:]; len(p.rest) == 0 {
-		p.rest = nil
+	if p.recorder != nil {
+		p.recorder.saw(b[:n], len(b))
 	}
-	return n, nil
+	return n, err
 }
 
 // Unread returns what was read already and not asked for yet, and forgets it. From then on NetConn may be used in place
