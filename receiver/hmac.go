@@ -48,7 +48,7 @@ func (r *request) anyHMAC(s scheme, got string, parts ...[]byte) error {
 
 // anyOfHMAC is anyHMAC for several signatures: one that matches is enough.
 func (r *request) anyOfHMAC(s scheme, got []string, parts ...[]byte) error {
-	if len(got) > maxSignatures {
+	if len(got) > maxMACs {
 		return fail(CodeMalformed, "there are too many signatures")
 	}
 	var decoded [][]byte
@@ -128,7 +128,7 @@ func pairs(text, separator string) map[string][]string {
 	n := 0
 	for pair := range strings.SplitSeq(text, separator) {
 		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
-		if n++; !ok || n > 4*maxSignatures {
+		if n++; !ok || n > 4*maxMACs {
 			continue
 		}
 		found[name] = append(found[name], value)

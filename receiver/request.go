@@ -12,7 +12,7 @@ import (
 
 // Limits on what a request can make a rule do.
 const (
-	maxSignatures = 16       // signatures in one header
+	maxMACs = 16       // signatures in one header
 	maxHeader     = 16 << 10 // bytes of a header that a rule reads
 	maxChallenge  = 1 << 10  // bytes of a challenge that is echoed
 )
