@@ -37,6 +37,7 @@ func (a *App) keepHouse(ctx context.Context) error {
 			{"dead letters of queues", a.trimQueueDead},
 			{"tenants", a.dropTenants},
 			{"token keys", a.trimTokenKeys},
+			{"captured requests", a.trimCaptures},
 		} {
 			if err := job.run(ctx); err != nil && ctx.Err() == nil {
 				a.log.WarnContext(ctx, "house-keeping failed and is tried again", slog.String("of", job.name), slog.Any("error", err))
@@ -113,6 +114,18 @@ func (a *App) trimAnswers(ctx context.Context) error {
 	return a.batches(ctx, "answers", func() (int, error) { return a.store.TrimAnswers(ctx, before, houseBatch) })
 }
 
+// trimCaptures deletes bins that have expired, what deleted ones held, and captured requests over the limits of age and size.
+func (a *App) trimCaptures(ctx context.Context) error {
+	now := time.Now()
+	var before time.Time
+	if a.cfg.CapturesRetentionAge > 0 {
+		before = now.Add(-a.cfg.CapturesRetentionAge)
+	}
+	return a.batches(ctx, "captures", func() (int, error) {
+		return a.store.TrimCaptures(ctx, now, before, a.cfg.CapturesRetentionSize, houseBatch)
+	})
+}
+
 func (a *App) dropEndpoints(ctx context.Context) error {
 	ids, err := a.store.DeletedEndpoints(ctx, houseBatch)
 	for _, id := range ids {
@@ -138,6 +151,9 @@ func (a *App) dropTenants(ctx context.Context) error {
 
 func (a *App) dropTenant(ctx context.Context, id event.TenantID) error {
 	if err := a.batches(ctx, "tenant_events", func() (int, error) { return a.store.DeleteTenantEvents(ctx, id, houseBatch) }); err != nil {
+		return err
+	}
+	if err := a.store.DeleteTenantBins(ctx, id); err != nil {
 		return err
 	}
 	return a.store.ForgetTenant(ctx, id)

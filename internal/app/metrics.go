@@ -98,7 +98,7 @@ func (m *metrics) commits(r *prometheus.Registry) {
 	}, []string{"file"})
 	r.MustRegister(rows, took)
 	m.commitRows, m.commitTime = map[string]prometheus.Histogram{}, map[string]prometheus.Histogram{}
-	for _, f := range []string{"log", "state"} {
+	for _, f := range []string{"log", "state", "bins"} {
 		m.commitRows[f], _ = rows.WithLabelValues(f).(prometheus.Histogram)
 		m.commitTime[f], _ = took.WithLabelValues(f).(prometheus.Histogram)
 	}

@@ -181,7 +181,7 @@ type Control interface {
 	PutTenant(ctx context.Context, t event.Tenant, revision int64) (event.Tenant, error)
 	Tenant(ctx context.Context, name string) (event.Tenant, error)
 	Tenants(ctx context.Context, after string, limit int) ([]event.Tenant, error)
-	// DeleteTenant deletes a tenant with its endpoints, queues, event types and keys, and notes its events and attempts for deletion.
+	// DeleteTenant deletes a tenant with its endpoints, queues, sources, event types and keys, and notes its events and attempts for deletion.
 	DeleteTenant(ctx context.Context, id event.TenantID, revision int64) error
 	// DeletedTenants returns tenants whose events are still to be deleted; ForgetTenant ends it.
 	DeletedTenants(ctx context.Context) ([]event.TenantID, error)
@@ -248,6 +248,8 @@ type Store interface {
 	Lanes
 	Queues
 	Control
+	Sources
+	Bins
 	// Backup writes a consistent copy into an empty or new folder while the store goes on. progress may be nil; it is
 	// called with pages done and in all.
 	Backup(ctx context.Context, dir string, progress func(done, total int64)) error
@@ -261,7 +263,7 @@ type Store interface {
 
 // Commit describes one group commit, for metrics.
 type Commit struct {
-	File    string // "log" or "state"
+	File    string // "log", "state" or "bins"
 	Callers int
 	Rows    int
 	Took    time.Duration

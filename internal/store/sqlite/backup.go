@@ -13,7 +13,8 @@ import (
 // backupPages is how many pages of 4 KiB are copied between looks at the context.
 const backupPages = 256
 
-// Backup implements [store.Store]. state.db is copied first, so that its position is never ahead of the copied log. Each
+// Backup implements [store.Store]. state.db is copied before the log, so that its position is never ahead of the copied
+// log, and bins.db before both, so that it knows no tenant whose number the copied state would give again. Each
 // copy is one snapshot; while it is made the file's write-ahead log cannot start again, and grows by what is written
 // meanwhile. A folder that is not empty is KindConflict. A backup that failed leaves its files behind.
 func (s *Store) Backup(ctx context.Context, dir string, progress func(done, total int64)) error {
@@ -27,31 +28,35 @@ func (s *Store) Backup(ctx context.Context, dir string, progress func(done, tota
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	var logPages int64
-	err := s.log.reads.read(ctx, func(c *conn) (err error) {
-		logPages, err = c.pragmaInt("page_count", 0)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	var statePages int64
-	err = s.state.reads.read(ctx, func(c *conn) error {
-		return copyFile(ctx, c, filepath.Join(dir, stateName), func(done, total int64) {
-			statePages = total
-			progress(done, total+logPages)
+	files := []struct {
+		name  string
+		reads *pool
+		pages int64
+	}{{binsName, s.bins.reads, 0}, {stateName, s.state.reads, 0}, {logName, s.log.reads, 0}}
+	var all int64
+	for i := range files {
+		err := files[i].reads.read(ctx, func(c *conn) (err error) {
+			files[i].pages, err = c.pragmaInt("page_count", 0)
+			return err
 		})
-	})
-	if err != nil {
-		return fmt.Errorf("copying %s: %w", stateName, err)
+		if err != nil {
+			return err
+		}
+		all += files[i].pages
 	}
-	err = s.log.reads.read(ctx, func(c *conn) error {
-		return copyFile(ctx, c, filepath.Join(dir, logName), func(done, total int64) {
-			progress(statePages+done, statePages+total)
+	var before int64 // pages of the files that were copied
+	for i := range files {
+		all -= files[i].pages // what it has now may be more
+		err := files[i].reads.read(ctx, func(c *conn) error {
+			return copyFile(ctx, c, filepath.Join(dir, files[i].name), func(done, total int64) {
+				files[i].pages = total
+				progress(before+done, before+total+all)
+			})
 		})
-	})
-	if err != nil {
-		return fmt.Errorf("copying %s: %w", logName, err)
+		if err != nil {
+			return fmt.Errorf("copying %s: %w", files[i].name, err)
+		}
+		before += files[i].pages
 	}
 	return syncDir(dir)
 }

@@ -1,4 +1,5 @@
-// Package sqlite is the embedded store: the log of events in log.db and everything else in state.db.
+// Package sqlite is the embedded store: the log of events in log.db, captured requests with their bins in bins.db, and
+// everything else in state.db.
 //
 // A write takes this way: the caller encodes it and puts it into the bounded queue of its file; the file's only writer
 // (writer.go) drains the queue, applies many callers' work in one transaction, commits it with one fsync and answers

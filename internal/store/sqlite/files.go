@@ -17,15 +17,17 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Application ids in the files' headers: "PHlg" and "PHst".
+// Application ids in the files' headers: "PHlg", "PHst" and "PHbn".
 const (
 	logID   = 0x50486c67
 	stateID = 0x50487374
+	binsID  = 0x5048626e
 )
 
 const (
 	logName   = "log.db"
 	stateName = "state.db"
+	binsName  = "bins.db"
 	lockName  = "lock"
 	headerLen = 100
 )
@@ -58,47 +60,74 @@ func osError(path string, err error) error {
 	return fmt.Errorf("opening %s: %w", path, err)
 }
 
-type filePaths struct{ log, state string }
+type filePaths struct{ log, state, bins string }
 
-// prepareFiles checks both files before it changes either, then makes or migrates them.
+// dataFile is one of the files of a data folder.
+type dataFile struct {
+	schema
+	path    string
+	version int // of its schema; 0: it is to be made
+}
+
+func findFile(path, kind string, appID int32) (f dataFile, err error) {
+	f.path = path
+	if f.schema, err = loadSchema(kind, appID); err != nil {
+		return f, err
+	}
+	f.version, err = f.inspect(path)
+	return f, err
+}
+
+// prepareFiles checks all files before it changes one, then makes or migrates them: the state first, the bins last.
 func prepareFiles(dir string) (filePaths, error) {
-	p := filePaths{log: filepath.Join(dir, logName), state: filepath.Join(dir, stateName)}
-	logSchema, err := loadSchema("log", logID)
+	p := filePaths{log: filepath.Join(dir, logName), state: filepath.Join(dir, stateName), bins: filepath.Join(dir, binsName)}
+	log, err := findFile(p.log, "log", logID)
 	if err != nil {
 		return p, err
 	}
-	stateSchema, err := loadSchema("state", stateID)
+	state, err := findFile(p.state, "state", stateID)
 	if err != nil {
 		return p, err
 	}
-	logVersion, err := logSchema.inspect(p.log)
+	bins, err := findFile(p.bins, "bins", binsID)
 	if err != nil {
 		return p, err
 	}
-	stateVersion, err := stateSchema.inspect(p.state)
-	if err != nil {
+	if err := complete(log, state, bins); err != nil {
 		return p, err
 	}
-	if stateVersion == 0 && logVersion > 0 {
-		return p, fmt.Errorf("%s is missing beside %s: %w", p.state, logName, store.ErrCorrupt)
-	}
-	if logVersion == 0 && stateVersion > 0 {
-		if err := neverUsed(p.state); err != nil {
+	made := false
+	for _, f := range []dataFile{state, log, bins} {
+		if err := f.migrate(f.path, f.version); err != nil {
 			return p, err
 		}
+		made = made || f.version == 0
 	}
-	if err := stateSchema.migrate(p.state, stateVersion); err != nil {
-		return p, err
-	}
-	if err := logSchema.migrate(p.log, logVersion); err != nil {
-		return p, err
-	}
-	if stateVersion == 0 || logVersion == 0 {
+	if made {
 		if err := syncDir(dir); err != nil {
 			return p, osError(dir, err)
 		}
 	}
 	return p, nil
+}
+
+// complete refuses a folder that lost a file whose content another one needs. Bins are made anew: they were missing before
+// there were any, and nothing else is lost with them. But bins alone would show themselves to new tenants with old numbers.
+func complete(log, state, bins dataFile) error {
+	missing := func(f, beside dataFile) error {
+		return fmt.Errorf("%s is missing beside %s: %w", f.path, filepath.Base(beside.path), store.ErrCorrupt)
+	}
+	switch {
+	case state.version == 0 && log.version > 0:
+		return missing(state, log)
+	case state.version == 0 && bins.version > 0:
+		return missing(state, bins)
+	case log.version == 0 && bins.version > 0:
+		return missing(log, bins)
+	case log.version == 0 && state.version > 0:
+		return neverUsed(state.path)
+	}
+	return nil
 }
 
 // neverUsed checks that a state without a log was only just made.

@@ -71,22 +71,29 @@ func (f *stateFile) committed() { f.dirty = false }
 
 func (f *stateFile) aborted() { f.loaded, f.dirty = false, false }
 
-// agree checks that the two files belong to the same moment: a state that is ahead of its log would skip events. Tenants
-// that only the log knows (a backup's) keep their numbers to themselves.
+// agree checks that the log and the state belong to the same moment: a state that is ahead of its log would skip events.
+// Tenants that only the log or the bins know (a backup's) keep their numbers to themselves.
 func (s *Store) agree() error {
 	if s.state.shard.position > s.log.totals.lastSeq {
 		return fmt.Errorf("%s is ahead of %s: %w", s.state.path, s.log.path, store.ErrCorrupt)
 	}
 	ctx := context.Background()
 	var last int64
-	err := s.log.reads.read(ctx, func(c *conn) error {
-		return c.query("SELECT max(tenant) FROM heads", func(s *stmt) error {
-			last = s.int(0)
-			return nil
+	for _, known := range []struct {
+		reads *pool
+		sql   string
+	}{{s.log.reads, "SELECT max(tenant) FROM heads"}, {s.bins.reads, "SELECT max(tenant) FROM bins"}} {
+		err := known.reads.read(ctx, func(c *conn) error {
+			n, err := c.number(known.sql)
+			last = max(last, n)
+			return err
 		})
-	})
-	if err != nil || last <= s.state.shard.lastTenant {
-		return err
+		if err != nil {
+			return err
+		}
+	}
+	if last <= s.state.shard.lastTenant {
+		return nil
 	}
 	return s.state.w.update(ctx, func(*conn) error {
 		s.state.shard.lastTenant = last

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
@@ -202,6 +203,9 @@ func (a *appendWork) pack() error {
 	for i := range a.req.Events {
 		e := &a.req.Events[i]
 		size += attributesSize(e) + len(e.Data) + 24
+		if e.Origin != nil {
+			size += e.Origin.Size() + 5*binary.MaxVarintLen64
+		}
 	}
 	slab := make([]byte, 0, size)
 	a.bodies = make([][]byte, len(a.req.Events))

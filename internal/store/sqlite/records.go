@@ -18,10 +18,17 @@ const (
 	extInt
 )
 
+// originVersion is the version of an event's record that holds an origin; one without is packed as in the first release.
+const originVersion = 2
+
 // packEvent appends an event's attributes and data: version, time, flags, the length of the attributes, the attributes,
-// the data. Seq, tenant, version, id and the time of receipt have columns of their own.
+// the origin where there is one, the data. Seq, tenant, version, id and the time of receipt have columns of their own.
 func packEvent(b []byte, e *event.Event) ([]byte, error) {
-	p := packer{b: append(b, packVersion)}
+	version := byte(packVersion)
+	if e.Origin != nil {
+		version = originVersion
+	}
+	p := packer{b: append(b, version)}
 	p.time(e.Time)
 	p.bool(e.Data != nil)
 	p.uint(uint64(attributesSize(e)))
@@ -42,8 +49,25 @@ func packEvent(b []byte, e *event.Event) ([]byte, error) {
 	if len(p.b)-start != attributesSize(e) {
 		return b, fmt.Errorf("packing an event: %w", errPacked)
 	}
+	if e.Origin != nil {
+		p.origin(e.Origin)
+	}
 	p.raw(e.Data)
 	return p.b, nil
+}
+
+// origin packs the request by which an event came in.
+func (p *packer) origin(r *event.Request) {
+	p.str(r.Remote)
+	p.str(r.URL)
+	p.str(r.Path)
+	p.bytes(r.Head)
+	p.bytes(r.Body)
+}
+
+// origin reads what packer.origin wrote. Head and Body share u's bytes.
+func (u *unpacker) origin() *event.Request {
+	return &event.Request{Remote: u.str(), URL: u.str(), Path: u.str(), Head: u.bytes(), Body: u.bytes()}
 }
 
 func packExtension(p *packer, x event.Extension) error {
@@ -100,7 +124,7 @@ func attributesSize(e *event.Event) int {
 // unpackEvent reads what packEvent wrote. The event's strings share one new string, and Data shares b.
 func unpackEvent(b []byte, e *event.Event) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(originVersion)
 	e.Time = u.time()
 	hasData := u.bool()
 	n := u.length()
@@ -127,10 +151,14 @@ func unpackEvent(b []byte, e *event.Event) error {
 			e.Extensions[i] = attrs.extension()
 		}
 	}
-	if hasData {
-		e.Data = u.b[n:]
+	u.b = u.b[n:]
+	if version >= originVersion {
+		e.Origin = u.origin()
 	}
-	if attrs.bad || len(attrs.b) != 0 {
+	if hasData {
+		e.Data = u.b
+	}
+	if u.bad || attrs.bad || len(attrs.b) != 0 {
 		return errPacked
 	}
 	return nil

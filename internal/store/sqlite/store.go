@@ -17,6 +17,8 @@ type Options struct {
 	LogDelay time.Duration
 	// StateDelay is the same for records; 20 ms by default.
 	StateDelay time.Duration
+	// BinsDelay is the same for captures; 1 ms by default.
+	BinsDelay time.Duration
 	// Readers is how many reads of one file may run at once; 4 by default.
 	Readers int
 	// TailBytes bounds the newest events kept in memory for readers of the log's end; 16 MiB by default.
@@ -29,6 +31,7 @@ type Store struct {
 	lock  *folderLock
 	log   *logFile
 	state *stateFile
+	bins  *binsFile
 
 	mu     sync.RWMutex // held for reading by every call, for writing by Close
 	closed bool
@@ -65,8 +68,11 @@ func open(dir string, o Options) (_ *Store, err error) {
 	if s.state, err = openState(paths.state, readers, cmp.Or(o.StateDelay, 20*time.Millisecond)); err != nil {
 		return nil, errors.Join(err, s.log.close())
 	}
-	if err := s.agree(); err != nil {
+	if s.bins, err = openBins(paths.bins, readers, cmp.Or(o.BinsDelay, time.Millisecond)); err != nil {
 		return nil, errors.Join(err, s.log.close(), s.state.close())
+	}
+	if err := s.agree(); err != nil {
+		return nil, errors.Join(err, s.log.close(), s.state.close(), s.bins.close())
 	}
 	return s, nil
 }
@@ -91,7 +97,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	err := errors.Join(s.log.close(), s.state.close())
+	err := errors.Join(s.log.close(), s.state.close(), s.bins.close())
 	return errors.Join(err, s.lock.release())
 }
 
@@ -99,6 +105,7 @@ func (s *Store) Close() error {
 func (s *Store) Observe(f func(store.Commit)) {
 	s.log.w.observe = f
 	s.state.w.observe = f
+	s.bins.w.observe = f
 }
 
 // Ready implements [store.Store]. After a write that failed for want of space it writes a little to learn whether there
@@ -108,7 +115,7 @@ func (s *Store) Ready(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
-	for _, w := range []*writer{s.log.w, s.state.w} {
+	for _, w := range []*writer{s.log.w, s.state.w, s.bins.w} {
 		if !w.full.Load() {
 			continue
 		}

@@ -128,12 +128,17 @@ func (s *Store) tenants(ctx context.Context, sql string, args ...any) ([]event.T
 
 // readList reads a list of state.db.
 func readList[T any](ctx context.Context, s *Store, scan func(*stmt) (T, error), sql string, args ...any) ([]T, error) {
+	return readFrom(ctx, s, s.state.reads, scan, sql, args...)
+}
+
+// readFrom reads a list of one file.
+func readFrom[T any](ctx context.Context, s *Store, reads *pool, scan func(*stmt) (T, error), sql string, args ...any) ([]T, error) {
 	if err := s.enter(); err != nil {
 		return nil, err
 	}
 	defer s.leave()
 	var out []T
-	err := s.state.reads.read(ctx, func(c *conn) error {
+	err := reads.read(ctx, func(c *conn) error {
 		return c.query(sql, func(s *stmt) error {
 			v, err := scan(s)
 			out = append(out, v)
@@ -144,7 +149,7 @@ func readList[T any](ctx context.Context, s *Store, scan func(*stmt) (T, error),
 }
 
 // DeleteTenant implements [store.Control]. With the tenant's row everything of it is out of sight; its endpoints,
-// queues, types and keys are then deleted in batches, so that other writers need not wait. ForgetTenant deletes what a crash left.
+// queues, sources, types and keys are then deleted in batches, so that other writers need not wait. ForgetTenant deletes what a crash left.
 func (s *Store) DeleteTenant(ctx context.Context, id event.TenantID, revision int64) error {
 	if err := s.enter(); err != nil {
 		return err
@@ -196,6 +201,7 @@ func purgeSome(c *conn, tenant int64) (more bool, err error) {
 		"DELETE FROM queue_states WHERE queue IN (SELECT id FROM queues WHERE tenant = ? ORDER BY id LIMIT ?)",
 		"DELETE FROM queues WHERE id IN (SELECT id FROM queues WHERE tenant = ? ORDER BY id LIMIT ?)",
 		"DELETE FROM endpoints WHERE id IN (SELECT id FROM endpoints WHERE tenant = ? ORDER BY id LIMIT ?)",
+		"DELETE FROM sources WHERE id IN (SELECT id FROM sources WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM types WHERE (tenant, name) IN (SELECT tenant, name FROM types WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM apikeys WHERE id IN (SELECT id FROM apikeys WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM token_keys WHERE (tenant, id) IN (SELECT tenant, id FROM token_keys WHERE tenant = ? LIMIT ?)",

@@ -41,7 +41,7 @@ type job struct {
 
 // writer owns the only writing connection of one file.
 type writer struct {
-	name    string // "log" or "state", for metrics
+	name    string // "log", "state" or "bins", for metrics
 	path    string
 	delay   time.Duration
 	queue   chan *job
@@ -308,6 +308,20 @@ func (w *writer) update(ctx context.Context, f func(c *conn) error) error {
 		return err
 	}
 	return s.fail
+}
+
+// grouped is a frequent write made of a function.
+type grouped struct{ simple }
+
+func (*grouped) lazy() bool { return true }
+
+// join runs a frequent write, which may wait for others.
+func (w *writer) join(ctx context.Context, f func(c *conn) error) error {
+	g := &grouped{simple{f: f}}
+	if err := w.do(ctx, g); err != nil {
+		return err
+	}
+	return g.fail
 }
 
 // probe writes about as much as a small batch and takes it away again, to learn whether there is space.

@@ -38,6 +38,7 @@ type Model struct {
 
 	queues
 	control
+	inbound
 	observe func(store.Commit)
 }
 
@@ -66,7 +67,7 @@ func NewModel() *Model {
 	return &Model{
 		tenants: map[event.TenantID]*tenantLog{}, publishes: map[publishKey]publish{}, hint: make(chan struct{}),
 		lanes: map[event.LaneKey]event.LaneState{}, retries: map[store.RetryKey]event.Retry{},
-		dead: map[store.DeadKey]event.DeadLetter{}, queues: newQueues(), control: newControl(),
+		dead: map[store.DeadKey]event.DeadLetter{}, queues: newQueues(), control: newControl(), inbound: newInbound(),
 	}
 }
 
@@ -161,6 +162,11 @@ func (m *Model) add(tenant event.TenantID, now time.Time, e event.Event) event.R
 	e.Channels = slices.Clone(e.Channels)
 	e.Extensions = slices.Clone(e.Extensions)
 	e.Data = slices.Clone(e.Data)
+	if e.Origin != nil {
+		origin := *e.Origin
+		origin.Head, origin.Body = slices.Clone(origin.Head), slices.Clone(origin.Body)
+		e.Origin = &origin
+	}
 	t.ids[e.ID] = e.Version
 	t.events = append(t.events, &e)
 	m.log = append(m.log, &e)

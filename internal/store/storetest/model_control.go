@@ -169,6 +169,7 @@ func (m *Model) DeleteTenant(ctx context.Context, id event.TenantID, revision in
 		}
 	}
 	maps.DeleteFunc(m.types, func(k typeKey, _ event.Type) bool { return k.tenant == id })
+	maps.DeleteFunc(m.sources, func(k typeKey, _ event.Source) bool { return k.tenant == id })
 	maps.DeleteFunc(m.tokenKeys, func(k tokenKey, _ event.TokenKey) bool { return k.tenant == id })
 	maps.DeleteFunc(m.keys, func(_ int64, k event.APIKey) bool { return k.Tenant == id })
 	return nil
