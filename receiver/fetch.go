@@ -29,14 +29,11 @@ const (
 	fetchURL      = 2048        // bytes of an address
 )
 
-// errFetch is in every error of a fetch: the request may be good, its proof could not be had.
-var errFetch = errors.New("the provider's key could not be fetched")
-
 // errLeft says that who waited for a fetch went away.
 var errLeft = errors.New("the request was given up")
 
 // errFetchURL says that a request names an address of another's, which is never asked.
-var errFetchURL = errors.New("the address of the key is not one of the provider's own")
+var errFetchURL = fail(CodeSignature, "the address of the key is not one of the provider's own")
 
 // hostRule says whether a host, in lower case and without a port, is the provider's own.
 type hostRule func(host string) bool
@@ -89,10 +86,11 @@ func fetchNewer(ctx context.Context, f Fetcher, raw string, own hostRule) ([]byt
 
 func fetched(body []byte, err error) ([]byte, error) {
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errFetch, err)
+		// The request may be good: its proof could not be had.
+		return nil, failWith(CodeFetch, "the provider's key could not be fetched", err)
 	}
 	if len(body) > fetchLimit {
-		return nil, fmt.Errorf("%w: more than %d bytes", errFetch, fetchLimit)
+		return nil, fail(CodeFetch, "the provider's key is too long")
 	}
 	return body, nil
 }
@@ -136,26 +134,26 @@ type fetcher struct {
 	slots  chan struct{} // one for each request under way
 
 	mu      sync.Mutex
-	kept    map[string]*list.Element // of *answer
+	kept    map[string]*list.Element // of *fetchedBody
 	order   *list.List               // newest use first
 	size    int                      // bytes kept
-	failed  map[string]failure
-	running map[string]*flight
+	failed  map[string]fetchFailure
+	running map[string]*fetching
 }
 
-type answer struct {
+type fetchedBody struct {
 	url  string
 	body []byte
 	at   time.Time
 }
 
-type failure struct {
+type fetchFailure struct {
 	err error
 	at  time.Time
 }
 
-// flight is a request under way; its results may be read when done is closed.
-type flight struct {
+// fetching is a request under way; its results may be read when done is closed.
+type fetching struct {
 	done chan struct{}
 	body []byte
 	err  error
@@ -167,7 +165,7 @@ func newFetcher(client *http.Client) *fetcher {
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &fetcher{
 		client: &c, slots: make(chan struct{}, fetchAtOnce), kept: map[string]*list.Element{}, order: list.New(),
-		failed: map[string]failure{}, running: map[string]*flight{},
+		failed: map[string]fetchFailure{}, running: map[string]*fetching{},
 	}
 }
 
@@ -202,7 +200,7 @@ func (f *fetcher) get(ctx context.Context, url string, age time.Duration) ([]byt
 			// Who asked went away. That is no answer to us.
 			continue
 		}
-		mine := &flight{done: make(chan struct{})}
+		mine := &fetching{done: make(chan struct{})}
 		f.running[url] = mine
 		f.mu.Unlock()
 
@@ -220,7 +218,7 @@ func (f *fetcher) get(ctx context.Context, url string, age time.Duration) ([]byt
 func (f *fetcher) look(url string, age time.Duration) (body []byte, err error, ok bool) { //nolint:revive // ok says whether err is one.
 	now := time.Now()
 	if e, found := f.kept[url]; found {
-		a, _ := e.Value.(*answer)
+		a, _ := e.Value.(*fetchedBody)
 		if now.Sub(a.at) < age {
 			f.order.MoveToFront(e)
 			return a.body, nil, true
@@ -233,11 +231,11 @@ func (f *fetcher) look(url string, age time.Duration) (body []byte, err error, o
 }
 
 // keep remembers what came of a request. The caller holds mu.
-func (f *fetcher) keep(url string, done *flight) {
+func (f *fetcher) keep(url string, done *fetching) {
 	now := time.Now()
 	if done.err != nil {
 		if !isCancel(done.err) {
-			f.keepFailure(url, failure{err: done.err, at: now})
+			f.keepFailure(url, fetchFailure{err: done.err, at: now})
 		}
 		return
 	}
@@ -245,7 +243,7 @@ func (f *fetcher) keep(url string, done *flight) {
 	if e, ok := f.kept[url]; ok {
 		f.drop(e)
 	}
-	f.kept[url] = f.order.PushFront(&answer{url: url, body: done.body, at: now})
+	f.kept[url] = f.order.PushFront(&fetchedBody{url: url, body: done.body, at: now})
 	f.size += len(done.body)
 	for f.order.Len() > fetchEntries || f.size > fetchBytes {
 		f.drop(f.order.Back())
@@ -253,13 +251,13 @@ func (f *fetcher) keep(url string, done *flight) {
 }
 
 func (f *fetcher) drop(e *list.Element) {
-	a, _ := f.order.Remove(e).(*answer)
+	a, _ := f.order.Remove(e).(*fetchedBody)
 	delete(f.kept, a.url)
 	f.size -= len(a.body)
 }
 
 // keepFailure keeps failures apart from answers: addresses that somebody made up push no key out.
-func (f *fetcher) keepFailure(url string, failed failure) {
+func (f *fetcher) keepFailure(url string, failed fetchFailure) {
 	if len(f.failed) >= fetchFailures {
 		for u, old := range f.failed {
 			if failed.at.Sub(old.at) >= fetchFailAge {

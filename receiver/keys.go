@@ -12,7 +12,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"math/big"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ const (
 )
 
 // errKey says that a text is no public key; it never quotes it, since somebody may have put a private one there.
-var errKey = errors.New("not a public key of a kind that is known (RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519)")
+var errKey = fail(CodeWrongSecret, "not a public key of a kind that is known (RSA of 2048 to 8192 bits, ECDSA on P-256, P-384 or P-521, Ed25519)")
 
 // parsePublicKey reads a public key: PEM (a public key or a certificate), or its DER as base64.
 func parsePublicKey(text string) (crypto.PublicKey, error) {
@@ -105,12 +104,12 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 		}
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, errors.New("a certificate cannot be read")
+			return nil, fail(CodeMalformed, "a certificate cannot be read")
 		}
 		certs = append(certs, cert)
 	}
 	if len(certs) == 0 || len(certs) > maxCertificates {
-		return nil, errors.New("there are no certificates, or too many")
+		return nil, fail(CodeMalformed, "there are no certificates, or too many")
 	}
 	return certs, nil
 }
@@ -145,7 +144,7 @@ func parseKeySet(text []byte) ([]webKey, error) {
 		Keys []struct{ Kty, Kid, Use, Crv, N, E, X, Y string } `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &set); err != nil || len(set.Keys) > maxKeys {
-		return nil, errors.New("the key set cannot be read")
+		return nil, fail(CodeFetch, "the provider's key set cannot be read")
 	}
 	keys := make([]webKey, 0, len(set.Keys))
 	for _, k := range set.Keys {
@@ -210,7 +209,7 @@ func ecKey(curve, x, y string) crypto.PublicKey {
 }
 
 // errUnknownKey says that a signature names a key that its provider does not have.
-var errUnknownKey = errors.New("the key is not one of the provider's")
+var errUnknownKey = fail(CodeSignature, "the key is not one of the provider's")
 
 // keySetAt is where a provider publishes its keys.
 type keySetAt struct {
@@ -259,4 +258,21 @@ func keyByID(keys []webKey, id string) (crypto.PublicKey, bool) {
 		}
 	}
 	return nil, false
+}
+
+// anyKey refuses the request unless a public key, which a secret holds, verifies it.
+func (r *request) anyKey(match func(crypto.PublicKey) bool) error {
+	readable := false
+	err := r.anySecret(func(secret string) bool {
+		key, err := parsePublicKey(secret)
+		if err != nil {
+			return false
+		}
+		readable = true
+		return match(key)
+	})
+	if err != nil && !readable && len(r.secrets) > 0 {
+		return errKey
+	}
+	return err
 }

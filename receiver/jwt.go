@@ -1,0 +1,110 @@
+package receiver
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	jwtLeeway = time.Minute
+	maxJWT    = 64 << 10 // bytes of a token in a header or a list
+)
+
+var (
+	hmacMethods = []string{"HS256", "HS384", "HS512"}
+	rsaMethods  = []string{"RS256", "RS384", "RS512"}
+)
+
+// jwtRule says what a token must be.
+type jwtRule struct {
+	// methods lists the algorithms. It is never empty, and never mixes shared secrets with public keys: a public key is no secret.
+	methods []string
+	// key gives the key, or several, for a token's header.
+	key jwt.Keyfunc
+	// issuers lists who may have issued it; empty: anybody with the key.
+	issuers []string
+	// audiences lists for whom it may be; empty: it is not asked.
+	audiences []string
+	// expires says that it must say until when it is good.
+	expires bool
+}
+
+// verifyJWT returns the claims of a token that the rule accepts at a time.
+func verifyJWT(token string, at time.Time, rule jwtRule) (jwt.MapClaims, error) {
+	if len(rule.methods) == 0 {
+		return nil, errors.New("no algorithm is allowed")
+	}
+	options := []jwt.ParserOption{
+		jwt.WithValidMethods(rule.methods), jwt.WithLeeway(jwtLeeway), jwt.WithTimeFunc(func() time.Time { return at }),
+		jwt.WithIssuedAt(), jwt.WithStrictDecoding(),
+	}
+	if len(rule.audiences) > 0 {
+		options = append(options, jwt.WithAudience(rule.audiences...))
+	}
+	if rule.expires {
+		options = append(options, jwt.WithExpirationRequired())
+	}
+	claims := jwt.MapClaims{}
+	if _, err := jwt.NewParser(options...).ParseWithClaims(token, claims, rule.key); err != nil {
+		return nil, fmt.Errorf("token: %w", err)
+	}
+	issuer, err := claims.GetIssuer()
+	if err != nil || (len(rule.issuers) > 0 && !slices.Contains(rule.issuers, issuer)) {
+		return nil, errors.New("token: it has another issuer")
+	}
+	return claims, nil
+}
+
+// methodsFor lists the algorithms that a key can be used with: its own kind's, whatever a token says.
+func methodsFor(key any) []string {
+	switch k := key.(type) {
+	case []byte:
+		return hmacMethods
+	case *rsa.PublicKey:
+		return rsaMethods
+	case *ecdsa.PublicKey:
+		// Each of these algorithms is for one curve.
+		return []string{map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[k.Curve.Params().BitSize]}
+	case ed25519.PublicKey:
+		return []string{"EdDSA"}
+	}
+	return nil
+}
+
+// keyOrSecret reads a secret that may be a public key: PEM is one, everything else is a shared secret as it is.
+func keyOrSecret(secret string) (any, error) {
+	if strings.HasPrefix(strings.TrimSpace(secret), "-----BEGIN") {
+		return parsePublicKey(secret)
+	}
+	return []byte(secret), nil
+}
+
+// fixedKey is the Keyfunc of one key.
+func fixedKey(key crypto.PublicKey) jwt.Keyfunc {
+	return func(*jwt.Token) (any, error) { return key, nil }
+}
+
+// bearer returns the token of an Authorization header, or "".
+func bearer(authorization string) string {
+	scheme, token, ok := strings.Cut(authorization, " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || len(token) > maxJWT {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// claimIs compares a claim that is a text in constant time.
+func claimIs(claims jwt.MapClaims, name, want string) bool {
+	got, ok := claims[name].(string)
+	return ok && want != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+}
