@@ -57,7 +57,7 @@ var allowed = map[string][]string{
 
 	// The ways in for other people's requests: sources verify and ingest, bins keep, tunnels carry to a listener's port.
 	"internal/inbound":      {"internal/event", "receiver"},
-	"internal/inspect":      {"internal/event"},
+	"internal/inspect":      {"internal/event", "internal/store"},
 	"internal/tunnel":       {"internal/event"},
 	"internal/tunnel/agent": {"client"},
 
@@ -65,7 +65,8 @@ var allowed = map[string][]string{
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 
-	"internal/api/rest":     {"client", "internal/codec", "internal/event"},
+	// The REST interface shows what a captured request holds by the pure functions of package inspect.
+	"internal/api/rest":     {"client", "internal/codec", "internal/event", "internal/inspect"},
 	"internal/api/flexibee": {"internal/codec", "internal/event"},
 	// Other faces of the bins, for clients made for Webhook.site and smee.io.
 	"internal/api/hooksite": {"internal/event", "internal/inspect"},

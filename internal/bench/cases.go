@@ -42,6 +42,8 @@ func cases() []benchCase {
 		{"dead10k", "10,000 dead endpoints beside a healthy one", "1,000 dead endpoints beside a healthy one", runDead},
 		{"backlog1m", "1,000,000 events behind a dead endpoint", "100,000 events behind a dead endpoint", runBacklog},
 		{"start5m", "start with 5,000,000 stored events", "start with 500,000 stored events", runStart},
+		{"source", "webhooks of a provider verified and stored, 64 connections", "", runSource},
+		{"source500", "500 webhooks of a provider a second", "", runSourceLatency},
 		{"live-memory", "memory of idle live connections", "", runLiveMemory},
 		{"live-topic", "10,000 listeners to one topic, 2 events/s", "1,000 listeners to one topic, 2 events/s", runLiveTopic},
 		{"live-full", "10,000 listeners to one topic, 100 events/s", "1,000 listeners to one topic, 100 events/s", runLiveFull},

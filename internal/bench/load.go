@@ -2,11 +2,13 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -25,6 +27,10 @@ type Load struct {
 	// Type is the events' type; Batch how many go in one request, 0 and 1 as a lone object.
 	Type  string `json:"type"`
 	Batch int    `json:"batch,omitempty"`
+	// Hook, when not empty, is the secret with which each request is signed as GitHub signs its webhooks. Size, when not 0, makes
+	// the body so many bytes that are no event.
+	Hook string `json:"hook,omitempty"`
+	Size int    `json:"size,omitempty"`
 	// Connections post at once, each its next request when the last one is answered.
 	Connections int `json:"connections"`
 	// Rate, when not 0, posts so many requests a second at fixed times instead, whether answered or not.
@@ -50,7 +56,9 @@ type Sent struct {
 	CPU time.Duration `json:"cpu,omitempty"`
 	// LastID is the id of one of the last events.
 	LastID string `json:"last_id,omitempty"`
-	Error  string `json:"error,omitempty"`
+	// Answered is how long the answers took, from when the request was due.
+	Answered sink.Latency `json:"answered"`
+	Error    string       `json:"error,omitempty"`
 }
 
 // RunLoad reads a [Load] a line from in, runs it, and writes [Sent] lines to out, until in ends or ctx does.
@@ -84,6 +92,9 @@ type generator struct {
 	fail    context.CancelCauseFunc
 	lastID  atomic.Pointer[string]
 	sent    atomic.Int64
+
+	mu      sync.Mutex
+	answers []uint32 // how long each took, in µs
 }
 
 func (l Load) run(ctx context.Context, progress func(int64)) Sent {
@@ -128,6 +139,7 @@ func (l Load) run(ctx context.Context, progress func(int64)) Sent {
 	if id := g.lastID.Load(); id != nil {
 		sent.LastID = *id
 	}
+	sent.Answered = sink.LatencyOf(g.answers)
 	return sent
 }
 
@@ -142,8 +154,10 @@ func (g *generator) work() {
 	if g.Key != "" {
 		req.Header.Set("Authorization", "Bearer "+g.Key)
 	}
-	batch := max(g.Batch, 1)
-	b := newBody(g.Type, batch)
+	b, batch := g.body(), max(g.Batch, 1)
+	hook := newHook(g.Hook)
+	var answers []uint32
+	defer func() { g.keep(answers) }()
 	for {
 		at, ok := g.turn()
 		if !ok {
@@ -155,6 +169,7 @@ func (g *generator) work() {
 		}
 		b.number(uint64(first), at)
 		req.SetBodyRaw(b.bytes)
+		hook.sign(&req.Header, first, b.bytes)
 		if err := g.client.Do(req, resp); err != nil {
 			g.fail(fmt.Errorf("publish: %w", err))
 			return
@@ -163,11 +178,27 @@ func (g *generator) work() {
 			g.fail(fmt.Errorf("publish was answered %d: %.300s", status, resp.Body()))
 			return
 		}
+		answers = append(answers, uint32(min(time.Since(at).Microseconds(), math.MaxUint32))) //nolint:gosec // bounded
 		g.sent.Add(int64(batch))
 	}
 	if id := lastID(resp.Body()); id != "" {
 		g.lastID.Store(&id)
 	}
+}
+
+// body is what is posted.
+func (g *generator) body() *body {
+	if g.Size > 0 {
+		return &body{bytes: bytes.Repeat([]byte("."), g.Size)}
+	}
+	return newBody(g.Type, max(g.Batch, 1))
+}
+
+// keep takes a worker's samples.
+func (g *generator) keep(answers []uint32) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.answers = append(g.answers, answers...)
 }
 
 // turn waits until the next request may go and returns the time that counts as its publish.

@@ -140,9 +140,13 @@ type Latency struct {
 // Latency sorts the samples and returns their quantiles. Call it when all has arrived.
 func (m *Meter) Latency() Latency {
 	n := int(min(m.used.Load(), int64(len(m.samples))))
-	s := slices.Clone(m.samples[:n])
+	return LatencyOf(slices.Clone(m.samples[:n]))
+}
+
+// LatencyOf sorts samples, which are in µs, and returns their quantiles.
+func LatencyOf(s []uint32) Latency {
 	slices.Sort(s)
-	return Latency{quantile(s, 50), quantile(s, 90), quantile(s, 99), quantile(s, 100), n}
+	return Latency{quantile(s, 50), quantile(s, 90), quantile(s, 99), quantile(s, 100), len(s)}
 }
 
 // quantile returns the smallest sample that at least percent of the sorted samples do not exceed.

@@ -1,0 +1,57 @@
+package app
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/posthornhq/posthorn/internal/api/front"
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/live"
+)
+
+// arrivals says how requests arrived, for what keeps them as they did.
+type arrivals struct {
+	// public is the server's address as callers see it, when it was configured.
+	public  string
+	trusted []netip.Prefix
+}
+
+// request returns a request without its body. prefix is the part of the escaped path that belongs to the server.
+func (a arrivals) request(r *http.Request, prefix string) event.Request {
+	target := r.RequestURI
+	if !strings.HasPrefix(target, "/") { // the absolute form, for proxies (RFC 9112, 3.2.2)
+		target = r.URL.RequestURI()
+	}
+	out := event.Request{Head: front.Head(r), URL: a.base(r) + target}
+	if rest, ok := strings.CutPrefix(target, prefix); ok {
+		out.Path = rest
+	}
+	if addr := live.ClientAddr(r, a.trusted); addr.IsValid() {
+		out.Remote = addr.String()
+	}
+	return out
+}
+
+// base is the scheme and host that the caller called: the public URL, or what the request names, with the word of a trusted
+// proxy about what it was asked for.
+func (a arrivals) base(r *http.Request) string {
+	if a.public != "" {
+		return a.public
+	}
+	scheme, host := "http", r.Host
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && a.trusts(peer.Addr().Unmap()) {
+		if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Proto"), ","); strings.EqualFold(strings.TrimSpace(first), "https") {
+			scheme = "https"
+		}
+		if first, _, _ := strings.Cut(r.Header.Get("X-Forwarded-Host"), ","); first != "" {
+			host = strings.TrimSpace(first)
+		}
+	}
+	return scheme + "://" + host
+}
+
+func (a arrivals) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
