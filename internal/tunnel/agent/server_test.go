@@ -1,0 +1,222 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/hashicorp/yamux"
+)
+
+const testKey = "the-key"
+
+// patience is how long a test waits for what should happen at once.
+const patience = 20 * time.Second
+
+// testServer is the server's end of a tunnel, no more than the contract asks for.
+type testServer struct {
+	t    *testing.T
+	addr string
+
+	mu       sync.Mutex
+	http     *http.Server
+	sessions chan *yamux.Session // each connection
+	done     sync.WaitGroup
+	// refuse is answered instead of a connection, unless 0.
+	refuse  int
+	problem string
+	asked   int
+}
+
+// newTestServer starts a server that the test's end stops.
+func newTestServer(t *testing.T) *testServer {
+	t.Helper()
+	s := &testServer{t: t, sessions: make(chan *yamux.Session, 16)}
+	s.start("127.0.0.1:0")
+	t.Cleanup(s.stop)
+	return s
+}
+
+func (s *testServer) start(addr string) {
+	s.t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(s.t.Context(), "tcp", addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.addr = l.Addr().String()
+	s.http = &http.Server{Handler: http.HandlerFunc(s.connect), ReadHeaderTimeout: patience}
+	s.done.Go(func() { _ = s.http.Serve(l) })
+}
+
+// stop breaks every connection.
+func (s *testServer) stop() {
+	_ = s.http.Close()
+	s.mu.Lock()
+	for len(s.sessions) > 0 {
+		_ = (<-s.sessions).Close()
+	}
+	s.mu.Unlock()
+	s.done.Wait()
+}
+
+func (s *testServer) set(status int, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refuse, s.problem = status, problem
+}
+
+func (s *testServer) connect(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.asked++
+	refuse, problem := s.refuse, s.problem
+	s.mu.Unlock()
+	if refuse == 0 && r.Header.Get("Authorization") != "Bearer "+testKey {
+		refuse, problem = http.StatusUnauthorized, `{"title":"Unauthorized","status":401,"code":"unauthorized","detail":"the key is not known"}`
+	}
+	if refuse != 0 {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(refuse)
+		_, _ = io.WriteString(w, problem)
+		return
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+	if err != nil {
+		return
+	}
+	config := yamux.DefaultConfig()
+	config.LogOutput, config.MaxStreamWindowSize = io.Discard, window
+	mux, err := yamux.Client(websocket.NetConn(context.Background(), ws, websocket.MessageBinary), config)
+	if err != nil {
+		s.t.Error(err)
+		return
+	}
+	s.sessions <- mux
+}
+
+// session waits for the agent's next connection.
+func (s *testServer) session() *yamux.Session {
+	s.t.Helper()
+	select {
+	case mux := <-s.sessions:
+		s.t.Cleanup(func() { _ = mux.Close() })
+		return mux
+	case <-time.After(patience):
+		s.t.Fatal("the agent does not connect")
+		return nil
+	}
+}
+
+// through is a client whose connections are streams of a session.
+func through(t *testing.T, mux *yamux.Session) *http.Client {
+	t.Helper()
+	tr := &http.Transport{
+		DialContext:        func(context.Context, string, string) (net.Conn, error) { return mux.Open() },
+		DisableCompression: true,
+	}
+	t.Cleanup(tr.CloseIdleConnections)
+	return &http.Client{Transport: tr, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// start runs an agent for a target until the test ends.
+func startAgent(t *testing.T, s *testServer, target string, change ...func(*Options)) *Agent {
+	t.Helper()
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Connect: "ws://" + s.addr + "/v1/tenants/acme/tunnels/laptop/connect", Key: testKey, Target: u, Name: "laptop", Kind: "bin", PublicURL: "https://hooks.example.com/b/1", UserAgent: "posthorn-test"}
+	for _, c := range change {
+		c(&o)
+	}
+	a, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		select {
+		case err := <-ended:
+			if err != nil && !strings.Contains(err.Error(), "connect") {
+				t.Errorf("the agent: %v", err)
+			}
+		case <-time.After(patience):
+			t.Error("the agent does not end")
+		}
+	})
+	return a
+}
+
+// local serves a handler as the program on the laptop.
+func local(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// await waits until a condition of the recorder holds.
+func await(t *testing.T, a *Agent, what string, holds func() bool) {
+	t.Helper()
+	overdue := time.After(patience)
+	for {
+		_, changed := a.Recorder().Changes(0)
+		if holds() {
+			return
+		}
+		select {
+		case <-changed:
+		case <-overdue:
+			t.Fatalf("waited in vain until %s", what)
+		}
+	}
+}
+
+// finished waits for n finished exchanges and returns them, oldest first.
+func finished(t *testing.T, a *Agent, n int) []Exchange {
+	t.Helper()
+	var list []Exchange
+	await(t, a, "exchanges are finished", func() bool {
+		c, _ := a.Recorder().Changes(0)
+		list = list[:0]
+		for _, e := range c.Exchanges {
+			if e.Finished() {
+				full, _ := a.Recorder().Get(e.ID)
+				list = append(list, full)
+			}
+		}
+		return len(list) >= n
+	})
+	return list
+}
+
+func infoJSON(t *testing.T, i Info) string {
+	t.Helper()
+	b, err := json.Marshal(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func readAll(t *testing.T, r io.ReadCloser) []byte {
+	t.Helper()
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
