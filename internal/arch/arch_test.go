@@ -58,7 +58,7 @@ var allowed = map[string][]string{
 	// The ways in for other people's requests: sources verify and ingest, bins keep, tunnels carry to a listener's port.
 	"internal/inbound":      {"internal/event", "receiver"},
 	"internal/inspect":      {"internal/event", "internal/store"},
-	"internal/tunnel":       {"internal/event"},
+	"internal/tunnel":       {"internal/event", "internal/codec"},
 	"internal/tunnel/agent": {"client"},
 
 	"internal/store":           {"internal/event"},

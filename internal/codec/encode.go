@@ -36,15 +36,16 @@ func CheckFormat(s string, envelope event.Envelope) string {
 }
 
 // Encode appends the body of a delivery to dst and returns it with its content type ("" when there is no body) and the
-// headers that belong to it besides the content type, which only cloudevents-binary has.
+// headers that belong to it besides the content type, which only cloudevents-binary has; of original they are all of the
+// request's, its content type among them, and the content type is "".
 //
 // The bodies are: standard, {"type","timestamp","data"}, in a batch with the event's "id" first; cloudevents, [AppendCloudEvent],
 // in a batch application/cloudevents-batch+json; cloudevents-binary and raw, the data itself, in a raw batch an array of
 // the data of each event (null for none); flexibee, a [ChangeList] that ends with the last of the events, so that it is the
-// same whenever it is sent.
+// same whenever it is sent; original, the body of the event's Origin as it came, and raw for events without one.
 //
 // It fails with KindInvalid for an unknown envelope or format, for several events without Batch or in
-// cloudevents-binary, for a raw batch with data that is not JSON, and for flexibee without any change of a record.
+// cloudevents-binary or original, for a raw batch with data that is not JSON, and for flexibee without any change of a record.
 func Encode(dst []byte, o Options, events []*event.Event) (contentType string, headers []event.Header, body []byte, err error) {
 	if reason := CheckFormat(o.Format, o.Envelope); reason != "" {
 		return "", nil, dst, event.Invalid("format", reason)
@@ -79,6 +80,12 @@ func Encode(dst []byte, o Options, events []*event.Event) (contentType string, h
 		return mediaJSON, nil, o.array(dst, events, o.element), nil
 	case event.EnvelopeFlexiBee:
 		return o.changes(dst, events)
+	case event.EnvelopeOriginal:
+		if len(events) > 1 {
+			return "", nil, dst, event.Invalid("envelope", "original cannot hold several events")
+		}
+		contentType, headers, body = o.original(dst, events[0])
+		return contentType, headers, body, nil
 	}
 	return "", nil, dst, event.Invalid("envelope", "is unknown")
 }

@@ -1,0 +1,79 @@
+package codec
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// OwnCookie is the cookie in which browsers send Posthorn's own tokens; nobody else gets to see it.
+const OwnCookie = "posthorn_token"
+
+// dropped are the headers of a request that are not sent on: those of its connection (RFC 9110, 7.6.1), those that the next
+// one sets itself, and what its sender can read.
+var dropped = []string{
+	"connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization", "proxy-authenticate",
+	"http2-settings", "host", "content-length", "expect", "accept-encoding",
+}
+
+// ownPrefix begins the names of headers that only Posthorn sets.
+const ownPrefix = "posthorn-"
+
+// Forwarded returns the headers with which a request that came in is sent on, in their order and case: all but those that
+// belong to its connection, those that only Posthorn sets (posthorn-*), and Posthorn's own cookie.
+func Forwarded(r *event.Request) []event.Header {
+	all := r.Headers()
+	var named []string // by Connection
+	for _, h := range all {
+		if strings.EqualFold(h.Name, "connection") {
+			for name := range strings.SplitSeq(h.Value, ",") {
+				named = append(named, strings.ToLower(strings.TrimSpace(name)))
+			}
+		}
+	}
+	kept := make([]event.Header, 0, len(all))
+	for _, h := range all {
+		lower := strings.ToLower(h.Name)
+		switch {
+		case slices.Contains(dropped, lower), strings.HasPrefix(lower, ownPrefix), slices.Contains(named, lower):
+			continue
+		case lower == "cookie":
+			if h.Value = WithoutOwnCookies(h.Value); h.Value == "" {
+				continue
+			}
+		}
+		kept = append(kept, h)
+	}
+	return kept
+}
+
+// WithoutOwnCookies returns the value of a Cookie header without [OwnCookie]; one without it stays as it is.
+func WithoutOwnCookies(value string) string {
+	if !strings.Contains(strings.ToLower(value), OwnCookie) {
+		return value
+	}
+	var kept []string
+	for part := range strings.SplitSeq(value, ";") {
+		name, _, _ := strings.Cut(part, "=")
+		if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(strings.TrimSpace(name), OwnCookie) {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
+// original appends the request by which an event came in, of others the data.
+func (o *Options) original(dst []byte, e *event.Event) (contentType string, headers []event.Header, body []byte) {
+	if e.Origin == nil {
+		plain := *o
+		plain.Payload = event.PayloadFull
+		contentType, body = plain.raw(dst, e)
+		return contentType, nil, body
+	}
+	body = e.Origin.Body
+	if body == nil {
+		body = e.Data
+	}
+	return "", Forwarded(e.Origin), append(dst, body...)
+}

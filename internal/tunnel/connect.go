@@ -1,0 +1,183 @@
+package tunnel
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/hashicorp/yamux"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// Subprotocol is the WebSocket subprotocol of a tunnel's connection.
+const Subprotocol = "posthorn-tunnel-1"
+
+// Times and sizes of a connection.
+const (
+	keepAlive    = 15 * time.Second
+	writeTimeout = 20 * time.Second // also how long an answer to a keep-alive may take
+	openTimeout  = 30 * time.Second // until the listener takes a stream
+	streamWindow = 1 << 20          // bytes of one stream that may be on their way to a reader
+	keysEvery    = 30 * time.Second
+)
+
+// Listener is who connects.
+type Listener struct {
+	Tenant *event.Tenant
+	// Name is the tunnel's.
+	Name string
+	// Key is the API key or token; when it ends, so does the connection.
+	Key event.APIKey
+}
+
+// Connect takes a connection over as a WebSocket and serves the tunnel through it until it ends. An error means that nothing
+// was written: KindNotFound when the tunnel was not set up, KindMalformed when the request is no handshake for it,
+// KindRateLimited and KindUnavailable when there is no room.
+func (h *Hub) Connect(w http.ResponseWriter, r *http.Request, l Listener) error {
+	if err := checkHandshake(r); err != nil {
+		return err
+	}
+	if _, err := h.find(r.Context(), l.Tenant, l.Name); err != nil {
+		return err
+	}
+	if err := h.admit(l.Tenant.ID); err != nil {
+		return err
+	}
+	defer h.dismiss(l.Tenant.ID)
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
+		Subprotocols: []string{Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+		InsecureSkipVerify: true, // the key is in a header, which no page of another origin can send
+	})
+	if err != nil {
+		return nil //nolint:nilerr // it has answered
+	}
+	h.serve(c, &l)
+	return nil
+}
+
+// checkHandshake checks what websocket.Accept would answer in its own words.
+func checkHandshake(r *http.Request) error {
+	if r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") ||
+		r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
+		return event.Errorf(event.KindMalformed, "malformed", "this is for WebSockets (RFC 6455); use posthorn listen")
+	}
+	if !hasToken(r.Header, "Sec-WebSocket-Protocol", Subprotocol) {
+		return event.Errorf(event.KindMalformed, "malformed", "the WebSocket must offer the subprotocol "+Subprotocol)
+	}
+	return nil
+}
+
+// hasToken reports whether a header holds a token in a list separated by commas, in any case.
+func hasToken(h http.Header, name, token string) bool {
+	return slices.ContainsFunc(h.Values(name), func(v string) bool {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(part), token) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// serve runs a session until its connection, its key or the hub ends.
+func (h *Hub) serve(c *websocket.Conn, l *Listener) {
+	ctx, cancel := context.WithCancel(h.ctx)
+	defer cancel()
+	mux, err := yamux.Client(newPipe(ctx, c), &yamux.Config{
+		AcceptBacklog: maxStreams, EnableKeepAlive: true, KeepAliveInterval: keepAlive, ConnectionWriteTimeout: writeTimeout,
+		MaxStreamWindowSize: streamWindow, StreamOpenTimeout: openTimeout, StreamCloseTimeout: time.Minute, LogOutput: io.Discard,
+	})
+	if err != nil {
+		_ = c.CloseNow()
+		h.log.Error("a tunnel's connection cannot be set up", slog.Any("error", err))
+		return
+	}
+	s := newSession(mux)
+	defer s.close()
+	if err := h.join(ctx, l, s); err != nil {
+		_ = c.Close(websocket.StatusPolicyViolation, "the tunnel was deleted")
+		return
+	}
+	defer h.leave(s)
+	h.log.Debug("a tunnel is connected", slog.String("tenant", l.Tenant.Name), slog.String("tunnel", l.Name))
+	h.watch(ctx, s, &l.Key)
+	h.log.Debug("a tunnel's connection ended", slog.String("tenant", l.Tenant.Name), slog.String("tunnel", l.Name))
+}
+
+// watch waits until a session has to end.
+func (h *Hub) watch(ctx context.Context, s *session, key *event.APIKey) {
+	var expires <-chan time.Time
+	if !key.Expires.IsZero() {
+		t := time.NewTimer(key.Expires.Sub(h.cfg.now()))
+		defer t.Stop()
+		expires = t.C
+	}
+	tick := time.NewTicker(keysEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.mux.CloseChan():
+			return
+		case <-s.ended:
+			return
+		case <-expires:
+			return
+		case <-tick.C:
+			if h.cfg.Holds != nil && !h.cfg.Holds(ctx, key) {
+				return
+			}
+		}
+	}
+}
+
+// pipe is a WebSocket as a stream of bytes for yamux.
+type pipe struct {
+	net.Conn
+	ws *websocket.Conn
+	// held is the header of a frame whose data come with the next write: both go in one message.
+	held [frameHeader]byte
+	has  bool
+	buf  []byte
+}
+
+// The form of yamux's frames: version, type, flags (2 bytes), stream (4), length of the data that follow (4).
+const (
+	frameHeader = 12
+	frameData   = 0 // the type of a frame with data
+)
+
+func newPipe(ctx context.Context, c *websocket.Conn) *pipe {
+	return &pipe{Conn: websocket.NetConn(ctx, c, websocket.MessageBinary), ws: c}
+}
+
+// Write is called by one goroutine, yamux's sender.
+func (p *pipe) Write(b []byte) (int, error) {
+	if !p.has && len(b) == frameHeader && b[1] == frameData && binary.BigEndian.Uint32(b[8:]) > 0 {
+		copy(p.held[:], b)
+		p.has = true
+		return len(b), nil
+	}
+	if !p.has {
+		return p.Conn.Write(b)
+	}
+	p.has = false
+	p.buf = append(append(p.buf[:0], p.held[:]...), b...)
+	if _, err := p.Conn.Write(p.buf); err != nil {
+		return 0, fmt.Errorf("tunnel: %w", err)
+	}
+	return len(b), nil
+}
+
+// Close does not wait for the other side to say goodbye.
+func (p *pipe) Close() error { return p.ws.CloseNow() }

@@ -1,0 +1,162 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/codec"
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// Headers between the server and the listener.
+const (
+	// HeaderAbout tells the listener what a request is, as the JSON of an [About]; it takes it off.
+	HeaderAbout = "Posthorn-Tunnel"
+	// HeaderError is set by the listener in an answer of its own, 502, when the local program gave none; its value says why.
+	HeaderError = "Posthorn-Tunnel-Error"
+)
+
+// About is what a listener is told of a request.
+type About struct {
+	// Kind is the tunnel's.
+	Kind string `json:"kind"`
+	// ID is the event's id or the capture's, Seq its version or number; of the kind http empty and 0.
+	ID  string `json:"id,omitempty"`
+	Seq int64  `json:"seq,omitempty"`
+	// URL is the address that was called, Remote the caller's IP address, and At when it did.
+	URL    string    `json:"url,omitempty"`
+	Remote string    `json:"remote,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	// Kept: the caller is gone, it was kept for the listener.
+	Kept bool `json:"kept,omitempty"`
+}
+
+// set puts it into a request's headers, in place of one that a caller may have sent.
+func (a About) set(h http.Header) {
+	b, err := json.Marshal(a)
+	if err != nil { // a time beyond the year 9999
+		b = []byte("{}")
+	}
+	h[HeaderAbout] = []string{string(b)}
+}
+
+// errLocal is an answer of the listener's own: the local program gave none.
+var errLocal = errors.New("the local program did not answer")
+
+// keptHead bounds the headers of an answer that is passed on, in bytes.
+const keptHead = 32 << 10
+
+// Send passes a request to a tunnel for a lane and returns the whole answer, at most limit bytes of its body; over that its
+// Body is cut and the error is nil. The error is [ErrOffline], when nothing was sent, or says in safe words why there was no
+// answer.
+func (h *Hub) Send(ctx context.Context, tenant event.TenantID, name string, r *http.Request, about About, limit int) (event.Answer, error) {
+	about.set(r.Header)
+	resp, err := h.Do(ctx, tenant, name, r)
+	if err != nil {
+		return event.Answer{}, err
+	}
+	return read(resp, limit)
+}
+
+// read reads an answer.
+func read(resp *http.Response, limit int) (event.Answer, error) {
+	defer func() { _ = resp.Body.Close() }()
+	if _, own := resp.Header[HeaderError]; own && resp.StatusCode == http.StatusBadGateway {
+		return event.Answer{}, errLocal
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return event.Answer{}, ErrLost
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, int64(limit)))
+	if err != nil {
+		return event.Answer{}, fmt.Errorf("%w: %w", ErrLost, err)
+	}
+	a := event.Answer{Status: resp.StatusCode, Body: body}
+	size := 0
+	for name, values := range resp.Header {
+		for _, v := range values {
+			if size += len(name) + len(v); size <= keptHead {
+				a.Headers = append(a.Headers, event.Header{Name: name, Value: v})
+			}
+		}
+	}
+	return a, nil
+}
+
+// Forward passes a bin's request to its tunnel. Status 0 means that there was no answer, and Reason says why in safe words; then
+// it is to be sent again. An error is that of ctx. kept: its caller is no longer there.
+func (h *Hub) Forward(ctx context.Context, tenant event.TenantID, name string, c event.Capture, kept bool) (event.Answer, error) {
+	req, err := Original(ctx, &c.Request, c.Body)
+	if err != nil {
+		return event.Answer{Reason: "the request cannot be sent on"}, nil //nolint:nilerr // Reason says so
+	}
+	about := About{Kind: KindBin, ID: c.ID, Seq: c.Seq, URL: c.URL, Remote: c.Remote, At: c.At, Kept: kept}
+	a, err := h.Send(ctx, tenant, name, req, about, event.MaxBinAnswer)
+	switch {
+	case err == nil:
+		return a, nil
+	case ctx.Err() != nil:
+		return event.Answer{}, ctx.Err()
+	}
+	return event.Answer{Reason: reason(err)}, nil
+}
+
+// Waits reports whether the callers of a tunnel's bin wait for the local answer: the tunnel was set up so, and is connected.
+func (h *Hub) Waits(tenant event.TenantID, name string) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	t := h.tenants[tenant][name]
+	return t != nil && len(t.sessions) > 0 && t.spec.Answer
+}
+
+// reason says in safe words why there was no answer.
+func reason(err error) string {
+	for _, known := range []error{ErrOffline, ErrBusy, ErrLost, errLocal} {
+		if errors.Is(err, known) {
+			return known.Error()
+		}
+	}
+	return "no answer"
+}
+
+// Original makes the request that came in again, for the address "/" followed by what came after the address that was called.
+func Original(ctx context.Context, r *event.Request, body []byte) (*http.Request, error) {
+	method, _, _ := r.Line()
+	req, err := http.NewRequestWithContext(ctx, method, "http://tunnel/", bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("tunnel: %w", err)
+	}
+	setTarget(req.URL, r.Path)
+	if u, err := url.Parse(r.URL); err == nil && u.Host != "" {
+		req.Host = u.Host
+	}
+	for _, f := range codec.Forwarded(r) {
+		req.Header.Add(f.Name, f.Value)
+	}
+	return req, nil
+}
+
+// setTarget sets a URL's path and query to be sent exactly as they are in target, which is empty or begins with "/" or "?".
+func setTarget(u *url.URL, target string) {
+	if !strings.HasPrefix(target, "/") {
+		target = "/" + target
+	}
+	path, query, has := strings.Cut(target, "?")
+	u.RawQuery, u.ForceQuery = query, has && query == ""
+	u.Path, u.RawPath, u.Opaque = path, "", ""
+	if strings.HasPrefix(path, "//") { // an opaque part that begins so would be sent with the scheme
+		if decoded, err := url.PathUnescape(path); err == nil {
+			u.Path, u.RawPath = decoded, path
+		}
+		return
+	}
+	u.Opaque = path
+}
