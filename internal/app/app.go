@@ -25,6 +25,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/fanout"
 	"github.com/posthornhq/posthorn/internal/guard"
 	"github.com/posthornhq/posthorn/internal/ingest"
+	"github.com/posthornhq/posthorn/internal/inspect"
 	"github.com/posthornhq/posthorn/internal/keyring"
 	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/live/wire"
@@ -52,6 +53,7 @@ type Options struct {
 type App struct {
 	cfg      config.Config
 	options  Options
+	arrivals arrivals
 	log      *slog.Logger
 	metrics  *metrics
 	store    *sqlite.Store
@@ -64,6 +66,7 @@ type App struct {
 	follower *fanout.Follower
 	hub      *live.Hub
 	queues   *queue.Manager
+	bins     *inspect.Service
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -94,6 +97,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", cfg.Listen, cause(err))
 	}
+	a.arrivals = arrivals{public: cfg.PublicURL, trusted: cfg.TrustedProxies}
 	if a.cfg.PublicURL == "" {
 		a.cfg.PublicURL = config.PublicURLFor(a.listener.Addr().String())
 	}
@@ -170,6 +174,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	}
 	a.metrics.hub.Store(a.hub)
 	a.queues = a.newQueues(leases[0], limits)
+	a.bins = a.newBins(checks)
 	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub, a.queues})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
@@ -182,7 +187,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
 	})
-	a.server = front.New(a.base, api, a.withFlexiBee(api.Handler()), limits.MaxBatchBytes, a.log)
+	a.server = front.New(a.base, api, a.withDoors(api.Handler()), limits.MaxBatchBytes, a.log)
 	return nil
 }
 
@@ -248,6 +253,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
 	defer cancel()
 	a.queues.Drain()
+	a.bins.Drain()
 	a.endLive(ctx) // before the server, which waits for polls
 	err := a.server.Shutdown(ctx)
 	if err != nil {
@@ -268,6 +274,9 @@ func (a *App) close() {
 	a.cancel()
 	if a.hub != nil {
 		_ = a.hub.Shutdown(a.base) // done already, in a run
+	}
+	if a.bins != nil {
+		a.bins.Close()
 	}
 	if a.queues != nil {
 		a.queues.Close()
