@@ -79,6 +79,10 @@ func parseMessageSignatures(header http.Header) ([]messageSignature, error) {
 		if !ok {
 			return nil, fmt.Errorf("signature: %s is not bytes", label)
 		}
+		// Only the one way to write these bytes, so that nobody can make other signatures of it.
+		if !strings.Contains(strings.Join(header.Values("Signature"), ","), ":"+base64.StdEncoding.EncodeToString(value)+":") {
+			return nil, fmt.Errorf("signature: %s is not padded base64", label)
+		}
 		s := messageSignature{label: label, params: list, components: list.Items, signature: value}
 		if err := s.readParams(); err != nil {
 			return nil, err

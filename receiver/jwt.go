@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -107,4 +108,54 @@ func bearer(authorization string) string {
 func claimIs(claims jwt.MapClaims, name, want string) bool {
 	got, ok := claims[name].(string)
 	return ok && want != "" && subtle.ConstantTimeCompare([]byte(got), []byte(want)) == 1
+}
+
+// jwt is verifyJWT with the request's clock and errors of this package.
+func (r *request) jwt(token string, rule jwtRule) (jwt.MapClaims, error) {
+	claims, err := verifyJWT(token, r.now, rule)
+	switch {
+	case err == nil:
+		return claims, nil
+	case errors.Is(err, ErrFetch):
+		return nil, failWith(CodeFetch, "the provider's key could not be fetched", err)
+	case errors.Is(err, jwt.ErrTokenExpired), errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return nil, failWith(CodeExpired, "the token has expired or is not valid yet", err)
+	}
+	return nil, failWith(CodeSignature, "the token is not the provider's, or not for this receiver", err)
+}
+
+// jwtOfBody is the rule of a header with a token that has the body's SHA-256 as a claim. A secret is a shared one or a public key; which
+// of them it is says which algorithms there can be.
+func (r *request) jwtOfBody(header, claim string, write func([sha256.Size]byte) string, issuer string) error {
+	token, err := r.header(header)
+	if err != nil {
+		return err
+	}
+	readable := false
+	var failed error
+	if err := r.anySecret(func(secret string) bool {
+		key, err := keyOrSecret(secret)
+		if err != nil {
+			return false
+		}
+		readable = true
+		rule := jwtRule{methods: methodsFor(key), key: fixedKey(key)}
+		if issuer != "" {
+			rule.issuers = []string{issuer}
+		}
+		claims, err := r.jwt(token, rule)
+		if errors.Is(err, ErrExpired) {
+			failed = err
+		}
+		return err == nil && claimIs(claims, claim, write(sha256.Sum256(r.body)))
+	}); err != nil {
+		switch {
+		case failed != nil:
+			return failed
+		case !readable && len(r.secrets) > 0:
+			return errKey
+		}
+		return err
+	}
+	return nil
 }

@@ -226,6 +226,15 @@ func (s keySetAt) all(ctx context.Context, f Fetcher) ([]webKey, error) {
 	return parseKeySet(text)
 }
 
+// newer returns the keys as they are now, or as they were less than a minute ago; none if the fetcher cannot read them anew.
+func (s keySetAt) newer(ctx context.Context, f Fetcher) ([]webKey, error) {
+	text, err := fetchNewer(ctx, f, s.url, s.own)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	return parseKeySet(text)
+}
+
 // find returns the key with an id. If it is not among those that are known they are fetched again, at most once a minute.
 func (s keySetAt) find(ctx context.Context, f Fetcher, id string) (crypto.PublicKey, error) {
 	keys, err := s.all(ctx, f)
@@ -235,14 +244,7 @@ func (s keySetAt) find(ctx context.Context, f Fetcher, id string) (crypto.Public
 	if key, ok := keyByID(keys, id); ok {
 		return key, nil
 	}
-	text, err := fetchNewer(ctx, f, s.url, s.own)
-	if err != nil {
-		return nil, err
-	}
-	if text == nil {
-		return nil, errUnknownKey
-	}
-	if keys, err = parseKeySet(text); err != nil {
+	if keys, err = s.newer(ctx, f); err != nil {
 		return nil, err
 	}
 	if key, ok := keyByID(keys, id); ok {
