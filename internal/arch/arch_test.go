@@ -81,7 +81,7 @@ var allowed = map[string][]string{
 
 	// What the commands of the same names do. They reach a server through its API
 	// only, and are handed the function that starts one.
-	"internal/bench": {"client", "internal/event", "internal/sink", "webhook"},
+	"internal/bench": {"client", "internal/event", "internal/sink", "internal/tunnel/agent", "webhook"},
 
 	"internal/config":         {},
 	"internal/config/gendocs": {"internal/config"},

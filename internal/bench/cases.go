@@ -44,6 +44,7 @@ func cases() []benchCase {
 		{"start5m", "start with 5,000,000 stored events", "start with 500,000 stored events", runStart},
 		{"source", "webhooks of a provider verified and stored, 64 connections", "", runSource},
 		{"source500", "500 webhooks of a provider a second", "", runSourceLatency},
+		{"tunnel", "requests through a tunnel beside direct ones", "", runTunnel},
 		{"live-memory", "memory of idle live connections", "", runLiveMemory},
 		{"live-topic", "10,000 listeners to one topic, 2 events/s", "1,000 listeners to one topic, 2 events/s", runLiveTopic},
 		{"live-full", "10,000 listeners to one topic, 100 events/s", "1,000 listeners to one topic, 100 events/s", runLiveFull},
