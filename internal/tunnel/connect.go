@@ -92,7 +92,8 @@ func hasToken(h http.Header, name, token string) bool {
 func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
-	mux, err := yamux.Client(newPipe(ctx, c), &yamux.Config{
+	through := newPipe(ctx, c)
+	mux, err := yamux.Client(through, &yamux.Config{
 		AcceptBacklog: maxStreams, EnableKeepAlive: true, KeepAliveInterval: keepAlive, ConnectionWriteTimeout: writeTimeout,
 		MaxStreamWindowSize: streamWindow, StreamOpenTimeout: openTimeout, StreamCloseTimeout: time.Minute, LogOutput: io.Discard,
 	})
@@ -101,7 +102,7 @@ func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 		h.log.Error("a tunnel's connection cannot be set up", slog.Any("error", err))
 		return
 	}
-	s := newSession(mux)
+	s := newSession(mux, through)
 	defer s.close()
 	if err := h.join(ctx, l, s); err != nil {
 		_ = c.Close(websocket.StatusPolicyViolation, "the tunnel was deleted")

@@ -207,12 +207,13 @@ func (on *stage) setup(s Spec) Tunnel {
 
 // agent is a listener: a yamux server whose streams lead to a handler.
 type agent struct {
+	ws   *websocket.Conn
 	mux  *yamux.Session
 	http *http.Server
 	done chan struct{}
 }
 
-func (on *stage) dial(name string) (net.Conn, error) {
+func (on *stage) dial(name string) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})
@@ -223,7 +224,7 @@ func (on *stage) dial(name string) (net.Conn, error) {
 		}
 		return nil, err
 	}
-	return websocket.NetConn(context.Background(), c, websocket.MessageBinary), nil
+	return c, nil
 }
 
 // connect connects a listener and waits until the hub knows it.
@@ -236,11 +237,11 @@ func (on *stage) connect(name string, h http.HandlerFunc) *agent {
 	cfg := yamux.DefaultConfig()
 	cfg.LogOutput = io.Discard
 	cfg.MaxStreamWindowSize = streamWindow
-	mux, err := yamux.Server(c, cfg)
+	mux, err := yamux.Server(websocket.NetConn(context.Background(), c, websocket.MessageBinary), cfg)
 	if err != nil {
 		on.t.Fatal(err)
 	}
-	a := &agent{mux: mux, http: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, done: make(chan struct{})}
+	a := &agent{ws: c, mux: mux, http: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, done: make(chan struct{})}
 	go func() { defer close(a.done); _ = a.http.Serve(mux) }()
 	on.t.Cleanup(a.close)
 	on.next(name, true)
@@ -264,6 +265,7 @@ func (on *stage) next(name string, online bool) Change {
 }
 
 func (a *agent) close() {
+	_ = a.ws.CloseNow()
 	_ = a.mux.Close()
 	_ = a.http.Close()
 	<-a.done

@@ -30,14 +30,15 @@ var errUnsent = errors.New("no stream")
 type session struct {
 	tunnel    *tunnel // set by join
 	mux       *yamux.Session
+	under     io.Closer // what mux runs on
 	transport *http.Transport
 	busy      atomic.Int64 // requests under way
 	ended     chan struct{}
 	once      sync.Once
 }
 
-func newSession(mux *yamux.Session) *session {
-	s := &session{mux: mux, ended: make(chan struct{})}
+func newSession(mux *yamux.Session, under io.Closer) *session {
+	s := &session{mux: mux, under: under, ended: make(chan struct{})}
 	s.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
 		// Bytes are as they are: no compression, no proxy, no HTTP/2, and no header that the request does not have.
@@ -50,9 +51,11 @@ func newSession(mux *yamux.Session) *session {
 // end tells the session to end.
 func (s *session) end() { s.once.Do(func() { close(s.ended) }) }
 
-// close ends the connection; requests under way fail.
+// close ends the connection; requests under way fail. What is below goes first: from its own Close on, until all below has
+// ended, yamux lets every reader of a stream spin.
 func (s *session) close() {
-	_ = s.mux.Close() // only its end matters
+	_ = s.under.Close()
+	_ = s.mux.Close() // only their end matters
 	s.transport.CloseIdleConnections()
 }
 
