@@ -43,7 +43,8 @@ type Bins interface {
 	// DeleteCaptures deletes those of the given numbers that there are, and returns how many.
 	DeleteCaptures(ctx context.Context, bin string, seqs []int64) (int, error)
 	// TrimCaptures deletes a small batch (at most limit): bins that expired before now, captures of deleted bins, captures
-	// from before a time (zero: no limit by age), and, while all captures have more than maxBytes (0: no limit), the oldest.
+	// from before a time (zero: no limit by age), and, while all captures have more than maxBytes (0: no limit), the oldest;
+	// of one time those that came first.
 	// It returns how many bins and captures it deleted; fewer than limit means that it is done for now.
 	TrimCaptures(ctx context.Context, now, before time.Time, maxBytes int64, limit int) (int, error)
 

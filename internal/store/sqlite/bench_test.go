@@ -194,3 +194,46 @@ func BenchmarkSaveRecord(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkAddCapture adds captures with 1 KiB of body from 64 callers, to a bin with room and to one that is full.
+func BenchmarkAddCapture(b *testing.B) {
+	const callers = 64
+	for _, keep := range []int{event.MaxBinKept, 100} {
+		b.Run(fmt.Sprintf("keep=%d", keep), func(b *testing.B) {
+			s := openBench(b, Options{})
+			if _, err := s.PutBin(b.Context(), event.Bin{ID: "bin"}, 0); err != nil {
+				b.Fatal(err)
+			}
+			var commits, jobs int
+			s.Observe(func(c store.Commit) { commits++; jobs += c.Callers })
+			request := event.Request{
+				Head:   []byte("POST /b/bin HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\nContent-Length: 1024\r\n"),
+				Body:   []byte(strings.Repeat("x", 1024)),
+				Remote: "192.0.2.1", URL: "https://example.com/b/bin",
+			}
+			next := make(chan int, 4*callers)
+			var wg sync.WaitGroup
+			b.ReportAllocs()
+			before := cpuTime()
+			b.ResetTimer()
+			for range callers {
+				wg.Go(func() {
+					for i := range next {
+						c := event.Capture{Bin: "bin", ID: uuid7(i), At: time.UnixMicro(int64(i)), Request: request}
+						if _, err := s.AddCapture(context.Background(), c, keep, false); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			for i := range b.N {
+				next <- i
+			}
+			close(next)
+			wg.Wait()
+			b.StopTimer()
+			b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/capture")
+			b.ReportMetric(float64(jobs)/float64(commits), "captures/commit")
+		})
+	}
+}

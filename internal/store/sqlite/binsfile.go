@@ -22,6 +22,8 @@ type binsFile struct {
 	figures       map[int64]*figures // by the bin's number
 	numbers       map[string]int64   // the numbers of these bins by their ids
 	changed       []*figures
+
+	trimBytes int64 // about how much one transaction of TrimCaptures deletes
 }
 
 // binTotals counts what bins.db holds; of deleted bins what is not deleted yet.
@@ -35,7 +37,7 @@ type figures struct {
 }
 
 func openBins(path string, readers int, delay time.Duration) (*binsFile, error) {
-	f := &binsFile{path: path, reads: newPool(path, readers), figures: map[int64]*figures{}, numbers: map[string]int64{}}
+	f := &binsFile{path: path, reads: newPool(path, readers), figures: map[int64]*figures{}, numbers: map[string]int64{}, trimBytes: trimBytes}
 	c, err := openWriter(path)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (s *Store) TrimCaptures(ctx context.Context, now, before time.Time, maxByte
 	for {
 		t := captureTrim{f: s.bins, now: micros(now), before: before, maxBytes: maxBytes}
 		err := s.change(ctx, func(c *conn) error {
-			t.c, t.left, t.bytes, t.done = c, limit-total, trimBytes, 0
+			t.c, t.left, t.bytes, t.done = c, limit-total, s.bins.trimBytes, 0
 			return t.run()
 		})
 		if err != nil {

@@ -25,7 +25,7 @@ func testFull(t *testing.T, dir string, grow func(), mounted bool) {
 	t.Cleanup(func() { closeTest(t, s) })
 	if !mounted {
 		limit := func(pages int) {
-			for _, w := range []*writer{s.log.w, s.state.w} {
+			for _, w := range []*writer{s.log.w, s.state.w, s.bins.w} {
 				if err := w.update(t.Context(), func(c *conn) error { return c.pragmas(fmt.Sprintf("max_page_count=%d", pages)) }); err != nil {
 					t.Fatal(err)
 				}
@@ -36,6 +36,9 @@ func testFull(t *testing.T, dir string, grow func(), mounted bool) {
 	}
 	leases, err := s.Acquire(t.Context(), "n", time.UnixMicro(0), time.Minute)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.PutBin(t.Context(), event.Bin{ID: "bin"}, 0); err != nil {
 		t.Fatal(err)
 	}
 	acked := 0
@@ -63,7 +66,9 @@ func testFull(t *testing.T, dir string, grow func(), mounted bool) {
 		}
 		fillState(t, s, leases[0])
 	}
+	captured := fillBins(t, s)
 	checkLog(t, s, acked)
+	checkCaptures(t, s, captured)
 
 	grow()
 	if err := s.Ready(t.Context()); err != nil {
@@ -73,7 +78,29 @@ func testFull(t *testing.T, dir string, grow func(), mounted bool) {
 	if err := s.SaveRecord(t.Context(), store.Record{Lease: leases[0], Position: 1}); err != nil {
 		t.Errorf("with space again SaveRecord gave %v", err)
 	}
+	if c, err := s.AddCapture(t.Context(), event.Capture{Bin: "bin", ID: "again"}, event.MaxBinKept, false); err != nil || c.Seq != int64(captured+1) {
+		t.Errorf("with space again AddCapture gave %+v, %v", c, err)
+	}
 	checkLog(t, s, acked)
+	checkCaptures(t, s, captured+1)
+}
+
+// fillBins adds captures until the disk is full for them too, and returns how many were acknowledged.
+func fillBins(t *testing.T, s *Store) (acked int) {
+	t.Helper()
+	for i := range 10_000 {
+		c := event.Capture{Bin: "bin", ID: fmt.Sprint(i), Request: event.Request{Body: make([]byte, 4000)}}
+		_, err := s.AddCapture(t.Context(), c, event.MaxBinKept, false)
+		if errors.Is(err, store.ErrFull) {
+			return acked
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		acked++
+	}
+	t.Error("the disk was never full")
+	return acked
 }
 
 // fillState saves attempts until the disk is full for them too.

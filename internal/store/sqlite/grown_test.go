@@ -1,6 +1,8 @@
 package sqlite
 
 import (
+	"bytes"
+	"encoding/hex"
 	"reflect"
 	"testing"
 	"time"
@@ -27,6 +29,22 @@ func TestRecordsThatGrew(t *testing.T) {
 	var gotTenant event.Tenant
 	if err := unpackTenant(old, &gotTenant); err != nil || !reflect.DeepEqual(gotTenant, tenant) {
 		t.Errorf("the old tenant is %+v, %v", gotTenant, err)
+	}
+	// An event as the first release packed it; one without an origin is packed so still.
+	packed, err := hex.DecodeString("018089ffecbdada0060137052f73686f700a6f726465722e70616964086f726465722f34320a746578742f706c61696e00016b02016102016e03f7ffffff0000000064617461")
+	if err != nil {
+		t.Fatal(err)
+	}
+	event1 := event.Event{
+		Source: "/shop", Type: "order.paid", Subject: "order/42", Time: time.UnixMicro(1_760_000_000_123_456).UTC(), ContentType: "text/plain", Key: "k",
+		Channels: []string{"a"}, Extensions: []event.Extension{{Name: "n", Value: int32(-9)}}, Data: []byte("data"),
+	}
+	var gotEvent event.Event
+	if err := unpackEvent(packed, &gotEvent); err != nil || !reflect.DeepEqual(gotEvent, event1) {
+		t.Errorf("the old event is %+v, %v", gotEvent, err)
+	}
+	if again, err := packEvent(nil, &event1); err != nil || !bytes.Equal(again, packed) {
+		t.Errorf("an event without an origin is packed as %x, %v", again, err)
 	}
 	newer := packEndpoint(&endpoint)
 	newer[0] = endpointVersion + 1

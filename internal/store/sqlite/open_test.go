@@ -55,7 +55,7 @@ func TestOpenMakesPrivateFiles(t *testing.T) {
 	s := openTest(t, dir, Options{})
 	defer closeTest(t, s)
 	appendTest(t, s, testEvents("a", 1))
-	for _, name := range []string{"", logName, stateName, lockName, logName + "-wal"} {
+	for _, name := range []string{"", logName, stateName, binsName, lockName, logName + "-wal"} {
 		info, err := os.Stat(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -104,12 +104,13 @@ func TestOpenRefuses(t *testing.T) {
 			return b
 		}), store.ErrCorrupt},
 	}
-	for _, file := range []string{logName, stateName} {
+	for _, file := range []string{logName, stateName, binsName} {
 		for _, tt := range tests {
 			t.Run(file+" "+tt.name, func(t *testing.T) {
 				dir := t.TempDir()
 				s := openTest(t, dir, Options{})
 				appendTest(t, s, testEvents("a", 10))
+				addTestCaptures(t, s, "bin", 10)
 				closeTest(t, s)
 				path := filepath.Join(dir, file)
 				tt.damage(t, path)
@@ -132,7 +133,7 @@ func TestOpenRefuses(t *testing.T) {
 func content(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	m := map[string][]byte{}
-	for _, name := range []string{logName, stateName} {
+	for _, name := range []string{logName, stateName, binsName} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -188,9 +189,58 @@ func TestOpenStateAhead(t *testing.T) {
 	}
 }
 
+// TestOpenMakesBins opens a folder from before there were bins: they are made, and what else it holds stays.
+func TestOpenMakesBins(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, Options{})
+	appendTest(t, s, testEvents("a", 5))
+	leases, err := s.Acquire(t.Context(), "n", time.UnixMicro(0), time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveRecord(t.Context(), store.Record{Lease: leases[0], Position: 5}); err != nil {
+		t.Fatal(err)
+	}
+	addTestCaptures(t, s, "lost", 1)
+	closeTest(t, s)
+	if err := os.Remove(filepath.Join(dir, binsName)); err != nil {
+		t.Fatal(err)
+	}
+	s = openTest(t, dir, Options{})
+	defer closeTest(t, s)
+	checkLog(t, s, 5)
+	if _, err := s.Bin(t.Context(), "lost"); event.KindOf(err) != event.KindNotFound {
+		t.Errorf("the lost bin gave %v", err)
+	}
+	addTestCaptures(t, s, "bin", 1)
+}
+
+// TestOpenBinsAlone refuses bins whose tenants were lost: new ones would get their numbers.
+func TestOpenBinsAlone(t *testing.T) {
+	for _, lost := range [][]string{{logName, stateName}, {logName}, {stateName}} {
+		dir := t.TempDir()
+		s := openTest(t, dir, Options{})
+		addTestCaptures(t, s, "bin", 1)
+		closeTest(t, s)
+		for _, name := range lost {
+			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(dir, Options{}); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("opening without %v gave %v", lost, err)
+		}
+		for _, name := range lost {
+			if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s was made", name)
+			}
+		}
+	}
+}
+
 // TestOpenHalfMade opens folders in which making the files was interrupted.
 func TestOpenHalfMade(t *testing.T) {
-	for _, empty := range [][]string{{stateName}, {stateName, logName}} {
+	for _, empty := range [][]string{{stateName}, {stateName, logName}, {stateName, logName, binsName}} {
 		dir := t.TempDir()
 		for _, name := range empty {
 			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
@@ -213,15 +263,17 @@ func TestCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	total := 0
+	total, captured := 0, 0
 	for round := range 12 {
 		total += len(appendTest(t, s, testEvents(fmt.Sprint(round), 1+round*round*20)))
 		r := store.Record{Lease: leases[0], Position: int64(total), Attempts: []event.Attempt{{Tenant: 1, Endpoint: 1, Versions: []int64{int64(total)}}}}
 		if err := s.SaveRecord(t.Context(), r); err != nil {
 			t.Fatal(err)
 		}
+		captured += 1 + round
+		addTestCaptures(t, s, fmt.Sprint("bin", round), 1+round)
 		copied := t.TempDir()
-		for _, name := range []string{logName, logName + "-wal", stateName, stateName + "-wal"} {
+		for _, name := range []string{logName, logName + "-wal", stateName, stateName + "-wal", binsName, binsName + "-wal"} {
 			b, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)
@@ -234,6 +286,7 @@ func TestCrash(t *testing.T) {
 			}
 		}
 		checkCopy(t, copied, total, round+1)
+		checkCapturesCopied(t, copied, round+1, captured)
 	}
 }
 

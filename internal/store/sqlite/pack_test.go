@@ -22,6 +22,33 @@ var unpackers = map[string]func(b []byte) ([]byte, error){
 		}
 		return packEvent(nil, &v)
 	},
+	"origin": func(b []byte) ([]byte, error) {
+		var v event.Event
+		if err := unpackEvent(b, &v); err != nil {
+			return nil, err
+		}
+		return packEvent(nil, &v)
+	},
+	"source": func(b []byte) ([]byte, error) {
+		var v event.Source
+		err := unpackSource(b, &v)
+		return packSource(&v), err
+	},
+	"bin": func(b []byte) ([]byte, error) {
+		var v event.Bin
+		err := unpackBin(b, &v)
+		return packBin(&v), err
+	},
+	"capture": func(b []byte) ([]byte, error) {
+		var v event.Capture
+		err := unpackCapture(b, &v)
+		return packCapture(&v), err
+	},
+	"mark": func(b []byte) ([]byte, error) {
+		var v event.Capture
+		err := unpackMark(b, &v)
+		return packMark(&v), err
+	},
 	"receipts": func(b []byte) ([]byte, error) {
 		v, err := unpackReceipts(b)
 		return packReceipts(v), err
@@ -100,8 +127,27 @@ func samples(t testing.TB) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	origin, err := packEvent(nil, &event.Event{
+		Source: "/s", Type: "t", Time: at, Data: []byte("data"),
+		Origin: &event.Request{Head: []byte("POST / HTTP/1.1\r\n"), Body: []byte("zipped"), Remote: "192.0.2.1", URL: "u", Path: "/p"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := event.Answer{Status: 201, Reason: "r", Headers: []event.Header{{Name: "A", Value: "b"}}, Body: []byte("x")}
+	capture := event.Capture{Request: event.Request{Head: []byte("GET"), Remote: "192.0.2.1", URL: "u", Path: "/p"}, Note: "n", Refused: "f", Answer: answer}
 	return map[string][]byte{
-		"event":    e,
+		"event":  e,
+		"origin": origin,
+		"source": packSource(&event.Source{
+			Provider: "p", Sealed: []byte{1}, Map: event.SourceMap{Data: "d", Fields: map[string]string{"a": "b"}}, Answer: answer, Sync: 3,
+			SyncWait: 4, Tolerance: 5, Allow: []string{"a"}, Bin: "b", Disabled: true, Metadata: map[string]string{"a": "b"}, Created: at, Updated: at,
+		}),
+		"bin": packBin(&event.Bin{
+			Description: "d", Answer: answer, Delay: 1, Hold: 2, CORS: true, Keep: 3, Refuse: true, Tunnel: "t", Metadata: map[string]string{}, Created: at, Updated: at,
+		}),
+		"capture":  packCapture(&capture),
+		"mark":     packMark(&capture),
 		"receipts": packReceipts([]event.Receipt{{ID: "a", Version: 3}, {ID: "b", Version: 4, Duplicate: true}}),
 		"attempt": packAttempt(nil, &event.Attempt{
 			Versions: []int64{3, 900}, EventID: "id", Number: 2, Duration: 77, Status: 500, Verdict: event.VerdictRetry, Error: "e",
@@ -138,14 +184,18 @@ func TestPackedRecords(t *testing.T) {
 			t.Errorf("%s: packed again it is %x, not %x (%v)", kind, again, b, err)
 		}
 		for n := range b {
-			if kind == "event" && n >= len(b)-len("data") {
+			if (kind == "event" || kind == "origin") && n >= len(b)-len("data") {
 				break // data goes to the record's end
 			}
 			if _, err := unpackers[kind](b[:n]); err == nil {
 				t.Errorf("%s: cut to %d of %d bytes it is read", kind, n, len(b))
 			}
 		}
-		if _, err := unpackers[kind](append([]byte{b[0] + 1}, b[1:]...)); err == nil {
+		newer := b[0] + 1
+		if kind == "event" {
+			newer = originVersion + 1 // one without an origin is packed as the oldest
+		}
+		if _, err := unpackers[kind](append([]byte{newer}, b[1:]...)); err == nil {
 			t.Errorf("%s: a newer version is read", kind)
 		}
 	}
@@ -187,6 +237,12 @@ func TestPackEventProperty(t *testing.T) {
 			}
 			e.Extensions = append(e.Extensions, event.Extension{Name: text.Draw(t, "name"), Value: v})
 		}
+		if rapid.Bool().Draw(t, "came") {
+			e.Origin = &event.Request{
+				Head: rapid.SliceOf(rapid.Byte()).Draw(t, "head"), Body: rapid.SampledFrom([][]byte{nil, {}, []byte("body")}).Draw(t, "body"),
+				Remote: text.Draw(t, "remote"), URL: text.Draw(t, "url"), Path: text.Draw(t, "path"),
+			}
+		}
 		b, err := packEvent(nil, &e)
 		if err != nil {
 			t.Fatal(err)
@@ -197,6 +253,9 @@ func TestPackEventProperty(t *testing.T) {
 		}
 		if d := cmp.Diff(e, got, cmpopts.EquateEmpty()); d != "" {
 			t.Fatal(d)
+		}
+		if e.Origin != nil && (e.Origin.Body == nil) != (got.Origin.Body == nil) {
+			t.Fatalf("a body that is %t nil comes back %t nil", e.Origin.Body == nil, got.Origin.Body == nil)
 		}
 	})
 }

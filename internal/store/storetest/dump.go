@@ -36,6 +36,10 @@ type dump struct {
 	DeletedQueues    []event.QueueID
 	QueueFloors      []store.QueueFloor
 	QueueSummaries   []store.QueueSummary
+	Sources          map[string][]event.Source
+	Bins             []event.Bin
+	TenantBins       [3]int
+	BinStates        map[string]binDump
 }
 
 // unnumbered leaves out what stores number as they like.
@@ -44,7 +48,7 @@ var unnumbered = cmp.Options{
 	cmpopts.IgnoreFields(event.Tenant{}, "ID"), cmpopts.IgnoreFields(event.Endpoint{}, "Tenant"), cmpopts.IgnoreFields(event.Type{}, "Tenant"),
 	cmpopts.IgnoreFields(event.APIKey{}, "Tenant"), cmpopts.IgnoreFields(event.TokenKey{}, "Tenant"),
 	cmpopts.IgnoreFields(event.Queue{}, "Tenant"), cmpopts.IgnoreFields(store.QueueFloor{}, "Tenant"), cmpopts.IgnoreFields(store.QueueSummary{}, "Tenant"),
-	cmpopts.IgnoreFields(event.LaneState{}, "Tenant"),
+	cmpopts.IgnoreFields(event.LaneState{}, "Tenant"), cmpopts.IgnoreFields(event.Source{}, "Tenant"),
 }
 
 // The small world of the property tests.
@@ -91,6 +95,7 @@ func takeDump(ctx context.Context, s store.Store) (dump, error) {
 		d.TokenKeys[t.Name] = read(r, tokenKeys, err)
 	}
 	r.queues(&d)
+	r.inbound(&d)
 	deleted, err := s.DeletedTenants(ctx)
 	d.DeletedTenants = len(read(r, deleted, err))
 	endpoints, err := s.DeletedEndpoints(ctx, 1000)

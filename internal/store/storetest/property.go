@@ -162,6 +162,7 @@ func (w *world) draw(rt *rapid.T) step {
 	kinds := []func(*rapid.T) step{
 		w.drawAppend, w.drawAppend, w.drawAppend, w.drawRead, w.drawRead, w.drawTrim, w.drawRecord, w.drawRecord, w.drawAttempts,
 		w.drawTenant, w.drawEndpoint, w.drawType, w.drawKey, w.drawTokenKey, w.drawQueue, w.drawQueue, w.drawAnswer, w.drawTrimState,
+		w.drawSource, w.drawBin, w.drawBin, w.drawCapture, w.drawCapture, w.drawCapture,
 	}
 	return rapid.SampledFrom(kinds).Draw(rt, "kind")(rt)
 }
@@ -180,6 +181,9 @@ func (w *world) drawAppend(rt *rapid.T) step {
 		e.Time = clock(w.now)
 		e.Data = rapid.SampledFrom([][]byte{nil, {}, []byte("{}"), make([]byte, 5000)}).Draw(rt, "data")
 		e.Channels = rapid.SampledFrom([][]string{nil, {"x"}, {"x", "y"}}).Draw(rt, "channels")
+		if rapid.IntRange(0, 3).Draw(rt, "origin") == 0 {
+			e.Origin = &event.Request{Head: []byte("POST / HTTP/1.1\r\n"), Body: e.Data, URL: id}
+		}
 		req.Events = append(req.Events, e)
 	}
 	req.IdempotencyKey = rapid.SampledFrom([]string{"", "", "", "k1", "k2"}).Draw(rt, "key")

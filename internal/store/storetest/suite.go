@@ -73,6 +73,18 @@ func run(t *testing.T, open Open) {
 		{"Dead letters of queues", testQueueDead},
 		{"QueueFloors", testQueueFloors},
 		{"Token keys", testTokenKeys},
+		{"Sources", testSources},
+		{"Bins", testBins},
+		{"Aliases of bins", testBinAliases},
+		{"Lists of bins", testBinLists},
+		{"Cursors of bins", testBinCursors},
+		{"AddCapture keeps every field", testCaptureFields},
+		{"AddCapture keeps large bodies", testCaptureBody},
+		{"AddCapture keeps so many", testCaptureKeep},
+		{"AddCapture under concurrency", testCaptureCallers},
+		{"Captures pages", testCaptureLists},
+		{"Notes and answers of captures", testCaptureMarks},
+		{"TrimCaptures", testTrimCaptures},
 		{"Answers", testAnswers},
 		{"Contexts that ended", testContext},
 		{"Observe hears of commits", testObserve},
@@ -86,6 +98,7 @@ func run(t *testing.T, open Open) {
 	}
 	t.Run("Close", func(t *testing.T) { testClose(t, open(t, t.TempDir())) })
 	t.Run("Reopen", func(t *testing.T) { testReopen(t, open) })
+	t.Run("ReopenBins", func(t *testing.T) { testBinsReopen(t, open) })
 	t.Run("Property", func(t *testing.T) { testProperty(t, open, propertyOptions{}) })
 	t.Run("PropertyReopen", func(t *testing.T) { testProperty(t, open, propertyOptions{reopen: true}) })
 	t.Run("PropertyFaults", func(t *testing.T) { testProperty(t, open, propertyOptions{faults: true}) })

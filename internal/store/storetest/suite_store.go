@@ -25,6 +25,10 @@ func testContext(t *testing.T, s store.Store) {
 	wantIs(t, s.SaveRecord(ctx, store.Record{}), context.Canceled)
 	_, err = s.Tenant(ctx, "a")
 	wantIs(t, err, context.Canceled)
+	_, err = s.AddCapture(ctx, capture1("one", "a", clock(0)), 1, false)
+	wantIs(t, err, context.Canceled)
+	_, err = s.Captures(ctx, event.CaptureQuery{Bin: "one", Limit: 1})
+	wantIs(t, err, context.Canceled)
 	// Callers that leave while others stay do no harm.
 	var wg sync.WaitGroup
 	for i := range 20 {
@@ -66,10 +70,12 @@ func testObserve(t *testing.T, s store.Store) {
 	lease := acquire(t, s)
 	appendEvents(t, s, 1, clock(0), evs("a", 3)...)
 	saveRecord(t, s, store.Record{Lease: lease, Attempts: []event.Attempt{attempt(1, clock(0), event.VerdictDelivered, 1)}})
+	newBin(t, s, event.Bin{ID: "one"})
+	addCaptures(t, s, "one", 2)
 	noError(t, s.Close())
 	mu.Lock()
 	defer mu.Unlock()
-	if rows["log"] < 3 || rows["state"] < 1 {
+	if rows["log"] < 3 || rows["state"] < 1 || rows["bins"] < 2 {
 		t.Errorf("the rows heard of are %v", rows)
 	}
 }
@@ -192,12 +198,38 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"TokenKeys":        func(ctx context.Context) error { return second(s.TokenKeys(ctx, 1)) },
 		"RetireTokenKeys":  func(ctx context.Context) error { return s.RetireTokenKeys(ctx, 1, "x", clock(0)) },
 		"TrimTokenKeys":    func(ctx context.Context) error { return second(s.TrimTokenKeys(ctx, clock(-100), 1)) },
-		"Answer":           func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
-		"SaveAnswer":       func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
-		"TrimAnswers":      func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
-		"Backup":           func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
-		"Ready":            func(ctx context.Context) error { return s.Ready(ctx) },
-		"Close":            func(context.Context) error { return s.Close() },
+		"PutSource": func(ctx context.Context) error {
+			return second(s.PutSource(ctx, event.Source{ID: 1, Tenant: 99, Name: "x"}, 0))
+		},
+		"Source":           func(ctx context.Context) error { return second(s.Source(ctx, 1, "x")) },
+		"Sources":          func(ctx context.Context) error { return second(s.Sources(ctx, 1, "", 1)) },
+		"DeleteSource":     func(ctx context.Context) error { return s.DeleteSource(ctx, 1, "x", 0) },
+		"PutBin":           func(ctx context.Context) error { return second(s.PutBin(ctx, event.Bin{ID: "bin"}, 0)) },
+		"Bin":              func(ctx context.Context) error { return second(s.Bin(ctx, "x")) },
+		"Bins":             func(ctx context.Context) error { return second(s.Bins(ctx, 0, "", 1)) },
+		"BinStats":         func(ctx context.Context) error { return second(s.BinStats(ctx, "x")) },
+		"DeleteBin":        func(ctx context.Context) error { return s.DeleteBin(ctx, "x", 0) },
+		"DeleteTenantBins": func(ctx context.Context) error { return s.DeleteTenantBins(ctx, 88) },
+		"AddCapture": func(ctx context.Context) error {
+			return second(s.AddCapture(ctx, capture1("bin", "call", clock(0)), 5, false))
+		},
+		"Capture":     func(ctx context.Context) error { return second(s.Capture(ctx, "x", 1)) },
+		"CaptureByID": func(ctx context.Context) error { return second(s.CaptureByID(ctx, "x", "y")) },
+		"Captures": func(ctx context.Context) error {
+			return second(s.Captures(ctx, event.CaptureQuery{Bin: "x", Limit: 1}))
+		},
+		"NoteCapture":    func(ctx context.Context) error { return s.NoteCapture(ctx, "bin", 1, "note") },
+		"AnswerCapture":  func(ctx context.Context) error { return s.AnswerCapture(ctx, "bin", 1, event.Answer{Status: 200}) },
+		"DeleteCaptures": func(ctx context.Context) error { return second(s.DeleteCaptures(ctx, "x", []int64{1})) },
+		"TrimCaptures":   func(ctx context.Context) error { return second(s.TrimCaptures(ctx, clock(-100), clock(-100), 0, 1)) },
+		"BinCursor":      func(ctx context.Context) error { return second(s.BinCursor(ctx, "x", "y")) },
+		"SetBinCursor":   func(ctx context.Context) error { return s.SetBinCursor(ctx, "bin", "y", 3) },
+		"Answer":         func(ctx context.Context) error { return second(s.Answer(ctx, "s", "k")) },
+		"SaveAnswer":     func(ctx context.Context) error { return s.SaveAnswer(ctx, "s", "k", store.Answer{At: clock(0)}) },
+		"TrimAnswers":    func(ctx context.Context) error { return second(s.TrimAnswers(ctx, clock(-100), 1)) },
+		"Backup":         func(ctx context.Context) error { return s.Backup(ctx, filepath.Join(dir, "backup"), nil) },
+		"Ready":          func(ctx context.Context) error { return s.Ready(ctx) },
+		"Close":          func(context.Context) error { return s.Close() },
 	}
 }
 
@@ -245,6 +277,8 @@ func testBackup(t *testing.T, open Open) {
 	defer func() { noError(t, s.Close()) }()
 	lease := acquire(t, s)
 	appendEvents(t, s, 1, clock(0), evs("before", 500)...)
+	newBin(t, s, event.Bin{ID: "one", Tenant: 900})
+	addCaptures(t, s, "one", 50)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { // writes go on meanwhile
@@ -260,6 +294,10 @@ func testBackup(t *testing.T, open Open) {
 				return
 			}
 			if err := s.SaveRecord(t.Context(), store.Record{Lease: lease, Position: r[0].Version}); err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := s.AddCapture(t.Context(), capture1("one", fmt.Sprint(i), clock(i)), 10_000, false); err != nil {
 				t.Error(err)
 				return
 			}
@@ -290,5 +328,14 @@ func testBackup(t *testing.T, open Open) {
 	}
 	if p := acquire(t, copied).Position; p > list[len(list)-1].Seq {
 		t.Errorf("the copy's position %d is ahead of its log's end %d", p, list[len(list)-1].Seq)
+	}
+	captures := kept(t, copied, "one")
+	if len(captures) < 50 {
+		t.Fatalf("the copy holds %d captures", len(captures))
+	}
+	same(t, "the copied figures", must[event.BinStats](t)(copied.BinStats(t.Context(), "one")).Requests, int64(len(captures)))
+	same(t, "the next capture", addCapture(t, copied, capture1("one", "next", clock(0)), 10_000).Seq, captures[len(captures)-1]+1)
+	if id := newTenant(t, copied, "new").ID; id <= 900 {
+		t.Errorf("a new tenant has the number %d, and the bins of another one", id)
 	}
 }
