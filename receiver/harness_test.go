@@ -62,6 +62,7 @@ type testCase struct {
 
 	proof     []string      // headers without which, or with two of which, nothing may verify
 	query     []string      // parameters of the address of which the same is true
+	marks     []string      // texts in the body without which, or with another letter in which, nothing may verify
 	unsigned  bool          // the body is not covered by the proof: changing it is not noticed
 	tolerance time.Duration // how far the timestamp may be off; 0: there is none
 	noSecret  bool          // verified without a secret, or accepting all
@@ -173,6 +174,7 @@ func TestProviders(t *testing.T) {
 				t.Run("secrets", c.attackSecrets)
 			}
 			t.Run("proof", c.attackProof)
+			t.Run("marks", c.attackMarks)
 			if !c.unsigned {
 				t.Run("body", c.attackBody)
 			}
@@ -195,16 +197,20 @@ func (c testCase) attackSecrets(t *testing.T) {
 	}
 	c.refused(t, c.message(c.other(), now), []string{c.one(), c.two()}, now, ErrSignature)
 	c.refused(t, good, []string{c.two()}, now, ErrSignature)
-	c.refused(t, good, nil, now, ErrSecret)
-	c.refused(t, good, []string{}, now, ErrSecret)
-	c.refused(t, good, []string{""}, now, ErrSecret)
-	c.refused(t, good, []string{"", "  \t"}, now, ErrSecret)
+	none := []error{ErrSecret}
+	if info, _ := Provider(c.provider); info.Optional { // It has a key of its own then, which did not sign this.
+		none = append(none, ErrSignature)
+	}
+	c.refused(t, good, nil, now, none...)
+	c.refused(t, good, []string{}, now, none...)
+	c.refused(t, good, []string{""}, now, none...)
+	c.refused(t, good, []string{"", "  \t"}, now, none...)
 	// What somebody could sign who guesses that the secret is empty.
 	for _, secrets := range [][]string{nil, {""}} {
 		func() {
 			defer func() { _ = recover() }() // Not every sign can do without a secret.
 			empty := c.message("", now)
-			c.refused(t, empty, secrets, now, ErrSecret)
+			c.refused(t, empty, secrets, now, none...)
 		}()
 	}
 }
@@ -254,6 +260,27 @@ func (c testCase) attackProof(t *testing.T) {
 		c.refused(t, with(), secrets, now, ErrMissing)
 		c.refused(t, with(value, value), secrets, now, ErrRepeated)
 		c.refused(t, with("x"), secrets, now)
+	}
+}
+
+// attackMarks changes the texts of a body that is signed in parts.
+func (c testCase) attackMarks(t *testing.T) {
+	good := c.message(c.one(), now)
+	secrets := []string{c.one()}
+	if c.secretless() {
+		secrets = nil
+	}
+	for _, mark := range c.marks {
+		if !bytes.Contains(good.body, []byte(mark)) {
+			t.Fatalf("the body has no %q", mark)
+		}
+		for _, other := range []string{"", mark[:len(mark)-1] + string(mark[len(mark)-1]^1), string(mark[0]^1) + mark[1:], mark + mark} {
+			m := good
+			m.body = bytes.Replace(good.body, []byte(mark), []byte(other), 1)
+			if _, err := c.verify(m, secrets, now); err == nil {
+				t.Errorf("accepted with %q instead of %q", other, mark)
+			}
+		}
 	}
 }
 
@@ -367,7 +394,7 @@ func TestEveryProviderHasACase(t *testing.T) {
 		if ok && info.Secret == "" && !c.noSecret {
 			t.Errorf("the case %s uses a secret, but %s has none", c.title(), info.Name)
 		}
-		if !c.noSecret && len(c.proof) == 0 && len(c.query) == 0 && c.unsigned {
+		if !c.noSecret && len(c.proof) == 0 && len(c.query) == 0 && len(c.marks) == 0 && c.unsigned {
 			t.Errorf("the case %s names no proof to attack", c.title())
 		}
 	}

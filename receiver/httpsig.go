@@ -232,11 +232,11 @@ func derivedComponent(name string, r *http.Request, target *url.URL) (string, er
 		return strings.ToLower(target.Scheme), nil
 	case "@request-target":
 		if target.RawQuery != "" || target.ForceQuery {
-			return pathOf(target) + "?" + target.RawQuery, nil
+			return targetPath(target) + "?" + target.RawQuery, nil
 		}
-		return pathOf(target), nil
+		return targetPath(target), nil
 	case "@path":
-		return pathOf(target), nil
+		return targetPath(target), nil
 	case "@query":
 		return "?" + target.RawQuery, nil
 	}
@@ -249,7 +249,7 @@ func authority(target *url.URL) string {
 	return strings.TrimSuffix(host, usual)
 }
 
-func pathOf(target *url.URL) string {
+func targetPath(target *url.URL) string {
 	if path := target.EscapedPath(); path != "" {
 		return path
 	}
