@@ -34,6 +34,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/store"
 	"github.com/posthornhq/posthorn/internal/store/sqlite"
 	"github.com/posthornhq/posthorn/internal/token"
+	"github.com/posthornhq/posthorn/internal/tunnel"
 )
 
 // Options are what the command line adds to the configuration.
@@ -67,6 +68,7 @@ type App struct {
 	hub      *live.Hub
 	queues   *queue.Manager
 	bins     *inspect.Service
+	tunnels  *tunnel.Hub
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -175,6 +177,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	a.metrics.hub.Store(a.hub)
 	a.queues = a.newQueues(leases[0], limits)
 	a.bins = a.newBins(checks)
+	if a.tunnels, err = a.newTunnels(); err != nil {
+		return err
+	}
 	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub, a.queues})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
@@ -254,6 +259,9 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	defer cancel()
 	a.queues.Drain()
 	a.bins.Drain()
+	if e := a.tunnels.Shutdown(ctx); e != nil {
+		a.log.WarnContext(ctx, "tunnels were cut off", slog.Any("error", e))
+	}
 	a.endLive(ctx) // before the server, which waits for polls
 	err := a.server.Shutdown(ctx)
 	if err != nil {
@@ -274,6 +282,9 @@ func (a *App) close() {
 	a.cancel()
 	if a.hub != nil {
 		_ = a.hub.Shutdown(a.base) // done already, in a run
+	}
+	if a.tunnels != nil {
+		_ = a.tunnels.Shutdown(a.base) // done already, in a run
 	}
 	if a.bins != nil {
 		a.bins.Close()

@@ -20,18 +20,28 @@ type arrivals struct {
 
 // request returns a request without its body. prefix is the part of the escaped path that belongs to the server.
 func (a arrivals) request(r *http.Request, prefix string) event.Request {
-	target := r.RequestURI
-	if !strings.HasPrefix(target, "/") { // the absolute form, for proxies (RFC 9112, 3.2.2)
-		target = r.URL.RequestURI()
-	}
-	out := event.Request{Head: front.Head(r), URL: a.base(r) + target}
-	if rest, ok := strings.CutPrefix(target, prefix); ok {
+	out := event.Request{Head: front.Head(r)}
+	out.Remote, out.URL = a.caller(r)
+	if rest, ok := strings.CutPrefix(target(r), prefix); ok {
 		out.Path = rest
 	}
-	if addr := live.ClientAddr(r, a.trusted); addr.IsValid() {
-		out.Remote = addr.String()
-	}
 	return out
+}
+
+// caller tells the IP address of a request's caller, empty when it is not known, and the address that was called.
+func (a arrivals) caller(r *http.Request) (remote, url string) {
+	if addr := live.ClientAddr(r, a.trusted); addr.IsValid() {
+		remote = addr.String()
+	}
+	return remote, a.base(r) + target(r)
+}
+
+// target is a request's path and query as they were sent.
+func target(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		return r.RequestURI
+	}
+	return r.URL.RequestURI() // the absolute form, for proxies (RFC 9112, 3.2.2)
 }
 
 // base is the scheme and host that the caller called: the public URL, or what the request names, with the word of a trusted

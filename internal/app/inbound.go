@@ -16,16 +16,57 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/guard"
 	"github.com/posthornhq/posthorn/internal/inspect"
+	"github.com/posthornhq/posthorn/internal/tunnel"
 )
 
 // newBins makes the service of bins.
 func (a *App) newBins(checks *guard.Guard) *inspect.Service {
 	return inspect.New(inspect.Config{
-		Store: a.store, Sender: (&resender{checks: checks, client: guarded(checks)}).send,
+		Store: a.store, Sender: (&resender{checks: checks, client: guarded(checks)}).send, Forwarder: forwarder{a}, Waits: forwarder{a}.waits,
 		Arrived: a.arrivals.request, PublicURL: a.cfg.PublicURL,
 		MaxBody: a.cfg.MaxBinBody, MaxBins: a.cfg.MaxBins, MaxHeld: a.cfg.MaxHeld, Logger: a.log,
 	})
 }
+
+// newTunnels makes the hub of tunnels. What listens to it is told when somebody connects.
+func (a *App) newTunnels() (*tunnel.Hub, error) {
+	h, err := tunnel.New(tunnel.Config{
+		Endpoints: a.control, Bins: a.bins, Tenant: a.control.Tenant, Caller: a.arrivals.caller, PublicURL: a.cfg.PublicURL, Hosts: a.cfg.TunnelHosts,
+		MaxTunnels: a.cfg.MaxTunnels, Holds: authenticator{a.control, a.tokens}.Holds, Logger: a.log,
+		Sources: func(ctx context.Context, t *event.Tenant, name string) (bool, error) {
+			_, err := a.store.Source(ctx, t.ID, name)
+			if event.KindOf(err) == event.KindNotFound {
+				return false, nil
+			}
+			return err == nil, err
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.OnChange(func(c tunnel.Change) {
+		if c.Online && c.Bin != "" {
+			a.bins.TunnelOnline(c.Tenant, c.Name)
+		}
+	})
+	return h, nil
+}
+
+// forwarder is what bins see of the tunnels, which are made after them.
+type forwarder struct{ a *App }
+
+// Online implements [inspect.Forwarder].
+func (f forwarder) Online(tenant event.TenantID, name string) bool {
+	return f.a.tunnels.Online(tenant, name)
+}
+
+// Forward implements [inspect.Forwarder].
+func (f forwarder) Forward(ctx context.Context, tenant event.TenantID, name string, c event.Capture, kept bool) (event.Answer, error) {
+	return f.a.tunnels.Forward(ctx, tenant, name, c, kept)
+}
+
+// waits reports whether the callers of a bin wait for the answer of its tunnel.
+func (f forwarder) waits(b *event.Bin) bool { return f.a.tunnels.Waits(b.Tenant, b.Tunnel) }
 
 // resendDial bounds how long the connection for a resent request may take.
 const resendDial = 10 * time.Second
@@ -99,27 +140,29 @@ func unanswered(err error) string {
 // withDoors serves the ways in that are no part of the API beside it.
 func (a *App) withDoors(api http.Handler) http.Handler {
 	return &doors{log: a.log, api: api, path: map[string]http.Handler{
-		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "b": a.bins.Handler(),
-	}}
+		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "b": a.bins.Handler(), "t": a.tunnels,
+	}, hosts: a.tunnels}
 }
 
 // doors are the ways in that are no part of the API, by the first segment of their path.
 type doors struct {
-	log  *slog.Logger
-	path map[string]http.Handler
-	api  http.Handler
+	log   *slog.Logger
+	path  map[string]http.Handler
+	hosts *tunnel.Hub
+	api   http.Handler
 }
 
 // ServeHTTP serves a request at the door of its path, or by the API.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	rest := strings.TrimPrefix(r.URL.Path, "/")
-	first, _, below := strings.Cut(rest, "/")
-	door := d.path[first]
-	if door == nil || !below {
+	first, _, below := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch door := d.path[first]; {
+	case d.hosts.Owns(r):
+		d.serve(d.hosts, w, r)
+	case door != nil && below:
+		d.serve(door, w, r)
+	default:
 		d.api.ServeHTTP(w, r)
-		return
 	}
-	d.serve(door, w, r)
 }
 
 // serve serves a request whose handler must not take the server down.
