@@ -1,0 +1,252 @@
+package hooksite
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/inspect"
+)
+
+// Times of streams.
+const (
+	pingInterval = 30 * time.Second // as smee.io
+	nextWait     = 20 * time.Second // of one look for new requests
+)
+
+// stream gives what comes into a channel as server-sent events. An event's id is the request's number, so that who connects
+// again gets what came meanwhile; smee.io itself forgets it.
+func (a *API) stream(w http.ResponseWriter, r *http.Request, b *event.Bin) error {
+	leave, err := a.Bins.Join(b.ID)
+	if err != nil {
+		return plain{err}
+	}
+	defer leave()
+	stats, err := a.Bins.Stats(r.Context(), b.ID)
+	if err != nil {
+		return plain{err}
+	}
+	a.prolong(r.Context(), b)
+	after := stats.Last
+	if id, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil && id >= 0 && id < after {
+		after = id
+	}
+	extra, stop := a.feeds.join(b.ID)
+	defer stop()
+	out := &sse{w: w, control: http.NewResponseController(w)}
+	_ = out.control.SetReadDeadline(time.Time{}) // all is here; not supported: then there is no such limit
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, no-transform")
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Access-Control-Allow-Origin", "*") // its name is the proof that the reader may
+	if out.write("id: "+strconv.FormatInt(after, 10)+"\nevent: ready\ndata: {}\n\n") != nil {
+		return nil //nolint:nilerr // the caller is gone
+	}
+	a.follow(r.Context(), out, b.ID, after, extra)
+	return nil
+}
+
+// follow writes until the caller or the bin is gone, or the server stops.
+func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, extra <-chan []byte) {
+	ctx, cancel := context.WithCancel(ctx)
+	captures, done := make(chan event.Capture), make(chan struct{})
+	go func() {
+		defer close(done)
+		a.pump(ctx, bin, after, func(c *event.Capture) bool {
+			select {
+			case captures <- *c:
+				return true
+			case <-ctx.Done():
+				return false
+			}
+		})
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	ping := time.NewTicker(pingInterval)
+	defer ping.Stop()
+	for {
+		var err error
+		select {
+		case c := <-captures:
+			err = out.write("id: " + strconv.FormatInt(c.Seq, 10) + "\ndata: " + string(message(&c)) + "\n\n")
+		case text := <-extra:
+			err = out.write("data: " + string(text) + "\n\n")
+		case <-ping.C:
+			err = out.write("event: ping\ndata: {}\n\n")
+		case <-done:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// pump calls f with each capture of a bin after a number, as they come, until f returns false, the bin is gone, or the
+// server stops.
+func (a *API) pump(ctx context.Context, bin string, after int64, f func(c *event.Capture) bool) {
+	for {
+		list, err := a.Bins.Next(ctx, bin, after, nextWait)
+		if err != nil {
+			return
+		}
+		for i := range list {
+			if !f(&list[i]) {
+				return
+			}
+			after = list[i].Seq
+		}
+		if ctx.Err() != nil {
+			return
+		}
+	}
+}
+
+// prolong lets a channel that is read, and ends soon, live on.
+func (a *API) prolong(ctx context.Context, b *event.Bin) {
+	now := a.Clock().UTC()
+	if !isChannel(b) || b.Expires.IsZero() || b.Expires.Sub(now) > channelLife-24*time.Hour {
+		return
+	}
+	longer := *b
+	longer.Expires = now.Add(channelLife)
+	// Another may have changed it at this moment; then that one, or the next reader, sees to it.
+	_, _ = a.Bins.Update(ctx, longer, b.Revision)
+}
+
+// sse writes server-sent events, each within [writeTime].
+type sse struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (s *sse) write(text string) error {
+	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime)) // not supported: then there is no such limit
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// message is a request as smee.io passes it on: its headers, names in lower case, with body, query and timestamp beside them.
+func message(c *event.Capture) []byte {
+	all := map[string]any{}
+	for _, h := range c.Headers() {
+		name := strings.ToLower(h.Name)
+		if have, ok := all[name].(string); ok {
+			all[name] = have + ", " + h.Value
+			continue
+		}
+		all[name] = h.Value
+	}
+	query := grouped(inspect.Parameters(&c.Request))
+	if query == nil {
+		query = map[string]any{}
+	}
+	all["body"], all["query"], all["timestamp"] = bodyOf(c), query, c.At.UnixMilli()
+	text, err := json.Marshal(all)
+	if err != nil {
+		return []byte("{}") // strings and valid JSON always marshal
+	}
+	return text
+}
+
+// bodyOf is the body as a program there has it: the value of JSON, an object of a form's fields, else text. Bytes that are
+// no text become U+FFFD; the request in the bin has them.
+func bodyOf(c *event.Capture) any {
+	kind, _, err := mime.ParseMediaType(c.Header("Content-Type"))
+	if err == nil && (kind == "application/x-www-form-urlencoded" || kind == "multipart/form-data") {
+		fields, _ := inspect.Form(&c.Request)
+		if all := grouped(fields); all != nil {
+			return all
+		}
+		return map[string]any{}
+	}
+	if utf8.Valid(c.Body) && json.Valid(c.Body) && kind != "text/plain" {
+		var flat bytes.Buffer
+		if json.Compact(&flat, c.Body) == nil {
+			return json.RawMessage(flat.Bytes())
+		}
+	}
+	if len(c.Body) == 0 {
+		return map[string]any{}
+	}
+	return string(c.Body)
+}
+
+// maxRedelivered bounds a message that is passed on again, in bytes.
+const maxRedelivered = 16 << 20
+
+// redeliver passes a message on to those who listen now, as it is. It is not kept.
+func (a *API) redeliver(w http.ResponseWriter, r *http.Request, b *event.Bin) error {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRedelivered))
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return plain{event.Errorf(event.KindTooLarge, "too_large", "the message may have at most 16 MiB")}
+	}
+	if err != nil {
+		return plain{event.Errorf(event.KindMalformed, "malformed", "the body ended before it was complete")}
+	}
+	var flat bytes.Buffer
+	text = bytes.TrimSpace(text)
+	if len(text) == 0 || text[0] != '{' || !utf8.Valid(text) || json.Compact(&flat, text) != nil {
+		return plain{event.Errorf(event.KindMalformed, "malformed_json", "the message must be a JSON object")}
+	}
+	a.feeds.give(b.ID, flat.Bytes())
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// feeds are the readers of channels that get what is passed on again.
+type feeds struct {
+	mu   sync.Mutex
+	bins map[string]map[chan []byte]bool
+}
+
+func (f *feeds) init() { f.bins = map[string]map[chan []byte]bool{} }
+
+// join adds a reader.
+func (f *feeds) join(bin string) (messages <-chan []byte, leave func()) {
+	ch := make(chan []byte, 4)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.bins[bin] == nil {
+		f.bins[bin] = map[chan []byte]bool{}
+	}
+	f.bins[bin][ch] = true
+	return ch, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.bins[bin], ch)
+		if len(f.bins[bin]) == 0 {
+			delete(f.bins, bin)
+		}
+	}
+}
+
+// give passes a message to all readers; one that has four of them to write still does without.
+func (f *feeds) give(bin string, text []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for ch := range f.bins[bin] {
+		select {
+		case ch <- text:
+		default:
+		}
+	}
+}
