@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/posthornhq/posthorn/client"
 )
 
 const (
@@ -28,6 +30,9 @@ type Options struct {
 	RewriteHost bool
 	// Name, Kind and PublicURL are those of the tunnel, to be shown.
 	Name, Kind, PublicURL string
+	// Setup sets the tunnel up at the server, when it does not know it (any more), and returns its public URL; nil: the agent
+	// ends then. A [*client.Problem] that the server will not change its mind about ends it, too.
+	Setup func(ctx context.Context) (publicURL string, err error)
 	// UserAgent is sent to the server, never to the target.
 	UserAgent string
 	// OnStatus is told each change of the connection, one at a time; it must not block.
@@ -61,8 +66,11 @@ type Agent struct {
 	life      context.Context //nolint:containedctx // of the replays, which nobody waits for
 	die       context.CancelFunc
 
+	watchers chan struct{} // has room for those at once
+
 	mu     sync.Mutex
 	status Status
+	public string // PublicURL, until Setup says otherwise
 }
 
 // New returns an agent, or an error when the options are not complete.
@@ -80,7 +88,8 @@ func New(o Options) (*Agent, error) {
 	if o.Transport == nil {
 		o.Transport = serverTransport()
 	}
-	a := &Agent{o: o, rec: NewRecorder(MaxExchanges, MaxBytes), status: Status{Since: time.Now()}, replaying: make(chan struct{}, maxReplays)}
+	a := &Agent{o: o, rec: NewRecorder(MaxExchanges, MaxBytes), status: Status{Since: time.Now()}, public: o.PublicURL}
+	a.replaying, a.watchers = make(chan struct{}, maxReplays), make(chan struct{}, maxWatchers)
 	a.life, a.die = context.WithCancel(context.Background())
 	a.local = newForwarder(a)
 	return a, nil
@@ -94,6 +103,13 @@ func (a *Agent) Status() Status {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.status
+}
+
+// PublicURL returns where the tunnel is called; it may change when the server has forgotten the tunnel.
+func (a *Agent) PublicURL() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.public
 }
 
 // setStatus changes the state and tells of it.
@@ -117,6 +133,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	for failed := 0; ; {
 		began := time.Now()
 		err := a.session(ctx)
+		if missing(err) && a.o.Setup != nil && ctx.Err() == nil {
+			if err = a.setup(ctx); err == nil {
+				err = a.session(ctx)
+			}
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -143,6 +164,27 @@ func (a *Agent) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// missing reports whether the server does not know the tunnel.
+func missing(err error) bool {
+	p, ok := errors.AsType[*client.Problem](err)
+	return ok && p.Status == http.StatusNotFound
+}
+
+// setup sets the tunnel up anew.
+func (a *Agent) setup(ctx context.Context) error {
+	public, err := a.o.Setup(ctx)
+	if p, ok := errors.AsType[*client.Problem](err); ok && permanent(p.Status) {
+		return &finalError{err}
+	}
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.public = public
+	a.mu.Unlock()
+	return nil
 }
 
 // gate counts what is under way, and can be shut.

@@ -77,7 +77,8 @@ func rawApp(t *testing.T, answer string) (addr string, heads <-chan string) {
 			wg.Go(func() {
 				defer c.Close()
 				var head strings.Builder
-				for s := bufio.NewReader(c); ; {
+				s := bufio.NewReader(c)
+				for {
 					line, err := s.ReadString('\n')
 					if err != nil {
 						return
@@ -86,6 +87,9 @@ func rawApp(t *testing.T, answer string) (addr string, heads <-chan string) {
 					if line == "\r\n" {
 						break
 					}
+				}
+				if strings.Contains(head.String(), "\r\nContent-Length: 4\r\n") {
+					_, _ = io.ReadFull(s, make([]byte, 4))
 				}
 				seen <- head.String()
 				_, _ = io.WriteString(c, answer)
@@ -132,7 +136,8 @@ func TestHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "HTTP/1.1 299 Odd But Fine\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Two: a\r\nX-Two: b\r\nConnection: close\r\n\r\nok"; !strings.Contains(want, string(answer)) && string(answer) != strings.Replace(want, " Odd But Fine", " status code 299", 1) {
+	// net/http has words of its own for the status.
+	if want := "HTTP/1.1 299 status code 299\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Two: a\r\nX-Two: b\r\nConnection: close\r\n\r\nok"; string(answer) != want {
 		t.Errorf("the answer:\n%q, want\n%q", answer, want)
 	}
 	e := finished(t, a, 1)[0]

@@ -113,6 +113,8 @@ type Changes struct {
 	Exchanges []Exchange
 	// Oldest is the Seq of the oldest one that is kept, or the next one's when none is: what is older has gone.
 	Oldest int64
+	// Last is how many there have been.
+	Last int64
 	// Rev is to be given next.
 	Rev int64
 }
@@ -121,7 +123,7 @@ type Changes struct {
 func (r *Recorder) Changes(after int64) (Changes, <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	c := Changes{Oldest: r.last + 1 - int64(len(r.list)), Rev: r.rev}
+	c := Changes{Oldest: r.last + 1 - int64(len(r.list)), Last: r.last, Rev: r.rev}
 	for _, e := range r.list {
 		if e.rev > after {
 			s := *e

@@ -169,12 +169,22 @@ func refused(res *http.Response, err error) error {
 	p.Status = res.StatusCode
 	err = fmt.Errorf("tunnel: connect: %w", p)
 	switch {
-	case p.Status >= 500, p.Status == http.StatusRequestTimeout, p.Status == http.StatusConflict, p.Status == http.StatusTooEarly, p.Status == http.StatusTooManyRequests:
+	case !permanent(p.Status):
 		return err
 	case p.Status >= 300 && p.Status < 400:
 		return &finalError{fmt.Errorf("tunnel: connect: the server is elsewhere: %w", p)}
 	default:
 		return &finalError{err}
+	}
+}
+
+// permanent reports whether an answer will be the same another time.
+func permanent(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusConflict, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	default:
+		return status < 500
 	}
 }
 
