@@ -34,8 +34,8 @@ type Config struct {
 	Sender func(ctx context.Context, url string, r event.Request) (event.Answer, error)
 	// Forwarder carries requests to tunnels; nil: bins with a tunnel only keep.
 	Forwarder Forwarder
-	// Waits says whether callers wait for the local answer of a tunnel while it is connected; nil: they do.
-	Waits func(tenant event.TenantID, name string) bool
+	// Waits says whether callers of a bin wait for the local answer while its tunnel is connected; nil: they do.
+	Waits func(b *event.Bin) bool
 	// Arrived returns a request as it arrived, without its body: prefix is the escaped path of the bin.
 	Arrived func(r *http.Request, prefix string) event.Request
 	// PublicURL is the server's address as callers see it, without a path; empty: addresses are relative.

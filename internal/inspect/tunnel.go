@@ -515,7 +515,7 @@ func (x *exchange) forward(mayWait bool) (event.Answer, error) {
 	l := s.line(x.b)
 	defer s.leave(l)
 	var given <-chan event.Answer
-	if mayWait && (s.cfg.Waits == nil || s.cfg.Waits(x.b.Tenant, x.b.Tunnel)) {
+	if mayWait && (s.cfg.Waits == nil || s.cfg.Waits(x.b)) {
 		given = l.expect(x.capture.ID)
 		defer l.forget(x.capture.ID)
 	}

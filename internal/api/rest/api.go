@@ -18,7 +18,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Config is what the API is made of. All ports but Live, and Logger, must be given.
+// Config is what the API is made of. All ports but Bins, Live, and Logger, must be given.
 type Config struct {
 	Publisher Publisher
 	Auth      Authenticator
@@ -28,6 +28,8 @@ type Config struct {
 	Answers   Answers
 	Tokens    Tokens
 	Queues    Queues
+	// Bins keep requests to be looked at; nil: there are none.
+	Bins Bins
 	// Live serves those who listen; nil: nobody can.
 	Live Live
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
@@ -81,6 +83,7 @@ func New(c Config) *API {
 	a.endpointActionRoutes()
 	a.eventTypeRoutes()
 	a.queueRoutes()
+	a.binRoutes()
 	a.keyRoutes()
 	a.tokenRoutes()
 	a.publishRoute()
@@ -298,6 +301,7 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Listening", Description: "The log as it grows: change feed, long poll, server-sent events, WebSocket"},
 				{Name: "Endpoints", Description: "Where events are pushed to"},
 				{Name: "Queues", Description: "Workers share events"},
+				{Name: "Bins", Description: "What arrived, to be looked at"},
 				{Name: "Event types", Description: "The catalogue"},
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},

@@ -102,6 +102,9 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 		return nil, p
 	}
 	c := &call{credential: cred}
+	if o.own {
+		return a.admitOwn(r, c, o)
+	}
 	name := r.PathValue("tenant")
 	if name == "" || o.scope == scopeAdmin {
 		if c.key, p = a.authenticate(r.Context(), cred); p != nil {
@@ -121,10 +124,45 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 	if c.key, c.tenant, err = a.authorize(r.Context(), cred, name, o); err != nil {
 		return nil, problemOf(err)
 	}
+	return c, a.mayUseCookie(r, c)
+}
+
+// mayUseCookie refuses a cookie that a page of an origin that is not named lets its browser send.
+func (a *API) mayUseCookie(r *http.Request, c *call) *problem {
 	if c.cookie && !a.origins.mayUseCookies(r) {
-		return nil, newProblem(http.StatusForbidden, "origin_not_allowed", "a page of this origin may not use the cookie "+tokenCookie+"; allow-origins must name it")
+		return newProblem(http.StatusForbidden, "origin_not_allowed", "a page of this origin may not use the cookie "+tokenCookie+"; allow-origins must name it")
 	}
-	return c, nil
+	return nil
+}
+
+// admitOwn is admit for a route whose things belong to a tenant that its path does not name.
+func (a *API) admitOwn(r *http.Request, c *call, o *operation) (*call, *problem) {
+	var err error
+	if c.key, err = a.key(r.Context(), c.credential); err != nil {
+		return nil, problemOf(err)
+	}
+	if !c.key.Admin && (c.key.Tenant == 0 || !allows(&c.key, o.scope)) {
+		return nil, forbidden(o.scope)
+	}
+	if c.key.Admin && c.key.Token != "" {
+		return nil, forbidden(scopeAdmin)
+	}
+	if p := o.takes(&c.key); p != nil {
+		return nil, p
+	}
+	return c, a.mayUseCookie(r, c)
+}
+
+// takes refuses tokens where they, or narrowed ones, are not taken.
+func (o *operation) takes(key *event.APIKey) *problem {
+	switch {
+	case key.Token != "" && o.keysOnly:
+		return newProblem(http.StatusForbidden, "forbidden", "this needs an API key; a token may not")
+	case key.Only != nil && !o.narrowed:
+		return newProblem(http.StatusForbidden, "forbidden",
+			"this token is for some types or subjects only; it may be used for changes, stream, socket, for reading one event and for publishing")
+	}
+	return nil
 }
 
 // authenticate returns the caller's key for routes outside any tenant, which are for admin keys.
@@ -168,12 +206,8 @@ func (a *API) authorize(ctx context.Context, c credential, tenant string, o *ope
 			return key, nil, forbidden(o.scope)
 		}
 	}
-	switch {
-	case key.Token != "" && o.keysOnly:
-		return key, nil, newProblem(http.StatusForbidden, "forbidden", "this needs an API key; a token may not")
-	case key.Only != nil && !o.narrowed:
-		return key, nil, newProblem(http.StatusForbidden, "forbidden",
-			"this token is for some types or subjects only; it may be used for changes, stream, socket, for reading one event and for publishing")
+	if p := o.takes(&key); p != nil {
+		return key, nil, p
 	}
 	return key, t, err
 }

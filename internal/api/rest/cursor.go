@@ -60,4 +60,8 @@ const (
 	listDeadLetters = 'd'
 	listQueues      = 'q'
 	listQueueDead   = 'x'
+	listBins        = 'n'
+
+	listCapturesNewest = 'r'
+	listCapturesOldest = 'o'
 )

@@ -28,6 +28,9 @@ func (a *API) documentSpecial(op *huma.Operation, o *operation) {
 			Content:     map[string]*huma.MediaType{typeJSON: {Schema: a.schemaOf(o.answer)}},
 		}
 	}
+	if o.empty {
+		op.Responses["204"] = &huma.Response{Description: http.StatusText(http.StatusNoContent)}
+	}
 	if o.tagged && o.method == http.MethodGet {
 		op.Responses["304"] = &huma.Response{Description: "Not Modified: the ETag is one of If-None-Match"}
 	}

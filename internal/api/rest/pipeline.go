@@ -40,6 +40,8 @@ type operation struct {
 	listens               bool         // takes tokens from the query and the cookie, too
 	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
 	keysOnly              bool         // takes no tokens
+	empty                 bool         // may answer with 204 instead of its answer
+	own                   bool         // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
 	waits                 bool         // may take as long as a request may last, before it answers
 }
 

@@ -1,0 +1,353 @@
+package client
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+func (b *Bin) tag(s string) { b.ETag = s }
+
+// CreateBin makes a bin: of the key's tenant, or, with an admin key, of the tenant that it names, or of nobody.
+func (c *Client) CreateBin(ctx context.Context, b Bin, opts ...CallOption) (*Bin, error) {
+	return resource[Bin](ctx, c, newCall(http.MethodPost, path("bins"), opts), b)
+}
+
+// Bins lists the bins that the key may see, by their ids. [OfTenant] narrows what an admin key gets.
+func (c *Client) Bins(ctx context.Context, opts ...ListOption) iter.Seq2[Bin, error] {
+	return list[Bin](ctx, c, path("bins"), opts)
+}
+
+// OfTenant keeps bins of one tenant, for admin keys.
+func OfTenant(name string) ListOption { return func(q url.Values) { q.Set("tenant", name) } }
+
+// Search keeps captured requests that match a query: words that must all occur, method:POST, content:"a b",
+// headers.x-event:push, path:/sub, ip:10., note:, each negated by a minus before it.
+func Search(query string) ListOption { return func(q url.Values) { q.Set("query", query) } }
+
+// Method keeps captured requests with this method.
+func Method(m string) ListOption { return func(q url.Values) { q.Set("method", m) } }
+
+// OldestFirst lists captured requests in the order in which they came, instead of the newest first.
+func OldestFirst() ListOption { return func(q url.Values) { q.Set("order", "oldest") } }
+
+// BinHandle is one bin, named by its id or alias, whether it exists or not. It is safe for concurrent use.
+type BinHandle struct {
+	c    *Client
+	name string
+}
+
+// Bin returns a handle of a bin. Nothing is sent.
+func (c *Client) Bin(name string) *BinHandle { return &BinHandle{c, name} }
+
+func (b *BinHandle) path(more ...string) string {
+	return path(append([]string{"bins", b.name}, more...)...)
+}
+
+// Get reads the bin with its figures.
+func (b *BinHandle) Get(ctx context.Context) (*Bin, error) {
+	return resource[Bin](ctx, b.c, newCall(http.MethodGet, b.path(), nil), nil)
+}
+
+// Update replaces the bin's configuration; with the ETag of one that was read, only that version.
+func (b *BinHandle) Update(ctx context.Context, configuration Bin, opts ...CallOption) (*Bin, error) {
+	k := newCall(http.MethodPut, b.path(), opts)
+	k.set("If-Match", configuration.ETag)
+	return resource[Bin](ctx, b.c, k, configuration)
+}
+
+// Patch changes fields of the bin by a merge patch (RFC 7386): a value that encodes to a JSON object.
+func (b *BinHandle) Patch(ctx context.Context, patch any, opts ...CallOption) (*Bin, error) {
+	return resource[Bin](ctx, b.c, patchCall(b.path(), opts), patch)
+}
+
+// Delete deletes the bin with all that is in it.
+func (b *BinHandle) Delete(ctx context.Context, opts ...CallOption) error {
+	_, err := b.c.do(ctx, newCall(http.MethodDelete, b.path(), opts), nil, nil)
+	return err
+}
+
+// Requests lists the captured requests, the newest first; see [Search], [Method], [Since], [Until] and [OldestFirst].
+func (b *BinHandle) Requests(ctx context.Context, opts ...ListOption) iter.Seq2[BinRequest, error] {
+	return list[BinRequest](ctx, b.c, b.path("requests"), opts)
+}
+
+// Request reads a captured request: its id, its number, or "latest".
+func (b *BinHandle) Request(ctx context.Context, ref string) (*BinRequest, error) {
+	var out BinRequest
+	_, err := b.c.do(ctx, newCall(http.MethodGet, b.path("requests", ref), nil), nil, &out)
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// Next waits for a request that comes after the one with the number after (0: after the call), at most wait, which is at
+// most 60 s; nil when none came.
+func (b *BinHandle) Next(ctx context.Context, after int64, wait time.Duration) (*BinRequest, error) {
+	k := newCall(http.MethodGet, b.path("requests", "latest"), nil)
+	k.query = url.Values{"wait": {Duration(wait).String()}}
+	if after > 0 {
+		k.query.Set("after", strconv.FormatInt(after, 10))
+	}
+	k.wait = wait
+	var out BinRequest
+	if _, err := b.c.do(ctx, k, nil, &out); err != nil {
+		return nil, err
+	}
+	if out.ID == "" {
+		return nil, nil //nolint:nilnil // documented
+	}
+	return &out, nil
+}
+
+// Raw reads a captured request byte for byte: its line, its headers, its body.
+func (b *BinHandle) Raw(ctx context.Context, ref string) ([]byte, error) {
+	return b.bytes(ctx, newCall(http.MethodGet, b.path("requests", ref, "raw"), nil))
+}
+
+// Body reads a captured request's body.
+func (b *BinHandle) Body(ctx context.Context, ref string) ([]byte, error) {
+	return b.bytes(ctx, newCall(http.MethodGet, b.path("requests", ref, "body"), nil))
+}
+
+// File reads an uploaded file of a captured request, by its place among the request's files, counted from 0.
+func (b *BinHandle) File(ctx context.Context, ref string, n int) ([]byte, error) {
+	return b.bytes(ctx, newCall(http.MethodGet, b.path("requests", ref, "files", strconv.Itoa(n)), nil))
+}
+
+// Note writes a note to a captured request.
+func (b *BinHandle) Note(ctx context.Context, ref, note string) (*BinRequest, error) {
+	var out BinRequest
+	if _, err := b.c.do(ctx, patchCall(b.path("requests", ref), nil), BinNote{note}, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// Answer gives the caller of a captured request, who is held, its answer; a [*Problem] with status 409 when nobody is.
+func (b *BinHandle) Answer(ctx context.Context, ref string, a BinAnswer) error {
+	_, err := b.c.do(ctx, newCall(http.MethodPost, b.path("requests", ref, "answer"), nil), a, nil)
+	return err
+}
+
+// Replay sends a captured request again to a URL and returns the answer.
+func (b *BinHandle) Replay(ctx context.Context, ref string, r BinReplay) (*BinReplayed, error) {
+	var out BinReplayed
+	if _, err := b.c.do(ctx, newCall(http.MethodPost, b.path("requests", ref, "replay"), nil), r, &out); err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// DeleteRequest deletes a captured request.
+func (b *BinHandle) DeleteRequest(ctx context.Context, ref string) error {
+	_, err := b.c.do(ctx, newCall(http.MethodDelete, b.path("requests", ref), nil), nil, nil)
+	return err
+}
+
+// DeleteRequests deletes the captured requests that the options select, without any all, and returns how many.
+func (b *BinHandle) DeleteRequests(ctx context.Context, opts ...ListOption) (int, error) {
+	k := newCall(http.MethodDelete, b.path("requests"), nil)
+	k.query = url.Values{}
+	for _, o := range opts {
+		o(k.query)
+	}
+	var out BinDeleted
+	_, err := b.c.do(ctx, k, nil, &out)
+	return out.Deleted, err
+}
+
+// Export writes the captured requests that the options select as json, csv, har or curl.
+func (b *BinHandle) Export(ctx context.Context, w io.Writer, format string, opts ...ListOption) error {
+	k := newCall(http.MethodGet, b.path("export"), nil)
+	k.query = url.Values{}
+	for _, o := range opts {
+		o(k.query)
+	}
+	k.query.Set("format", format)
+	body, err := b.open(ctx, k, "*/*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	if _, err := io.Copy(w, body); err != nil {
+		return fmt.Errorf("client: read the answer: %w", err)
+	}
+	return nil
+}
+
+// bytes reads an answer that is not JSON.
+func (b *BinHandle) bytes(ctx context.Context, k *call) ([]byte, error) {
+	body, err := b.open(ctx, k, "*/*")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	content, err := io.ReadAll(io.LimitReader(body, maxRaw+1))
+	if err != nil {
+		return nil, fmt.Errorf("client: read the answer: %w", err)
+	}
+	if len(content) > maxRaw {
+		return nil, fmt.Errorf("client: the answer is larger than %d bytes", maxRaw)
+	}
+	return content, nil
+}
+
+// maxRaw is more than a captured request may have, in bytes.
+const maxRaw = 320 << 20
+
+// open sends a call whose answer is read as it comes. It takes as long as the context lets it.
+func (b *BinHandle) open(ctx context.Context, k *call, accept string) (io.ReadCloser, error) {
+	req, err := b.c.request(ctx, k, accept)
+	if err != nil {
+		return nil, err
+	}
+	res, err := b.c.patient.Do(req) //nolint:bodyclose // by the caller
+	if err != nil {
+		return nil, fmt.Errorf("client: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(io.LimitReader(res.Body, maxRefusal))
+		if err != nil {
+			return nil, fmt.Errorf("client: read the answer: %w", err)
+		}
+		return nil, b.c.problem(res, body)
+	}
+	if accept != typeEvents {
+		return res.Body, nil
+	}
+	kind := res.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(kind); err != nil || media != typeEvents {
+		_ = res.Body.Close()
+		return nil, &formError{got: cmp.Or(kind, "without a type")}
+	}
+	return res.Body, nil
+}
+
+// Bounds of [BinHandle.Watch].
+const (
+	watchSilence = 60 * time.Second // without a byte a connection is dead: the server sends something every 15 s
+	firstRewatch = 500 * time.Millisecond
+	lastRewatch  = 30 * time.Second
+)
+
+// Watch yields the requests that come after the one with the number after (0: after the call; negative: all
+// that is kept), each once and in order, until the context ends. It connects again when the connection breaks, and misses nothing that the bin kept. An error that trying
+// again would not mend, such as that the bin is gone, is yielded once, as the last item.
+func (b *BinHandle) Watch(ctx context.Context, after int64) iter.Seq2[BinRequest, error] {
+	return func(yield func(BinRequest, error) bool) {
+		if after == 0 {
+			bin, err := b.Get(ctx)
+			if err != nil {
+				yield(BinRequest{}, err)
+				return
+			}
+			if bin.Stats != nil {
+				after = bin.Stats.Last
+			}
+		}
+		after = max(after, 0)
+		wait := firstRewatch
+		for {
+			last, more, err := b.watchOnce(ctx, after, yield)
+			switch {
+			case !more:
+				return
+			case ctx.Err() != nil:
+				yield(BinRequest{}, ctx.Err())
+				return
+			case !mendable(err):
+				yield(BinRequest{}, err)
+				return
+			}
+			if last > after {
+				wait = firstRewatch
+			}
+			after = last
+			if p, ok := errors.AsType[*Problem](err); ok {
+				wait = min(max(wait, p.RetryAfter), lastRewatch)
+			}
+			timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // spreads, guards nothing
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+			}
+			wait = min(2*wait, lastRewatch)
+		}
+	}
+}
+
+// mendable reports whether a watch that ended so may be begun again.
+func mendable(err error) bool {
+	if p, ok := errors.AsType[*Problem](err); ok {
+		return p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError
+	}
+	_, form := errors.AsType[*formError](err)
+	_, fault := errors.AsType[*faultError](err)
+	return !form && !fault
+}
+
+// watchOnce gives what comes over one connection. more is false when the caller wants no more.
+func (b *BinHandle) watchOnce(ctx context.Context, after int64, yield func(BinRequest, error) bool) (last int64, more bool, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	k := newCall(http.MethodGet, b.path("stream"), nil)
+	k.set("Last-Event-ID", strconv.FormatInt(after, 10))
+	k.set("Cache-Control", "no-cache")
+	k.set("Accept-Encoding", "identity") // what compresses also holds back
+	timer := time.AfterFunc(watchSilence, func() { cancel(errNoBytes) })
+	defer timer.Stop()
+	body, err := b.open(ctx, k, typeEvents)
+	if err != nil {
+		return after, true, err
+	}
+	defer func() { _ = body.Close() }()
+	events := newSSEReader(&stirred{body, timer}, maxRaw)
+	for {
+		block, err := events.next()
+		if err != nil {
+			return after, true, err
+		}
+		if !block.hasData || block.name != "request" {
+			continue
+		}
+		var r BinRequest
+		if err := json.Unmarshal(block.data, &r); err != nil {
+			return after, true, &faultError{fmt.Errorf("decode a request: %w", err)}
+		}
+		if r.Seq <= after {
+			continue
+		}
+		after = r.Seq
+		timer.Stop() // its owner may take as long as it wants
+		if !yield(r, nil) {
+			return after, false, nil
+		}
+		timer.Reset(watchSilence)
+	}
+}
+
+// stirred is a reader that puts off a timer with each byte.
+type stirred struct {
+	io.Reader
+	timer *time.Timer
+}
+
+func (s *stirred) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	s.timer.Reset(watchSilence)
+	return n, err
+}
