@@ -217,7 +217,7 @@ func (c testCase) attackSecrets(t *testing.T) {
 
 var (
 	hexRun    = regexp.MustCompile(`[0-9a-f]{32,}`)
-	base64Run = regexp.MustCompile(`[A-Za-z0-9+/]{22,}={0,2}`)
+	base64Run = regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}={0,2}`)
 )
 
 func (c testCase) attackProof(t *testing.T) {
@@ -380,7 +380,7 @@ func (c testCase) attackTime(t *testing.T) {
 func TestEveryProviderHasACase(t *testing.T) {
 	for _, info := range Providers() {
 		if !slices.ContainsFunc(cases, func(c testCase) bool { return c.provider == info.Name }) {
-			t.Errorf("no test case for the provider %s: add one to %s_test.go", info.Name, info.Name)
+			t.Errorf("no test case for the provider %s: add one to the tests of its file", info.Name)
 		}
 		if info.Title == "" || info.Event == "" {
 			t.Errorf("the provider %s is not described: %+v", info.Name, info)

@@ -82,6 +82,7 @@ func (r *request) anySecret(match func(secret string) bool) error {
 	}
 	for _, secret := range r.secrets {
 		if secret != "" && match(secret) {
+			r.matched = secret
 			return nil
 		}
 	}

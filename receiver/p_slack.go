@@ -38,10 +38,7 @@ func describeSlack(r *request) Delivery {
 			first(field("event", "channel"), field("event", "item", "channel"), field("team_id")), seconds(field("event_time")))(r)
 	}
 	if payload := r.form().Get("payload"); payload != "" { // An interaction: a form with JSON in it.
-		inner := *r
-		inner.object, _ = members([]byte(payload))
-		inner.isParsed = true
-		return describe(field("type"), first(field("trigger_id"), field("action_ts")), first(field("channel", "id"), field("team", "id")), nil)(&inner)
+		return describe(field("type"), first(field("trigger_id"), field("action_ts")), first(field("channel", "id"), field("team", "id")), nil)(r.inside(payload))
 	}
 	return describe(first(formOf("command"), formOf("trigger_word")), formOf("trigger_id"), formOf("channel_id"), nil)(r)
 }

@@ -122,3 +122,17 @@ func rfc3339(p pick) when {
 		return at.UTC()
 	}
 }
+
+// sole picks only when a list in the body has one element: with more of them one's id is not the delivery's.
+func sole(list string, p pick) pick {
+	return func(r *request) string {
+		value, ok := r.raw(list)
+		if !ok || value.Kind() != '[' {
+			return ""
+		}
+		if _, more := element(value, "1"); more {
+			return ""
+		}
+		return p(r)
+	}
+}

@@ -12,9 +12,9 @@ import (
 
 // Limits on what a request can make a rule do.
 const (
-	maxMACs = 16       // signatures in one header
-	maxHeader     = 16 << 10 // bytes of a header that a rule reads
-	maxChallenge  = 1 << 10  // bytes of a challenge that is echoed
+	maxMACs      = 16       // signatures in one header
+	maxHeader    = 16 << 10 // bytes of a header that a rule reads
+	maxChallenge = 1 << 10  // bytes of a challenge that is echoed
 )
 
 // request is one request with all that a rule may ask about it.
@@ -26,6 +26,7 @@ type request struct {
 	tolerance time.Duration
 	fetcher   Fetcher
 	once      Seen
+	matched   string // the secret that matched last
 
 	provider *provider
 	opts     *options

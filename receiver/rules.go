@@ -45,3 +45,58 @@ func reply(status int, object map[string]any) (*Answer, *Learned, error) {
 		"X-Content-Type-Options": {"nosniff"},
 	}, Body: body}, nil, nil
 }
+
+// answerTo answers 200 to requests by a method that is never an event's: the provider looks whether somebody is there.
+func answerTo(method string) func(*request) (*Answer, *Learned, error) {
+	return func(r *request) (*Answer, *Learned, error) {
+		if r.http.Method != method {
+			return nil, nil, nil
+		}
+		return &Answer{Status: http.StatusOK}, nil, nil
+	}
+}
+
+// answerNoEvents answers 200 to a verified request with an empty list of events: a test, or a sign of life.
+func answerNoEvents(verify func(*request) error) func(*request) (*Answer, *Learned, error) {
+	return func(r *request) (*Answer, *Learned, error) {
+		events, ok := r.raw("events")
+		if !ok || events.Kind() != '[' || len(r.secrets) == 0 {
+			return nil, nil, nil
+		}
+		if _, some := element(events, "0"); some {
+			return nil, nil, nil
+		}
+		if err := verify(r); err != nil {
+			return nil, nil, err
+		}
+		return &Answer{Status: http.StatusOK}, nil, nil
+	}
+}
+
+// digits reports whether a text is a short number in plain digits.
+func digits(text string) bool {
+	for _, c := range text {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= 20
+}
+
+// replyText is reply for one text that came from the request: bounded, and nothing but printable ASCII.
+func replyText(name, text string) (*Answer, *Learned, error) {
+	if !printable(text) {
+		return nil, nil, fail(CodeMalformed, "the challenge is missing, too long, or not plain text")
+	}
+	return reply(http.StatusOK, map[string]any{name: text})
+}
+
+// printable reports whether a text that is to be sent back is short and printable ASCII.
+func printable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxChallenge
+}

@@ -1,0 +1,54 @@
+package receiver
+
+import (
+	"net/http"
+	"time"
+)
+
+func init() {
+	register(provider{
+		Info: Info{
+			Name: "twitch", Title: "Twitch EventSub", Secret: "the secret given when the subscription was made", Handshakes: []string{http.MethodPost},
+			Event: "type from Twitch-Eventsub-Subscription-Type, or revocation; id from Twitch-Eventsub-Message-Id, subject the broadcaster's id",
+		},
+		tolerance: 10 * time.Minute,
+		verify:    verifyTwitch,
+		describe: describe(typeOfTwitch, head("Twitch-Eventsub-Message-Id"),
+			first(field("event", "broadcaster_user_id"), field("event", "user_id"), field("subscription", "id")), rfc3339(head("Twitch-Eventsub-Message-Timestamp"))),
+		handshake: func(r *request) (*Answer, *Learned, error) {
+			if r.http.Header.Get("Twitch-Eventsub-Message-Type") != "webhook_callback_verification" {
+				return nil, nil, nil
+			}
+			if err := verifyTwitch(r); err != nil {
+				return nil, nil, err
+			}
+			return echo(r.text("challenge"))
+		},
+	})
+}
+
+func typeOfTwitch(r *request) string {
+	if r.http.Header.Get("Twitch-Eventsub-Message-Type") == "revocation" {
+		return "revocation"
+	}
+	return first(head("Twitch-Eventsub-Subscription-Type"), field("subscription", "type"))(r)
+}
+
+func verifyTwitch(r *request) error {
+	got, err := r.headerCut("Twitch-Eventsub-Message-Signature", "sha256=")
+	if err != nil {
+		return err
+	}
+	id, err := r.header("Twitch-Eventsub-Message-Id")
+	if err != nil {
+		return err
+	}
+	stamp, err := r.header("Twitch-Eventsub-Message-Timestamp")
+	if err != nil {
+		return err
+	}
+	if err := r.anyHMAC(sha256Hex, got, []byte(id+stamp), r.body); err != nil {
+		return err
+	}
+	return r.freshText(stamp)
+}

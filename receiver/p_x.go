@@ -1,0 +1,66 @@
+package receiver
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+func init() {
+	register(provider{
+		Info: Info{
+			Name: "x", Title: "X (Twitter)", Aliases: []string{"twitter"}, Secret: "the app's consumer secret (API secret key)", Handshakes: []string{http.MethodGet},
+			Event: "type is the name of the list of events, such as tweet_create_events, subject for_user_id; there is no delivery id",
+		},
+		verify:    bodyHMAC("X-Twitter-Webhooks-Signature", "sha256=", sha256Base64),
+		describe:  describe(typeOfX, nil, field("for_user_id"), nil),
+		handshake: handshakeX,
+	})
+}
+
+// typeOfX is the member of the body that ends with _events, or _event.
+func typeOfX(r *request) string {
+	r.raw("for_user_id") // Reads the body.
+	for _, name := range slices.Sorted(maps.Keys(r.object)) {
+		if strings.HasSuffix(name, "_events") || strings.HasSuffix(name, "_event") {
+			return name
+		}
+	}
+	return ""
+}
+
+// handshakeX answers the check by a CRC token, which X makes every hour and does not sign.
+func handshakeX(r *request) (*Answer, *Learned, error) {
+	if r.http.Method != http.MethodGet {
+		return nil, nil, nil
+	}
+	token, err := r.param("crc_token")
+	if err != nil {
+		return nil, nil, err
+	}
+	// Events are signed in the same way with the same key. If any text were answered, whoever asks could have his own event
+	// signed here: so nothing that could be JSON is.
+	if !isToken(token) {
+		return nil, nil, fail(CodeRefused, "the crc_token is not a token")
+	}
+	if len(r.secrets) == 0 {
+		return nil, nil, fail(CodeNoSecret, "no secret is set")
+	}
+	m := hmac.New(sha256.New, []byte(r.secrets[0]))
+	m.Write([]byte(token))
+	return reply(http.StatusOK, map[string]any{"response_token": "sha256=" + base64.StdEncoding.EncodeToString(m.Sum(nil))})
+}
+
+// isToken reports whether a text is letters, digits and the other characters of base64 and UUIDs.
+func isToken(text string) bool {
+	for _, c := range text {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && !strings.ContainsRune("-_.=+/", c) {
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxChallenge
+}
