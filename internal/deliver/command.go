@@ -164,17 +164,22 @@ func (m *Manager) ResetPenalty(_ context.Context, ep *event.Endpoint) error {
 	defer m.mu.Unlock()
 	now := time.Now()
 	for _, l := range m.byEP[ep.ID] {
-		l.penalty, l.penaltyUntil, l.holdUntil, l.failures = 0, time.Time{}, time.Time{}, 0
-		for _, r := range l.retries {
-			if r.Due.After(now) {
-				r.Due = now
-				m.rec.putRetry(r)
-			}
-		}
-		m.markDirty(l)
-		m.pump(l, now)
+		m.reset(l, now)
 	}
 	return nil
+}
+
+// reset ends a lane's penalty, makes its retries due, and tries at once.
+func (m *Manager) reset(l *lane, now time.Time) {
+	l.penalty, l.penaltyUntil, l.holdUntil, l.failures = 0, time.Time{}, time.Time{}, 0
+	for _, r := range l.retries {
+		if r.Due.After(now) {
+			r.Due = now
+			m.rec.putRetry(r)
+		}
+	}
+	m.markDirty(l)
+	m.pump(l, now)
 }
 
 // Resend delivers an event again to an endpoint, whether it matches or not. KindConflict when the lane's retry rows are
@@ -258,7 +263,7 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 			v.Replays = append(v.Replays, l.replayView())
 			continue
 		}
-		v.State, v.Waiting = l.stateName(now)
+		v.State, v.Waiting = m.stateName(l, now)
 		v.Retries, v.InFlight = len(l.retries), l.inFlight
 		v.Penalty, v.FailingSince, v.Failures, v.OldestAt = l.penalty, l.failingSince, l.failures, l.oldest
 		if until := l.until(); now.Before(until) {
@@ -274,17 +279,22 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 			v.Cursor = min(v.Cursor, l.retries[0].Versions[0]-1)
 		}
 	}
-	if ep.Disabled {
+	switch {
+	case ep.Disabled:
 		v.State, v.Waiting = "waiting", ep.DisabledReason
+	case m.away(ep):
+		v.State, v.Waiting = "waiting", "offline"
 	}
 	return v, nil
 }
 
-// stateName is the lane's state for people, and why it waits.
-func (l *lane) stateName(now time.Time) (state, why string) {
+// stateName is a lane's state for people, and why it waits.
+func (m *Manager) stateName(l *lane, now time.Time) (state, why string) {
 	switch {
 	case l.ep.Disabled:
 		return "waiting", l.ep.DisabledReason
+	case m.away(l.ep):
+		return "waiting", "offline"
 	case now.Before(l.until()):
 		return "waiting", "penalty"
 	case len(l.retries) >= event.MaxRetryRows:
@@ -310,7 +320,7 @@ func (m *Manager) Stats() Stats {
 	s := Stats{InFlight: m.trusted.used + m.probes.used, UnsavedEvents: len(m.window.slots)}
 	now := time.Now()
 	for _, l := range m.lanes {
-		switch state, _ := l.stateName(now); state {
+		switch state, _ := m.stateName(l, now); state {
 		case "live":
 			s.Live++
 		case "backlog":
@@ -356,7 +366,7 @@ func (m *Manager) Test(ctx context.Context, ep *event.Endpoint, ev *event.Event)
 		return event.Attempt{}, err
 	}
 	at := time.Now()
-	answer, id := m.send(u, at)
+	answer, id := m.send(u, at, false)
 	o := m.judge(ep, &answer, time.Now())
 	return event.Attempt{
 		Tenant: ep.Tenant, Endpoint: ep.ID, Versions: u.versions, EventID: id, Number: 1, At: at, Duration: answer.Took,

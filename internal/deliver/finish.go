@@ -41,7 +41,11 @@ func (m *Manager) deliver(u *unit) *unit {
 		}
 	}
 	at := time.Now()
-	answer, id := m.send(u, at)
+	answer, id := m.send(u, at, m.isAwaited(u))
+	defer m.give(u, &answer)
+	if answer.failure == failureUnsent { // there is nothing to tell of
+		return m.complete(u, nil, outcome{verdict: event.VerdictRetry})
+	}
 	o := m.judge(u.ep, &answer, time.Now())
 	a := &event.Attempt{
 		Tenant: u.ep.Tenant, Endpoint: u.ep.ID, Versions: u.versions, EventID: id, Number: u.number, At: at,
@@ -101,7 +105,7 @@ func (m *Manager) finish(l *lane, u *unit, a *event.Attempt, o outcome, now time
 	case a == nil && o.verdict == event.VerdictFailed: // its events were deleted
 		m.bury(l, u, "expired", now)
 		m.cfg.Observer.Expired(int64(len(u.versions)))
-	case a == nil: // could not be read; nothing was tried
+	case a == nil: // could not be read, or its tunnel is not connected; nothing was tried
 		m.keepForRetry(l, u, u.number-1, stepOf(u), now.Add(feedRetry))
 	case o.verdict == event.VerdictDelivered:
 		m.succeed(l, u, o, now)

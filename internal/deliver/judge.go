@@ -19,6 +19,7 @@ const (
 	failureTLS                // certificate or handshake not acceptable
 	failureForbidden          // the address is not one that may be dialled
 	failureProtocol           // bytes that are not HTTP
+	failureUnsent             // the tunnel is not connected: nothing was sent
 	failureUnsendable         // the event has no form in the endpoint's envelope: nothing was sent
 )
 
@@ -44,6 +45,8 @@ type Answer struct {
 	// failure and reason are set when there is no status.
 	failure failure
 	reason  string
+	// whole is the answer with all that was read of it, when it was asked for and came whole.
+	whole *event.Answer
 }
 
 // outcome is the judgement of one answer.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -57,10 +58,12 @@ type Observer interface {
 
 // Config is what a manager is made of. All fields are needed unless they say otherwise.
 type Config struct {
-	Lease    store.Lease
-	Log      Log
-	State    State
-	Sender   Sender
+	Lease  store.Lease
+	Log    Log
+	State  State
+	Sender Sender
+	// Tunnels sends to endpoints of the kind tunnel; nil: they wait.
+	Tunnels  Tunnels
 	Owner    Owner
 	Opener   Opener
 	Observer Observer
@@ -109,6 +112,10 @@ type Manager struct {
 	rechecked int64 // Seq of the last one that was
 	closing   bool
 	unsaved   *store.Record // what the recorder could not save before it ended
+
+	awaiting atomic.Int64 // how many wait for answers
+	awaitMu  sync.Mutex
+	awaits   map[awaited][]chan event.Answer
 
 	ctx    context.Context //nolint:containedctx // the manager's life: Start to Stop
 	cancel context.CancelFunc
@@ -221,12 +228,12 @@ func (m *Manager) offer(l *lane, ev *event.Event, tried bool, now time.Time) boo
 		l.pass(ev)
 		return false
 	}
-	if !l.open(now) {
+	if away := m.away(l.ep); away || !l.open(now) {
 		if len(l.entries) == 0 {
 			l.scanned = ev.Version - 1
 			l.oldest = ev.Received
 		}
-		m.demote(l, l.ep.Disabled || now.Before(l.until()))
+		m.demote(l, away || l.ep.Disabled || now.Before(l.until()))
 		m.pump(l, now)
 		return false
 	}

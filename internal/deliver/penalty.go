@@ -40,6 +40,9 @@ var named = map[string]Profile{event.ProfileFlexiBee: FlexiBeeProfile()}
 
 // profile is how an endpoint is penalised; a name that is not known means the manager's own profile.
 func (m *Manager) profile(ep *event.Endpoint) Profile {
+	if ep.Kind == event.KindTunnel {
+		return TunnelProfile()
+	}
 	if ep.Profile != "" && ep.Profile != event.ProfileDefault {
 		if p, ok := named[ep.Profile]; ok {
 			return p

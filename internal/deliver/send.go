@@ -76,16 +76,8 @@ func (s *HTTPSender) Send(r *Request) Answer {
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
 	req.Header.DisableNormalizing()
-	req.Header.SetMethod(fasthttp.MethodPost)
 	req.SetURI(r.uri)
-	req.Header.SetContentType(r.ContentType)
-	req.Header.SetUserAgent(r.UserAgent)
-	for i := range r.Headers {
-		req.Header.Set(r.Headers[i].Name, r.Headers[i].Value)
-	}
-	for i := range r.Own {
-		req.Header.Set(r.Own[i].Name, r.Own[i].Value)
-	}
+	r.write(&req.Header)
 	req.SetBodyRaw(r.Body)
 	start := time.Now()
 	err := s.client.DoTimeout(req, resp, r.Timeout)
@@ -99,6 +91,38 @@ func (s *HTTPSender) Send(r *Request) Answer {
 	a.Headers = keepHeaders(resp)
 	if body := resp.Body(); len(body) > 0 {
 		a.Body = slices.Clone(body[:min(len(body), event.MaxAnswerKept)])
+	}
+	if r.Whole {
+		if a.whole = whole(resp); err != nil {
+			a.whole = &event.Answer{Reason: "the answer is too large"}
+		}
+	}
+	return a
+}
+
+// write sets the method and the headers.
+func (r *Request) write(h *fasthttp.RequestHeader) {
+	h.SetMethod(r.method())
+	if r.Original != nil {
+		h.DisableSpecialHeader() // or some would be put elsewhere, and made one of several
+		exactHeaders(r, string(r.uri.Host()), h.Add)
+		return
+	}
+	h.SetContentType(r.ContentType)
+	h.SetUserAgent(r.UserAgent)
+	for i := range r.Headers {
+		h.Set(r.Headers[i].Name, r.Headers[i].Value)
+	}
+	for i := range r.Own {
+		h.Set(r.Own[i].Name, r.Own[i].Value)
+	}
+}
+
+// whole copies an answer with all its headers.
+func whole(resp *fasthttp.Response) *event.Answer {
+	a := &event.Answer{Status: resp.StatusCode(), Body: slices.Clone(resp.Body())}
+	for k, v := range resp.Header.All() {
+		a.Headers = append(a.Headers, event.Header{Name: string(k), Value: string(v)})
 	}
 	return a
 }

@@ -30,7 +30,7 @@ func (m *Manager) start(u *unit) {
 
 // claim takes a lane's next delivery together with a slot, or puts the lane in line for one.
 func (m *Manager) claim(l *lane, now time.Time) *unit {
-	if m.closing || l.removed || m.rec.full() {
+	if m.closing || l.removed || m.rec.full() || m.away(l.ep) {
 		return nil
 	}
 	pool := &m.probes

@@ -29,6 +29,24 @@ type Request struct {
 	UserAgent    string
 	Body         []byte
 	Timeout      time.Duration
+	// Original is the request that came in, when it is sent on as it was: its method is used, Path is what follows URL, and
+	// Own are all headers but Host and Content-Length, in their order.
+	Original *event.Request
+	Path     string
+	// Whole asks for the whole answer.
+	Whole bool
+	// Endpoint is where it goes; nil for one that no endpoint is for.
+	Endpoint *event.Endpoint
+	event    *event.Event // the first that it carries
+}
+
+// method is POST, or that of the request that is sent on.
+func (r *Request) method() string {
+	if r.Original != nil {
+		method, _, _ := r.Original.Line()
+		return method
+	}
+	return fasthttp.MethodPost
 }
 
 // target is an endpoint prepared for sending: its secrets opened, its signer ready.
@@ -54,7 +72,8 @@ var scratches = sync.Pool{New: func() any { return &scratch{} }}
 const maxScratch = 1 << 20
 
 // send builds a delivery's request, sends it and returns the answer and the webhook-id that it carried.
-func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
+// With whole the answer is read whole.
+func (m *Manager) send(u *unit, now time.Time, whole bool) (Answer, string) {
 	t, err := m.prepared(u, now)
 	if err != nil {
 		return Answer{failure: failureProtocol, reason: "the endpoint's secrets cannot be opened"}, ""
@@ -77,7 +96,14 @@ func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
 		return Answer{failure: failureUnsendable, reason: "the event cannot be sent in this envelope"}, id
 	}
 	s.body = body
-	s.own = append(s.own[:0], headers...)
+	s.own = s.own[:0]
+	var came *event.Request // sent on as it was
+	if t.options.Envelope == event.EnvelopeOriginal {
+		came = events[0].Origin
+	}
+	if came == nil {
+		s.own = append(s.own, headers...)
+	}
 	s.own = append(s.own,
 		event.Header{Name: "webhook-id", Value: id},
 		event.Header{Name: "webhook-timestamp", Value: strconv.FormatInt(now.Unix(), 10)},
@@ -95,11 +121,23 @@ func (m *Manager) send(u *unit, now time.Time) (Answer, string) {
 	if len(events) > 1 {
 		s.own = append(s.own, event.Header{Name: "posthorn-batch", Value: strconv.Itoa(len(events))})
 	}
-	answer := m.cfg.Sender.Send(&Request{
+	r := &Request{
 		URL: u.ep.URL, uri: t.uri, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
-		Timeout: m.timeout(u.ep),
-	})
-	return answer, id
+		Timeout: m.timeout(u.ep), Whole: whole, Endpoint: u.ep, event: events[0],
+	}
+	if came != nil {
+		r.Original, r.Path = came, came.Path
+		r.Headers, r.Own = nil, original(headers, t.headers, s.own, u.ep.AuthType != "")
+	}
+	if u.ep.Kind == event.KindTunnel {
+		return m.sendTunnel(r), id
+	}
+	if r.Path != "" {
+		if r.uri, err = parseURL(originalURL(u.ep.URL, r.Path)); err != nil {
+			return Answer{failure: failureUnsendable, reason: "the address cannot be read"}, id
+		}
+	}
+	return m.cfg.Sender.Send(r), id
 }
 
 func (m *Manager) timeout(ep *event.Endpoint) time.Duration {
@@ -126,9 +164,11 @@ func (m *Manager) prepare(ep *event.Endpoint, now time.Time) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	uri, err := parseURL(ep.URL)
-	if err != nil {
-		return nil, err
+	var uri *fasthttp.URI
+	if ep.Kind != event.KindTunnel {
+		if uri, err = parseURL(ep.URL); err != nil {
+			return nil, err
+		}
 	}
 	t := &target{ep: ep, uri: uri, headers: secrets.Headers, options: codec.Options{
 		Envelope: ep.Envelope, Payload: ep.Payload, Format: ep.Format, Batch: ep.Batch.Max > 1, EventURL: m.cfg.EventURL,
