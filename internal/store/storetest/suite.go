@@ -47,6 +47,7 @@ func run(t *testing.T, open Open) {
 		{"ReadTenant pages", testReadTenant},
 		{"ReadTenantBack pages", testReadTenantBack},
 		{"ReadPartition pages", testReadPartition},
+		{"Origins count in pages", testOriginPages},
 		{"VersionAt finds the first version of a time", testVersionAt},
 		{"TrimLog by age", testTrimAge},
 		{"TrimLog by size", testTrimSize},

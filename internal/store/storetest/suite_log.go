@@ -42,7 +42,14 @@ func testAppendFields(t *testing.T, s store.Store) {
 	odd := event.Event{ID: "nul\x00 and \xff", Source: "s", Type: "t", Time: time.Time{}, Data: []byte{}}
 	upper := ev("0199B3C4-1234-7ABC-8DEF-0123456789AB")
 	none := event.Event{ID: "none", Source: "s", Type: "t", Time: clock(0)}
-	list := []event.Event{full, odd, upper, none}
+	came, bare := full, none
+	came.ID, bare.ID = "came", "same"
+	came.Origin = &event.Request{
+		Head: []byte("POST /in/a/b?c HTTP/1.1\r\nX-A:  1\r\nx-a: \xff\r\n"), Body: []byte("\x1f\x8b zipped"), Remote: "192.0.2.1",
+		URL: "https://example.com/in/a/b?c", Path: "?c",
+	}
+	bare.Data, bare.Origin = []byte("the body"), &event.Request{Head: []byte("PUT / HTTP/1.1\r\n")}
+	list := []event.Event{full, odd, upper, none, came, bare}
 	appendEvents(t, s, 3, clock(1), list...)
 	for i := range list {
 		list[i].Tenant, list[i].Version, list[i].Received = 3, int64(i+1), clock(1)
@@ -55,6 +62,9 @@ func testAppendFields(t *testing.T, s store.Store) {
 	if got[3].Data != nil {
 		t.Error("an event without data has some now")
 	}
+	if got[0].Origin != nil || got[5].Origin.Body != nil {
+		t.Error("an event has an origin, or an origin a body, that was not given")
+	}
 	for i := range list {
 		e := must[event.Event](t)(s.Event(t.Context(), 3, list[i].ID))
 		e.Seq = 0
@@ -66,6 +76,21 @@ func testAppendFields(t *testing.T, s store.Store) {
 	wantKind(t, err, event.KindInvalid)
 	if _, err := s.Event(t.Context(), 3, "bad"); event.KindOf(err) != event.KindNotFound {
 		t.Errorf("a refused event is on the log: %v", err)
+	}
+}
+
+// testOriginPages bounds pages by the bytes of origins too.
+func testOriginPages(t *testing.T, s store.Store) {
+	list := evs("a", 3)
+	for i := range list {
+		list[i].Origin = &event.Request{Head: []byte("GET / HTTP/1.1\r\n"), Body: make([]byte, 10_000)}
+	}
+	appendEvents(t, s, 1, clock(0), list...)
+	for _, tt := range []struct{ bytes, want int }{{1, 1}, {15_000, 1}, {25_000, 2}, {unbounded, 3}} {
+		p := must[store.Page](t)(s.ReadTenant(t.Context(), 1, 0, 10, tt.bytes))
+		same(t, fmt.Sprintf("of %d bytes the tenant's page", tt.bytes), ids(p.Events), ids(list[:tt.want]))
+		page := must[[]event.Event](t)(s.ReadPartition(t.Context(), 0, 0, 10, tt.bytes))
+		same(t, fmt.Sprintf("of %d bytes the partition's page", tt.bytes), ids(page), ids(list[:tt.want]))
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -99,7 +100,13 @@ func testClose(t *testing.T, s store.Store) {
 	case <-time.After(10 * time.Second):
 		t.Error("Close did not wake a waiting reader")
 	}
-	for name, call := range calls(s, t.TempDir()) {
+	all := calls(s, t.TempDir())
+	for m := range reflect.TypeFor[store.Store]().Methods() {
+		if all[m.Name] == nil && m.Name != "Appended" && m.Name != "Observe" {
+			t.Errorf("no call of %s is tried", m.Name)
+		}
+	}
+	for name, call := range all {
 		if name == "Close" {
 			continue
 		}
