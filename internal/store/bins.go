@@ -18,6 +18,8 @@ type Bins interface {
 	Bin(ctx context.Context, name string) (event.Bin, error)
 	// Bins lists by ID, after the given one, those of a tenant; of tenant 0 those of all tenants and of none.
 	Bins(ctx context.Context, tenant event.TenantID, after string, limit int) ([]event.Bin, error)
+	// CountBins counts a tenant's bins that had not expired at a time; of tenant 0 those of nobody.
+	CountBins(ctx context.Context, tenant event.TenantID, now time.Time) (int, error)
 	// BinStats returns a bin's figures (KindNotFound). Bytes is the sum of [CaptureSize].
 	BinStats(ctx context.Context, id string) (event.BinStats, error)
 	// DeleteBin deletes a bin; its captures are out of reach at once and are deleted by TrimCaptures.
@@ -28,7 +30,7 @@ type Bins interface {
 	// AddCapture keeps a request and gives its Seq. When the bin holds keep requests (0: [event.DefaultBinKept]) or more, so
 	// many of the oldest go that it holds keep, or, with refuse, nothing is kept and the error is KindGone with the code
 	// "bin_full". KindNotFound without the bin; KindConflict, code "already_exists", when the bin has a capture of this ID.
-	// Captures are committed in groups.
+	// Captures are committed in groups. The slices of c must not be changed any more, also when the call ended early.
 	AddCapture(ctx context.Context, c event.Capture, keep int, refuse bool) (event.Capture, error)
 	// Capture returns one by its Seq (KindNotFound).
 	Capture(ctx context.Context, bin string, seq int64) (event.Capture, error)

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -73,6 +74,16 @@ func (s *Store) Bins(ctx context.Context, tenant event.TenantID, after string, l
 		return readBins(ctx, s, scanBin, selectBins+"WHERE id > ? ORDER BY id LIMIT ?", after, max(limit, 0))
 	}
 	return readBins(ctx, s, scanBin, selectBins+"WHERE tenant = ? AND id > ? ORDER BY id LIMIT ?", int64(tenant), after, max(limit, 0))
+}
+
+// CountBins implements [store.Bins].
+func (s *Store) CountBins(ctx context.Context, tenant event.TenantID, now time.Time) (int, error) {
+	list, err := readBins(ctx, s, func(s *stmt) (int, error) { return int(s.int(0)), nil },
+		"SELECT count(*) FROM bins WHERE tenant = ? AND (expires = 0 OR expires > ?)", int64(tenant), micros(now))
+	if err != nil {
+		return 0, err
+	}
+	return list[0], nil
 }
 
 // BinStats implements [store.Bins].

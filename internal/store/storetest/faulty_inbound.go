@@ -42,6 +42,11 @@ func (f *Faulty) Bins(ctx context.Context, tenant event.TenantID, after string, 
 	return get(f, "Bins", func() ([]event.Bin, error) { return f.next.Bins(ctx, tenant, after, limit) })
 }
 
+// CountBins implements [store.Bins].
+func (f *Faulty) CountBins(ctx context.Context, tenant event.TenantID, now time.Time) (int, error) {
+	return get(f, "CountBins", func() (int, error) { return f.next.CountBins(ctx, tenant, now) })
+}
+
 // BinStats implements [store.Bins].
 func (f *Faulty) BinStats(ctx context.Context, id string) (event.BinStats, error) {
 	return get(f, "BinStats", func() (event.BinStats, error) { return f.next.BinStats(ctx, id) })

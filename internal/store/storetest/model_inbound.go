@@ -172,6 +172,21 @@ func (m *Model) Bins(ctx context.Context, tenant event.TenantID, after string, l
 	return page(list, after, limit), nil
 }
 
+// CountBins implements [store.Bins].
+func (m *Model) CountBins(ctx context.Context, tenant event.TenantID, now time.Time) (int, error) {
+	if err := m.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	n := 0
+	for _, b := range m.bins {
+		if b.Tenant == tenant && (b.Expires.IsZero() || b.Expires.After(utc(now))) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // BinStats implements [store.Bins].
 func (m *Model) BinStats(ctx context.Context, id string) (event.BinStats, error) {
 	if err := m.enter(ctx); err != nil {

@@ -46,6 +46,7 @@ func (w *world) drawBin(rt *rapid.T) step {
 		{"PutBin", func(ctx context.Context, s store.Store) (any, error) { return s.PutBin(ctx, b, revision) }},
 		{"PutBin", func(ctx context.Context, s store.Store) (any, error) { return s.PutBin(ctx, b, 0) }},
 		{"Bin", func(ctx context.Context, s store.Store) (any, error) { return s.Bin(ctx, b.Alias) }},
+		{"CountBins", func(ctx context.Context, s store.Store) (any, error) { return s.CountBins(ctx, b.Tenant, clock(w.now)) }},
 		{"DeleteBin", func(ctx context.Context, s store.Store) (any, error) { return nil, s.DeleteBin(ctx, b.ID, revision) }},
 		{"DeleteTenantBins", func(ctx context.Context, s store.Store) (any, error) { return nil, s.DeleteTenantBins(ctx, b.Tenant) }},
 		{"SetBinCursor", func(ctx context.Context, s store.Store) (any, error) {

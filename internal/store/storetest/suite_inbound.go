@@ -178,6 +178,12 @@ func testBinLists(t *testing.T, s store.Store) {
 	same(t, "all", list(0, "", 100), []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8"})
 	same(t, "some of all", list(0, "b3", 2), []string{"b4", "b5"})
 	same(t, "of nobody known", list(9, "", 100), []string{})
+	newBin(t, s, event.Bin{ID: "expired", Tenant: 2, Expires: clock(5)})
+	for tenant, want := range []int{3, 3, 4, 0} {
+		same(t, "counted", must[int](t)(s.CountBins(t.Context(), event.TenantID(tenant), clock(4))), want)
+	}
+	same(t, "counted when one has expired", must[int](t)(s.CountBins(t.Context(), 2, clock(5))), 3)
+	noError(t, s.DeleteBin(t.Context(), "expired", 0))
 	addCapture(t, s, capture1("b4", "c", clock(0)), 10)
 	noError(t, s.DeleteTenantBins(t.Context(), 1))
 	noError(t, s.DeleteTenantBins(t.Context(), 1))

@@ -214,6 +214,7 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"PutBin":           func(ctx context.Context) error { return second(s.PutBin(ctx, event.Bin{ID: "bin"}, 0)) },
 		"Bin":              func(ctx context.Context) error { return second(s.Bin(ctx, "x")) },
 		"Bins":             func(ctx context.Context) error { return second(s.Bins(ctx, 0, "", 1)) },
+		"CountBins":        func(ctx context.Context) error { return second(s.CountBins(ctx, 0, clock(0))) },
 		"BinStats":         func(ctx context.Context) error { return second(s.BinStats(ctx, "x")) },
 		"DeleteBin":        func(ctx context.Context) error { return s.DeleteBin(ctx, "x", 0) },
 		"DeleteTenantBins": func(ctx context.Context) error { return s.DeleteTenantBins(ctx, 88) },

@@ -22,7 +22,7 @@ CREATE TABLE bins (
 );
 CREATE UNIQUE INDEX bins_id ON bins (id);
 CREATE UNIQUE INDEX bins_alias ON bins (alias) WHERE alias <> '';
-CREATE INDEX bins_tenant ON bins (tenant, id);
+CREATE INDEX bins_tenant ON bins (tenant, id, expires);
 CREATE INDEX bins_expires ON bins (expires) WHERE expires <> 0;
 
 -- A bin's figures, apart from it so that a capture writes few bytes. newest is the time of the capture numbered last.
