@@ -209,6 +209,8 @@ func (p *parser) value(field string) (node, error) {
 		return nil, err
 	case word == "" && !quoted:
 		return nil, errors.New("lacks the value of a field")
+	case !quoted && (word == "AND" || word == "OR" || word == "NOT"):
+		return nil, fmt.Errorf("has %s where a term should be", word)
 	case field == "_exists_":
 		return exists(word), nil
 	case word == "*" && !quoted:
