@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -50,12 +51,59 @@ func verifyContentful(r *request) error {
 		}
 		lines = append(lines, name+":"+strings.TrimSpace(value))
 	}
-	before := r.http.Method + "\n" + targetOf(r.url()) + "\n" + strings.Join(lines, ";") + "\n"
-	if err := r.anyHMAC(sha256Hex, got, []byte(before), r.body); err != nil {
-		return err
+	headers := strings.Join(lines, ";") + "\n"
+	for _, target := range contentfulTargets(targetOf(r.url())) {
+		if err = r.anyHMAC(sha256Hex, got, []byte(r.http.Method+"\n"+target+"\n"+headers), r.body); err == nil {
+			_, err = r.fresh(stamp, time.Millisecond)
+			return err
+		}
 	}
-	_, err = r.fresh(stamp, time.Millisecond)
 	return err
+}
+
+// contentfulTargets returns path and query as they may have been signed: encoded, the query twice, from what was called or
+// from what that stands for. Which one depends on how the webhook's address was typed in.
+func contentfulTargets(target string) []string {
+	path, query, _ := strings.Cut(target, "?")
+	targets := []string{contentfulTarget(path, query)}
+	plainPath, err := url.PathUnescape(path)
+	if err != nil {
+		return targets
+	}
+	plainQuery, err := url.PathUnescape(query)
+	if err != nil {
+		return targets
+	}
+	if plain := contentfulTarget(plainPath, plainQuery); plain != targets[0] {
+		targets = append(targets, plain)
+	}
+	return targets
+}
+
+func contentfulTarget(path, query string) string {
+	const (
+		marks    = "-_.!~*'()"
+		reserved = ";,/?:@&=+$#"
+	)
+	if query != "" {
+		path += "?" + percentEncode(query, marks)
+	}
+	return percentEncode(path, marks+reserved)
+}
+
+// percentEncode encodes all bytes but letters, digits and those in keep.
+func percentEncode(text, keep string) string {
+	const digits = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(text) {
+		c := text[i]
+		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.IndexByte(keep, c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+	}
+	return b.String()
 }
 
 // targetOf returns path and query of an address, as they are written.

@@ -1,7 +1,6 @@
 package receiver
 
 import (
-	"encoding/base64"
 	"maps"
 	"net/http"
 	"slices"
@@ -115,7 +114,7 @@ func verifyBasic(r *request) error {
 	if !strings.EqualFold(method, "Basic") {
 		return fail(CodeMalformed, "the header Authorization is not of basic authentication")
 	}
-	raw, err := base64.StdEncoding.Strict().DecodeString(encoded)
+	raw, err := decodeBase64(encoded)
 	if err != nil {
 		return fail(CodeMalformed, "the header Authorization is not base64")
 	}
