@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/posthornhq/posthorn/internal/api/front"
+	"github.com/posthornhq/posthorn/internal/api/hooksite"
 	"github.com/posthornhq/posthorn/internal/api/rest"
 	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/control"
@@ -24,6 +25,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/fanout"
 	"github.com/posthornhq/posthorn/internal/guard"
+	"github.com/posthornhq/posthorn/internal/inbound"
 	"github.com/posthornhq/posthorn/internal/ingest"
 	"github.com/posthornhq/posthorn/internal/inspect"
 	"github.com/posthornhq/posthorn/internal/keyring"
@@ -68,7 +70,9 @@ type App struct {
 	hub      *live.Hub
 	queues   *queue.Manager
 	bins     *inspect.Service
+	sources  *inbound.Service
 	tunnels  *tunnel.Hub
+	faces    *hooksite.API
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -177,17 +181,21 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	a.metrics.hub.Store(a.hub)
 	a.queues = a.newQueues(leases[0], limits)
 	a.bins = a.newBins(checks)
+	a.faces = a.newFaces()
 	if a.tunnels, err = a.newTunnels(); err != nil {
 		return err
 	}
-	a.control.Listen(changes{a.registry, a.manager, a.ingest, a.hub, a.queues})
+	if a.sources, err = a.newSources(keys, limits); err != nil {
+		return err
+	}
+	a.control.Listen(changes{a})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
 		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
-		Queues: leasing{a.queues, a.hub}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Queues: leasing{a.queues, a.hub}, Bins: a.bins, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
@@ -207,7 +215,7 @@ func (a *App) limits() event.Limits {
 
 func (a *App) newManager(lease store.Lease) *deliver.Manager {
 	return deliver.New(deliver.Config{
-		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Owner: owner{a}, Opener: a.control, Observer: a.metrics,
+		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Tunnels: carrier{a}, Owner: owner{a}, Opener: a.control, Observer: a.metrics,
 		Follow: a.registry.Follow, Matches: match.Matches, Logger: a.log, EventURL: a.eventURL, UserAgent: "Posthorn/" + a.options.Version,
 		Timeout: a.cfg.DeliveryTimeout, Retries: a.cfg.RetrySchedule, DisableAfter: a.cfg.DisableAfter,
 		MaxInFlight: a.cfg.MaxInFlight, MaxProbes: a.cfg.MaxProbes, RecordDelay: a.cfg.RecordDelay,
@@ -262,6 +270,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	if e := a.tunnels.Shutdown(ctx); e != nil {
 		a.log.WarnContext(ctx, "tunnels were cut off", slog.Any("error", e))
 	}
+	a.faces.Close()
 	a.endLive(ctx) // before the server, which waits for polls
 	err := a.server.Shutdown(ctx)
 	if err != nil {
@@ -282,6 +291,9 @@ func (a *App) close() {
 	a.cancel()
 	if a.hub != nil {
 		_ = a.hub.Shutdown(a.base) // done already, in a run
+	}
+	if a.faces != nil {
+		a.faces.Close()
 	}
 	if a.tunnels != nil {
 		_ = a.tunnels.Shutdown(a.base) // done already, in a run
