@@ -120,8 +120,8 @@ func headOf(method, path string, header []Field) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\n", method, path)
 	for _, f := range header {
-		if strings.ContainsAny(f.Name+f.Value, "\r\n\x00") {
-			return nil, fmt.Errorf("%w: a header field holds a line break", ErrInvalidEdit)
+		if f.Name == "" || strings.ContainsFunc(f.Name, notToken) || strings.ContainsAny(f.Value, "\r\n\x00") {
+			return nil, fmt.Errorf("%w: a header field has a name that none can have, or holds a line break", ErrInvalidEdit)
 		}
 		if !named("Content-Length")(f) && !named("Transfer-Encoding")(f) {
 			fmt.Fprintf(&b, "%s: %s\r\n", f.Name, f.Value)
@@ -129,6 +129,11 @@ func headOf(method, path string, header []Field) ([]byte, error) {
 	}
 	b.WriteString("\r\n")
 	return b.Bytes(), nil
+}
+
+// notToken reports whether a character may not be in a name (RFC 9110, 5.6.2).
+func notToken(r rune) bool {
+	return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
 }
 
 func named(name string) func(Field) bool {
