@@ -21,6 +21,8 @@ type Event struct {
 	Key             string          `json:"key,omitempty" doc:"The ordering key; absent: the subject"`
 	Channels        []string        `json:"channels,omitempty" doc:"Only endpoints that name one of these channels get it"`
 	Extensions      map[string]any  `json:"extensions,omitempty" doc:"CloudEvents extension attributes: strings, booleans and integers"`
+	// Origin is the request by which the event came in through a source: in the answer to GET of one event only.
+	Origin *Origin `json:"origin,omitempty" readOnly:"true" doc:"The request by which it came in through a source: in the answer to GET of one event"`
 }
 
 // Receipt is the answer to one published event, given once it is durable.

@@ -17,7 +17,7 @@ import (
 func (c *Client) Publish(ctx context.Context, tenant string, e Event, opts ...CallOption) (Receipt, error) {
 	k := newCall(http.MethodPost, path("tenants", tenant, "events"), opts)
 	k.repeat = k.repeat || e.ID != ""
-	e.Version = 0 // given by the server; one that was read can be published again
+	e.Version, e.Origin = 0, nil // given by the server; one that was read can be published again
 	var out Receipt
 	_, err := c.do(ctx, k, e, &out)
 	return out, err
@@ -30,7 +30,7 @@ func (c *Client) PublishBatch(ctx context.Context, tenant string, events []Event
 	events = slices.Clone(events)
 	for i := range events {
 		named = named && events[i].ID != ""
-		events[i].Version = 0
+		events[i].Version, events[i].Origin = 0, nil
 	}
 	k.repeat = k.repeat || named
 	var out Receipts

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -193,7 +194,9 @@ func (s *Service) Delete(ctx context.Context, t *event.Tenant, name string, revi
 }
 
 // Secrets returns a source's secrets, those that have not expired, and its settings.
-func (s *Service) Secrets(_ context.Context, src *event.Source) (event.SourceSecrets, error) { return s.open(src) }
+func (s *Service) Secrets(_ context.Context, src *event.Source) (event.SourceSecrets, error) {
+	return s.open(src)
+}
 
 // AddSecret makes a secret one of a source's; the others are good for overlap longer, 0 to [MaxOverlap], and no longer than they would
 // have been. Errors: KindInvalid naming "secret" or "overlap", KindNotFound.
@@ -245,8 +248,10 @@ func (s *Service) learn(ctx context.Context, src *event.Source, secret string) e
 	return err
 }
 
-// Providers lists the providers by name.
-func (s *Service) Providers() []event.Provider {
+// Providers lists the providers by name. The list is shared, not to be changed.
+func (*Service) Providers() []event.Provider { return providers() }
+
+var providers = sync.OnceValue(func() []event.Provider {
 	var out []event.Provider
 	for _, info := range receiver.Providers() {
 		p := event.Provider{
@@ -258,7 +263,7 @@ func (s *Service) Providers() []event.Provider {
 		out = append(out, p)
 	}
 	return out
-}
+})
 
 func (s *Service) stamp() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
 

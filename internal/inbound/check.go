@@ -86,7 +86,9 @@ func checkAllow(src *event.Source) []event.FieldError {
 
 func checkAnswer(a *event.Answer) []event.FieldError {
 	var bad []event.FieldError
-	add := func(field, message string) { bad = append(bad, event.FieldError{Field: "answer." + field, Message: message}) }
+	add := func(field, message string) {
+		bad = append(bad, event.FieldError{Field: "answer." + field, Message: message})
+	}
 	if a.Status == 0 && (len(a.Headers) > 0 || len(a.Body) > 0) {
 		a.Status = http.StatusOK
 	}

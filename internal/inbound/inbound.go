@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,8 @@ type Config struct {
 	// Fetcher gets providers' keys; nil is [receiver.DefaultFetcher].
 	Fetcher  receiver.Fetcher
 	Observer Observer // may be nil
+	// PublicURL is the server's address as callers see it, without a path.
+	PublicURL string
 	// MaxBody bounds a body, in bytes, as it is sent and once it is decompressed.
 	MaxBody int
 	// MaxHeld bounds the callers that wait for an endpoint's answer.
@@ -161,6 +164,11 @@ func New(c Config) (*Service, error) {
 type nobody struct{}
 
 func (nobody) Received(string, string, time.Duration) {}
+
+// URL is where the provider of a source is to send.
+func (s *Service) URL(t *event.Tenant, source string) string {
+	return strings.TrimSuffix(s.PublicURL, "/") + Prefix + t.Name + "/" + source
+}
 
 // Held returns how many callers wait for an endpoint's answer.
 func (s *Service) Held() int { return int(s.held.Load()) }

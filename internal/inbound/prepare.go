@@ -149,7 +149,9 @@ func parseNetwork(text string) (string, bool) {
 }
 
 // associated binds a source's sealed secrets to the source, so that they cannot be moved to another row.
-func associated(id event.SourceID) []byte { return []byte("source:" + strconv.FormatInt(int64(id), 10)) }
+func associated(id event.SourceID) []byte {
+	return []byte("source:" + strconv.FormatInt(int64(id), 10))
+}
 
 func (s *Service) seal(id event.SourceID, secrets event.SourceSecrets) ([]byte, error) {
 	if len(secrets.Secrets) == 0 && len(secrets.Settings) == 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Config is what the API is made of. All ports but Bins, Live, and Logger, must be given.
+// Config is what the API is made of. All ports but Sources, Bins, Tunnels and Live, and Logger, must be given.
 type Config struct {
 	Publisher Publisher
 	Auth      Authenticator
@@ -28,8 +28,12 @@ type Config struct {
 	Answers   Answers
 	Tokens    Tokens
 	Queues    Queues
+	// Sources are where other systems' webhooks arrive; nil: there are none.
+	Sources Sources
 	// Bins keep requests to be looked at; nil: there are none.
 	Bins Bins
+	// Tunnels lead to programs on listeners' own machines; nil: there are none.
+	Tunnels Tunnels
 	// Live serves those who listen; nil: nobody can.
 	Live Live
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
@@ -83,7 +87,9 @@ func New(c Config) *API {
 	a.endpointActionRoutes()
 	a.eventTypeRoutes()
 	a.queueRoutes()
+	a.sourceRoutes()
 	a.binRoutes()
+	a.tunnelRoutes()
 	a.keyRoutes()
 	a.tokenRoutes()
 	a.publishRoute()
@@ -301,7 +307,9 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Listening", Description: "The log as it grows: change feed, long poll, server-sent events, WebSocket"},
 				{Name: "Endpoints", Description: "Where events are pushed to"},
 				{Name: "Queues", Description: "Workers share events"},
+				{Name: "Sources", Description: "Where other systems' webhooks arrive"},
 				{Name: "Bins", Description: "What arrived, to be looked at"},
+				{Name: "Tunnels", Description: "Ways to programs on listeners' own machines"},
 				{Name: "Event types", Description: "The catalogue"},
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},

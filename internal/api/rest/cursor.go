@@ -61,6 +61,7 @@ const (
 	listQueues      = 'q'
 	listQueueDead   = 'x'
 	listBins        = 'n'
+	listSources     = 's'
 
 	listCapturesNewest = 'r'
 	listCapturesOldest = 'o'

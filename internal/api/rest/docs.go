@@ -37,6 +37,7 @@ var codes = []code{
 	{"too_many_queues", 409, "The tenant has as many queues as it may have."},
 	{"too_many_bins", 409, "There are as many bins of the tenant, or of nobody, as there may be."},
 	{"not_held", 409, "No caller waits for the answer to this request: its time is over, or it has its answer."},
+	{"too_many_sources", 409, "The tenant has as many sources as it may have."},
 	{"too_many_event_types", 409, "The tenant has as many event types as it may have."},
 	{"too_many_replays", 409, "The endpoint has as many replays under way as it may have."},
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},

@@ -180,7 +180,13 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 	if fits != nil && !fits(&e) {
 		return nil, event.NotFound("event")
 	}
-	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: append(codec.AppendEvent(nil, &e), '\n')}, nil
+	body := codec.AppendEvent(nil, &e)
+	if a.Sources != nil && e.Origin != nil {
+		if body, err = appendOrigin(body, a.Sources.Shown(ctx, c.tenant, &e)); err != nil {
+			return nil, err
+		}
+	}
+	return &outRawTagged{ContentType: typeJSON, ETag: etag(e.Version, nil), Body: append(body, '\n')}, nil
 }
 
 func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {

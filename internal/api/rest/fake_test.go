@@ -35,6 +35,7 @@ type fake struct {
 	tested    []event.Event
 	view      event.LaneView
 	queues    fakeQueues
+	sources   fakeSources
 	bins      fakeBins
 	conflicts int // updates that still fail with KindPrecondition
 	publish   func(ctx context.Context, events []event.Event) error
@@ -63,6 +64,7 @@ func (f *fake) reset() {
 	f.published = map[string][]event.Receipt{}
 	f.events, f.attempts, f.dead, f.resent, f.replays, f.tested = nil, nil, nil, nil, nil, nil
 	f.queues.reset(f)
+	f.sources.reset(f)
 	f.bins.reset(f)
 	f.view = event.LaneView{State: "live"}
 	f.listening = listening{changed: make(chan struct{}), origins: rest.OriginAllowed([]string{"https://app.example"}, "")}

@@ -183,6 +183,15 @@ var examples = map[string]example{
 	"get-bin-request-file":     {path: "/v1/bins/box/requests/1/files/0", status: 200},
 	"export-bin":               {path: "/v1/bins/box/export?query=push", status: 200},
 	"stream-bin":               {path: "/v1/bins/box/stream", status: 200, header: []string{"Accept", "text/event-stream", "Last-Event-ID", "0"}},
+	"create-source":            {path: "/v1/tenants/acme/sources", body: `{"name":"tilda","provider":"token","secrets":["s"],"settings":{"query":"key"},"map":{"fields":{"email":"Email"}},"answer":{"body":"ok"},"sync":{"endpoint":"ep_0000000000001","wait":"1s"},"tolerance":"5m","inspect":"all","dedupe":"body"}`, status: 201},
+	"list-sources":             {path: "/v1/tenants/acme/sources?state=true", status: 200},
+	"get-source":               {path: "/v1/tenants/acme/sources/github", status: 200},
+	"replace-source":           {path: "/v1/tenants/acme/sources/github", body: `{"name":"github","provider":"meta"}`, status: 200},
+	"patch-source":             {path: "/v1/tenants/acme/sources/github", body: `{"disabled":true}`, status: 200, header: []string{"Content-Type", "application/merge-patch+json"}},
+	"delete-source":            {path: "/v1/tenants/acme/sources/github", status: 204},
+	"get-source-secrets":       {path: "/v1/tenants/acme/sources/github/secrets", status: 200},
+	"add-source-secret":        {path: "/v1/tenants/acme/sources/github/secrets", body: `{"secret":"s2","overlap":"1h"}`, status: 200},
+	"list-providers":           {path: "/v1/providers", status: 200},
 	"create-apikey":            {path: "/v1/apikeys", body: `{"name":"k","tenant":"acme","allow":["read","publish"],"expires":"2999-01-01T00:00:00Z"}`, status: 201},
 	"create-token":             {path: "/v1/tenants/acme/tokens", body: `{"allow":["read","publish"],"types":["order.*"],"subjects":["order/42"],"ttl":"15m"}`, status: 201},
 	"rotate-tokens":            {path: "/v1/tenants/acme/tokens/rotate", body: `{"overlap":"1h"}`, status: 204},
@@ -267,7 +276,7 @@ func provoke(t *testing.T, on *stage, s *schemas, path, method string, op operat
 	case "403":
 		if q.key = "foreign"; strings.HasPrefix(path, "/v1/apikeys") {
 			q.key = "manager"
-		} else if strings.HasPrefix(path, "/v1/bins") {
+		} else if strings.HasPrefix(path, "/v1/bins") || path == "/v1/providers" {
 			q.key = "publisher"
 		}
 	case "404":
