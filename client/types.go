@@ -23,7 +23,7 @@ type Tenant struct {
 type Endpoint struct {
 	ID          string   `json:"id,omitempty" required:"true" readOnly:"true" doc:"Given by the server"`
 	URL         string   `json:"url" doc:"Where to send, http or https"`
-	Kind        string   `json:"kind,omitempty" enum:"webhook,flexibee" doc:"How to send; default webhook. flexibee: a hook of the FlexiBee-compatible interface, which makes it; it can be changed here but keeps its form"`
+	Kind        string   `json:"kind,omitempty" enum:"webhook,flexibee,tunnel" doc:"How to send; default webhook. flexibee: a hook of the FlexiBee-compatible interface, which makes it; it can be changed here but keeps its form. tunnel: a listener's own port, reached through its connection; tunnels make it, and its url is tunnel: and the tunnel's name"`
 	Description string   `json:"description,omitempty" doc:"For people"`
 	Types       []string `json:"types,omitzero" doc:"Patterns of event types such as order.paid, order.* (one more segment) and order.** (any number more); empty: every type"`
 	Filter      string   `json:"filter,omitempty" doc:"A CEL expression over the event's attributes and data that must be true"`
@@ -33,7 +33,7 @@ type Endpoint struct {
 	Start       int64             `json:"start,omitempty" minimum:"1" doc:"The first version that it gets; absent when it is made: what comes. It cannot be changed"`
 	Order       string            `json:"order,omitempty" enum:"none,key,strict" doc:"none: best effort. key: events of one key in version order. strict: all in version order. Default none"`
 	Payload     string            `json:"payload,omitempty" enum:"full,thin" doc:"thin: id, type, subject, version and a URL instead of the data. Default full"`
-	Envelope    string            `json:"envelope,omitempty" enum:"standard,cloudevents,cloudevents-binary,raw,flexibee" doc:"The form of the body; default standard (Standard Webhooks). flexibee: of the kind flexibee only"`
+	Envelope    string            `json:"envelope,omitempty" enum:"standard,cloudevents,cloudevents-binary,raw,flexibee,original" doc:"The form of the body; default standard (Standard Webhooks). original: the request that came in through a source, sent on as it was: method, path after the source's address, query, headers and body; raw for other events. flexibee: of the kind flexibee only"`
 	Format      string            `json:"format,omitempty" enum:"json,xml" doc:"Default json. xml: of the kind flexibee only"`
 	Batch       *Batch            `json:"batch,omitempty" doc:"Several events in one request; absent: one event a request"`
 	Headers     map[string]string `json:"headers,omitzero" doc:"Custom request headers. Shown to keys that may manage only"`
@@ -77,7 +77,7 @@ type Auth struct {
 // EndpointState is what an endpoint's deliveries are doing.
 type EndpointState struct {
 	Lane    string `json:"lane" enum:"live,backlog,waiting" doc:"live: up to date. backlog: catching up from the log. waiting: see waiting"`
-	Waiting string `json:"waiting,omitempty" doc:"Why it waits: penalty, paused, gone, failing, changelog, or retries (too many retries are due)"`
+	Waiting string `json:"waiting,omitempty" doc:"Why it waits: penalty, paused, gone, failing, changelog, offline (nobody is connected to the tunnel), or retries (too many retries are due)"`
 	// Backlog counts versions: an upper bound of the events still to be delivered.
 	Backlog      int64      `json:"backlog" doc:"Versions between its place and the log's head: an upper bound of what is still to be delivered"`
 	OldestAt     *time.Time `json:"oldest_at,omitempty" doc:"When the first event of the backlog was received"`

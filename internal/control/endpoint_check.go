@@ -75,14 +75,10 @@ func authType(named string, a *event.Credentials) string {
 
 // checkEndpoint checks what an endpoint does not keep sealed.
 func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
-	if limit := c.options.Limits.MaxURL; len(e.URL) > limit {
-		p.add("url", fmt.Sprintf("must be at most %d bytes", limit))
-	} else {
-		checkError(p, "url", c.options.CheckURL(e.URL))
-	}
+	c.checkTarget(p, e)
 	p.check("description", event.CheckText(e.Description, event.MaxDescription))
 	c.checkSelection(p, e)
-	checkWord(p, "kind", e.Kind, event.KindWebhook, event.KindFlexiBee)
+	checkWord(p, "kind", e.Kind, event.KindWebhook, event.KindFlexiBee, event.KindTunnel)
 	checkWord(p, "payload", e.Payload, event.PayloadFull, event.PayloadThin)
 	checkForm(p, e)
 	checkBatch(p, e)
@@ -97,6 +93,24 @@ func (c *Control) checkEndpoint(p *problems, e *event.Endpoint) {
 		p.add("concurrency", fmt.Sprintf("must be 0 (the default) to %d", maxConcurrency))
 	}
 	p.addAll(event.CheckMetadata(e.Metadata))
+}
+
+// tunnelPrefix begins the URL of an endpoint of the kind tunnel; the tunnel's name follows.
+const tunnelPrefix = "tunnel:"
+
+// checkTarget checks where the endpoint is. One of the kind tunnel names a connection of a listener's, and is never dialled.
+func (c *Control) checkTarget(p *problems, e *event.Endpoint) {
+	if e.Kind == event.KindTunnel {
+		if name, ok := strings.CutPrefix(e.URL, tunnelPrefix); !ok || event.CheckName(name) != "" {
+			p.add("url", "must be "+tunnelPrefix+" and the name of a tunnel: 1 to 63 characters of a-z, 0-9, '_' and '-'")
+		}
+		return
+	}
+	if limit := c.options.Limits.MaxURL; len(e.URL) > limit {
+		p.add("url", fmt.Sprintf("must be at most %d bytes", limit))
+	} else {
+		checkError(p, "url", c.options.CheckURL(e.URL))
+	}
 }
 
 // checkSelection checks which events the endpoint wants.
@@ -148,8 +162,15 @@ func checkForm(p *problems, e *event.Endpoint) {
 		checkHook(p, "forever", e.Forever, "true")
 		return
 	}
-	checkWord(p, "envelope", e.Envelope, event.EnvelopeStandard, event.EnvelopeCloudEvents, event.EnvelopeCloudEventsBinary, event.EnvelopeRaw)
+	checkWord(p, "envelope", e.Envelope,
+		event.EnvelopeStandard, event.EnvelopeCloudEvents, event.EnvelopeCloudEventsBinary, event.EnvelopeRaw, event.EnvelopeOriginal)
 	checkWord(p, "format", e.Format, event.FormatJSON)
+	if e.Envelope == event.EnvelopeOriginal && e.Payload == event.PayloadThin {
+		p.add("payload", "must be full: the envelope original sends the request as it came")
+	}
+	if e.Kind == event.KindTunnel && !e.Forever {
+		p.add("forever", "must be true of a tunnel, which is away now and then")
+	}
 }
 
 func checkHook(p *problems, field string, good bool, want string) {
@@ -199,7 +220,7 @@ func checkBatch(p *problems, e *event.Endpoint) {
 	if b.Wait < 0 || b.Wait > maxBatchWait {
 		p.add("batch.wait", "must be 0 s to 60 s")
 	}
-	if b.Max > 1 && (e.Envelope == event.EnvelopeRaw || e.Envelope == event.EnvelopeCloudEventsBinary) {
+	if b.Max > 1 && (e.Envelope == event.EnvelopeRaw || e.Envelope == event.EnvelopeCloudEventsBinary || e.Envelope == event.EnvelopeOriginal) {
 		p.add("batch", "needs an envelope that can hold several events: standard or cloudevents")
 	}
 	if b.Max <= 1 && b.Wait > 0 {

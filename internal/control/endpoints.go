@@ -164,6 +164,9 @@ func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 		if next.Kind != cmp.Or(old.Kind, event.KindWebhook) {
 			return next, event.Invalid("kind", "cannot be changed")
 		}
+		if next.Kind == event.KindTunnel && next.URL != old.URL {
+			return next, event.Invalid("url", "cannot be changed of a tunnel")
+		}
 		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
 		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
 		next.DisabledReason = ""

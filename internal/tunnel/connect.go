@@ -40,8 +40,8 @@ type Listener struct {
 }
 
 // Connect takes a connection over as a WebSocket and serves the tunnel through it until it ends. An error means that nothing
-// was written: KindNotFound when the tunnel was not set up, KindMalformed when the request is no handshake for it,
-// KindRateLimited and KindUnavailable when there is no room.
+// was written: KindNotFound when the tunnel was not set up, KindRateLimited and KindUnavailable when there is no room; one of the
+// handshake has a method HTTP that gives the answer.
 func (h *Hub) Connect(w http.ResponseWriter, r *http.Request, l Listener) error {
 	if err := checkHandshake(r); err != nil {
 		return err
@@ -66,14 +66,27 @@ func (h *Hub) Connect(w http.ResponseWriter, r *http.Request, l Listener) error 
 
 // checkHandshake checks what websocket.Accept would answer in its own words.
 func checkHandshake(r *http.Request) error {
-	if r.Method != http.MethodGet || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") ||
+	if r.Method != http.MethodGet || r.ProtoMajor != 1 || !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket") ||
 		r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
-		return event.Errorf(event.KindMalformed, "malformed", "this is for WebSockets (RFC 6455); use posthorn listen")
+		return noHandshake("this is for WebSockets, version 13 (RFC 6455), over HTTP/1.1; use posthorn listen")
 	}
 	if !hasToken(r.Header, "Sec-WebSocket-Protocol", Subprotocol) {
-		return event.Errorf(event.KindMalformed, "malformed", "the WebSocket must offer the subprotocol "+Subprotocol)
+		return noHandshake("the WebSocket must offer the subprotocol " + Subprotocol)
 	}
 	return nil
+}
+
+// noHandshake is the answer to a request that is no handshake for a tunnel; its text is the detail.
+type noHandshake string
+
+// Error implements error.
+func (e noHandshake) Error() string { return string(e) }
+
+// HTTP gives the answer's status, code, detail and headers.
+func (e noHandshake) HTTP() (status int, code, detail string, header http.Header) {
+	return http.StatusUpgradeRequired, "upgrade_required", string(e), http.Header{
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Protocol": {Subprotocol},
+	}
 }
 
 // hasToken reports whether a header holds a token in a list separated by commas, in any case.

@@ -54,10 +54,42 @@ var errLocal = errors.New("the local program did not answer")
 // keptHead bounds the headers of an answer that is passed on, in bytes.
 const keptHead = 32 << 10
 
-// Send passes a request to a tunnel for a lane and returns the whole answer, at most limit bytes of its body; over that its
-// Body is cut and the error is nil. The error is [ErrOffline], when nothing was sent, or says in safe words why there was no
-// answer.
-func (h *Hub) Send(ctx context.Context, tenant event.TenantID, name string, r *http.Request, about About, limit int) (event.Answer, error) {
+// Send passes a request for an event to the tunnel of an endpoint and returns the whole answer, at most limit bytes of its body.
+// Of the request it sends the method, Path, the headers as they are, Body, and as Host that of URL, or else the server's own.
+// The error is an [event.Error] whose detail may be shown; of KindUnavailable, nothing was sent.
+func (h *Hub) Send(ctx context.Context, ep *event.Endpoint, ev *event.Event, r *event.Request, limit int) (event.Answer, error) {
+	spec := specOf(ep)
+	req, err := request(ctx, r, r.Body, r.Headers())
+	if err != nil {
+		return event.Answer{}, &event.Error{Kind: event.KindInternal, Code: "tunnel_request", Detail: "the request cannot be sent on", Err: err}
+	}
+	if r.URL == "" {
+		req.Host = h.host
+	}
+	about := About{Kind: spec.Kind, ID: ev.ID, Seq: ev.Version, At: ev.Received, Kept: h.kept(ep.Tenant, spec.Name, ev.Received)}
+	if ev.Origin != nil {
+		about.URL, about.Remote = ev.Origin.URL, ev.Origin.Remote
+	}
+	a, err := h.send(ctx, ep.Tenant, spec.Name, req, about, limit)
+	switch {
+	case err == nil:
+		return a, nil
+	case errors.Is(err, ErrOffline), errors.Is(err, ErrBusy):
+		return a, &event.Error{Kind: event.KindUnavailable, Code: "tunnel_offline", Detail: reason(err), RetryAfter: time.Second}
+	}
+	return a, &event.Error{Kind: event.KindInternal, Code: "tunnel_lost", Detail: reason(err), Err: err}
+}
+
+// kept reports whether an event waited for its tunnel to be connected.
+func (h *Hub) kept(tenant event.TenantID, name string, received time.Time) bool {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	t := h.tenants[tenant][name]
+	return t != nil && received.Before(t.since)
+}
+
+// send passes a request to a tunnel and reads the answer, at most limit bytes of its body.
+func (h *Hub) send(ctx context.Context, tenant event.TenantID, name string, r *http.Request, about About, limit int) (event.Answer, error) {
 	about.set(r.Header)
 	resp, err := h.Do(ctx, tenant, name, r)
 	if err != nil {
@@ -94,12 +126,12 @@ func read(resp *http.Response, limit int) (event.Answer, error) {
 // Forward passes a bin's request to its tunnel. Status 0 means that there was no answer, and Reason says why in safe words; then
 // it is to be sent again. An error is that of ctx. kept: its caller is no longer there.
 func (h *Hub) Forward(ctx context.Context, tenant event.TenantID, name string, c event.Capture, kept bool) (event.Answer, error) {
-	req, err := Original(ctx, &c.Request, c.Body)
+	req, err := request(ctx, &c.Request, c.Body, codec.Forwarded(&c.Request))
 	if err != nil {
 		return event.Answer{Reason: "the request cannot be sent on"}, nil //nolint:nilerr // Reason says so
 	}
 	about := About{Kind: KindBin, ID: c.ID, Seq: c.Seq, URL: c.URL, Remote: c.Remote, At: c.At, Kept: kept}
-	a, err := h.Send(ctx, tenant, name, req, about, event.MaxBinAnswer)
+	a, err := h.send(ctx, tenant, name, req, about, event.MaxBinAnswer)
 	switch {
 	case err == nil:
 		return a, nil
@@ -127,8 +159,9 @@ func reason(err error) string {
 	return "no answer"
 }
 
-// Original makes the request that came in again, for the address "/" followed by what came after the address that was called.
-func Original(ctx context.Context, r *event.Request, body []byte) (*http.Request, error) {
+// request makes a request that came in again, with some of its headers, for the address "/" followed by what came after the
+// address that was called.
+func request(ctx context.Context, r *event.Request, body []byte, headers []event.Header) (*http.Request, error) {
 	method, _, _ := r.Line()
 	req, err := http.NewRequestWithContext(ctx, method, "http://tunnel/", bytes.NewReader(body))
 	if err != nil {
@@ -138,7 +171,7 @@ func Original(ctx context.Context, r *event.Request, body []byte) (*http.Request
 	if u, err := url.Parse(r.URL); err == nil && u.Host != "" {
 		req.Host = u.Host
 	}
-	for _, f := range codec.Forwarded(r) {
+	for _, f := range headers {
 		req.Header.Add(f.Name, f.Value)
 	}
 	return req, nil

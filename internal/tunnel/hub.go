@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -77,6 +78,7 @@ type Hub struct {
 	ctx    context.Context //nolint:containedctx // the hub's life: connections outlive their requests' contexts
 	cancel context.CancelFunc
 	wg     sync.WaitGroup // connections
+	host   string         // of the server's own address
 	hosts  string         // what every host name of a tunnel ends with, such as ".dev.example.com"
 	proxy  http.Handler
 
@@ -115,6 +117,10 @@ func New(cfg Config) (*Hub, error) {
 	h := &Hub{
 		cfg: cfg, log: cfg.Logger, tenants: map[event.TenantID]map[string]*tunnel{}, byHost: map[string]*tunnel{}, conns: map[event.TenantID]int{},
 		hosts: strings.ToLower(strings.TrimPrefix(cfg.Hosts, "*")),
+	}
+	h.host = "localhost"
+	if u, err := url.Parse(cfg.PublicURL); err == nil && u.Host != "" {
+		h.host = u.Host
 	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.proxy = h.newProxy()

@@ -281,8 +281,9 @@ func TestConnectRefusals(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		r.Header = header
-		if err := on.hub.Connect(w, r, Listener{Tenant: on.tenant, Name: "web"}); event.KindOf(err) != event.KindMalformed || w.Body.Len() > 0 {
-			t.Errorf("%v: %v", header, err)
+		refused, ok := errors.AsType[noHandshake](on.hub.Connect(w, r, Listener{Tenant: on.tenant, Name: "web"}))
+		if status, code, _, _ := refused.HTTP(); !ok || status != 426 || code == "" || w.Body.Len() > 0 {
+			t.Errorf("%v: %v", header, refused)
 		}
 	}
 	on.connect("web", func(http.ResponseWriter, *http.Request) {})
