@@ -1,181 +1,111 @@
 package app
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"io"
-	"log/slog"
-	"net"
 	"net/http"
-	"runtime/debug"
-	"strings"
 	"time"
 
-	"github.com/posthornhq/posthorn/internal/api/flexibee"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/posthornhq/posthorn/internal/api/hooksite"
+	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/guard"
+	"github.com/posthornhq/posthorn/internal/inbound"
 	"github.com/posthornhq/posthorn/internal/inspect"
-	"github.com/posthornhq/posthorn/internal/tunnel"
+	"github.com/posthornhq/posthorn/internal/keyring"
 )
 
 // newBins makes the service of bins.
 func (a *App) newBins(checks *guard.Guard) *inspect.Service {
 	return inspect.New(inspect.Config{
-		Store: a.store, Sender: (&resender{checks: checks, client: guarded(checks)}).send, Forwarder: forwarder{a}, Waits: forwarder{a}.waits,
+		Store: a.store, Sender: (&resender{checks: checks, client: guarded(checks)}).send, Forwarder: carrier{a}, Waits: carrier{a}.waits,
 		Arrived: a.arrivals.request, PublicURL: a.cfg.PublicURL,
 		MaxBody: a.cfg.MaxBinBody, MaxBins: a.cfg.MaxBins, MaxHeld: a.cfg.MaxHeld, Logger: a.log,
 	})
 }
 
-// newTunnels makes the hub of tunnels. What listens to it is told when somebody connects.
-func (a *App) newTunnels() (*tunnel.Hub, error) {
-	h, err := tunnel.New(tunnel.Config{
-		Endpoints: a.control, Bins: a.bins, Tenant: a.control.Tenant, Caller: a.arrivals.caller, PublicURL: a.cfg.PublicURL, Hosts: a.cfg.TunnelHosts,
-		MaxTunnels: a.cfg.MaxTunnels, Holds: authenticator{a.control, a.tokens}.Holds, Logger: a.log,
-		Sources: func(ctx context.Context, t *event.Tenant, name string) (bool, error) {
-			_, err := a.store.Source(ctx, t.ID, name)
-			if event.KindOf(err) == event.KindNotFound {
-				return false, nil
-			}
-			return err == nil, err
+// newFaces makes the interfaces of Webhook.site and smee.io to the bins.
+func (a *App) newFaces() *hooksite.API {
+	return hooksite.New(hooksite.Config{
+		Bins: a.bins, Auth: a.control, Anonymous: a.cfg.AnonymousBins == config.BinsByAnyone, PublicURL: a.cfg.PublicURL, Logger: a.log,
+		Remote: func(r *http.Request) string { remote, _ := a.arrivals.caller(r); return remote },
+	})
+}
+
+// newSources makes the service of sources.
+func (a *App) newSources(keys *keyring.Keyring, limits event.Limits) (*inbound.Service, error) {
+	return inbound.New(inbound.Config{
+		Store: a.store, Sealer: keys, Tenants: a.control, Publish: a.publishOne, Arrived: a.arrivals.request, Inspector: inspector{a.bins},
+		Awaiter: awaiter{a}, Observer: a.metrics, PublicURL: a.cfg.PublicURL, MaxBody: limits.MaxEvent, MaxHeld: a.cfg.MaxHeld,
+		MaxSources: a.cfg.MaxSources, Logger: a.log,
+		Endpoint: func(ctx context.Context, t *event.Tenant, id event.EndpointID) error {
+			_, err := a.control.Endpoint(ctx, t, id)
+			return err
 		},
 	})
+}
+
+// publishOne stores what a source took.
+func (a *App) publishOne(ctx context.Context, t *event.Tenant, e *event.Event) (event.Receipt, error) {
+	receipts, err := a.ingest.Publish(ctx, t, []event.Event{*e}, "", [32]byte{})
 	if err != nil {
-		return nil, err
+		return event.Receipt{}, err
 	}
-	h.OnChange(func(c tunnel.Change) {
-		if c.Online && c.Bin != "" {
-			a.bins.TunnelOnline(c.Tenant, c.Name)
-		}
+	return receipts[0], nil
+}
+
+// inspector keeps requests of sources in bins.
+type inspector struct{ bins *inspect.Service }
+
+// Capture implements [inbound.Inspector].
+func (i inspector) Capture(ctx context.Context, bin string, r event.Request, refused string) error {
+	_, err := i.bins.Keep(ctx, bin, r, refused, event.Answer{})
+	return err
+}
+
+// MakeBin implements [inbound.Inspector].
+func (i inspector) MakeBin(ctx context.Context, t *event.Tenant, source string) (string, error) {
+	b, err := i.bins.Create(ctx, t.ID, event.Bin{Description: "what came to the source " + source})
+	return b.ID, err
+}
+
+// DropBin implements [inbound.Inspector].
+func (i inspector) DropBin(ctx context.Context, _ *event.Tenant, bin string) error {
+	err := i.bins.Delete(ctx, bin, 0)
+	if event.KindOf(err) == event.KindNotFound {
+		return nil
+	}
+	return err
+}
+
+// awaiter is what sources see of the answers of endpoints.
+type awaiter struct{ a *App }
+
+// Await implements [inbound.Awaiter].
+func (w awaiter) Await(_ event.TenantID, endpoint event.EndpointID, eventID string) (<-chan event.Answer, func()) {
+	return w.a.manager.Await(endpoint, eventID)
+}
+
+// Answering implements [inbound.Awaiter].
+func (w awaiter) Answering(tenant event.TenantID, source string) (event.EndpointID, bool) {
+	return w.a.tunnels.Answering(tenant, source)
+}
+
+// inbound are the metrics of sources.
+func (m *metrics) inbound(r *prometheus.Registry) {
+	m.received = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "posthorn", Name: "source_requests_total", Help: "Requests to sources, by provider and outcome.",
+	}, []string{"provider", "outcome"})
+	m.receiveTime = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "posthorn", Name: "source_request_seconds", Help: "From the head of a request to a source to its answer.",
+		Buckets: []float64{.001, .0025, .005, .01, .015, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 	})
-	return h, nil
+	r.MustRegister(m.received, m.receiveTime)
 }
 
-// forwarder is what bins see of the tunnels, which are made after them.
-type forwarder struct{ a *App }
-
-// Online implements [inspect.Forwarder].
-func (f forwarder) Online(tenant event.TenantID, name string) bool {
-	return f.a.tunnels.Online(tenant, name)
-}
-
-// Forward implements [inspect.Forwarder].
-func (f forwarder) Forward(ctx context.Context, tenant event.TenantID, name string, c event.Capture, kept bool) (event.Answer, error) {
-	return f.a.tunnels.Forward(ctx, tenant, name, c, kept)
-}
-
-// waits reports whether the callers of a bin wait for the answer of its tunnel.
-func (f forwarder) waits(b *event.Bin) bool { return f.a.tunnels.Waits(b.Tenant, b.Tunnel) }
-
-// resendDial bounds how long the connection for a resent request may take.
-const resendDial = 10 * time.Second
-
-// guarded is an HTTP client that dials what may be dialled, follows no redirect, uses no proxy, and leaves bodies as they are.
-func guarded(checks *guard.Guard) *http.Client {
-	return &http.Client{
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
-			DialContext: checks.Dialer(resendDial).DialContext, TLSHandshakeTimeout: resendDial, DisableCompression: true, DisableKeepAlives: true,
-		},
-	}
-}
-
-// resender sends captured requests again.
-type resender struct {
-	checks *guard.Guard
-	client *http.Client
-}
-
-// send sends a request to a URL and reads a bounded answer.
-func (s *resender) send(ctx context.Context, url string, r event.Request) (event.Answer, error) {
-	if _, err := s.checks.CheckURL(url, len(url)); err != nil {
-		return event.Answer{}, event.Invalid("url", "must be an address that may be dialled; see allow-targets")
-	}
-	method, _, _ := r.Line()
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(r.Body))
-	if err != nil {
-		return event.Answer{}, event.Invalid("url", "cannot be read")
-	}
-	for _, h := range r.Headers() {
-		req.Header[h.Name] = append(req.Header[h.Name], h.Value)
-	}
-	if _, given := req.Header["User-Agent"]; !given {
-		req.Header["User-Agent"] = []string{""} // none of our own
-	}
-	resp, err := s.client.Do(req)
-	switch {
-	case errors.Is(err, guard.ErrForbiddenTarget):
-		return event.Answer{}, event.Invalid("url", "must be an address that may be dialled; see allow-targets")
-	case err != nil:
-		return event.Answer{Reason: unanswered(err)}, nil
-	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, event.MaxAnswer))
-	if err != nil {
-		return event.Answer{Reason: unanswered(err)}, nil
-	}
-	out := event.Answer{Status: resp.StatusCode, Body: body}
-	for name, values := range resp.Header {
-		for _, v := range values {
-			out.Headers = append(out.Headers, event.Header{Name: name, Value: v})
-		}
-	}
-	return out, nil
-}
-
-// unanswered says in safe words why there was no answer.
-func unanswered(err error) string {
-	var timeout net.Error
-	var dns *net.DNSError
-	switch {
-	case errors.As(err, &dns):
-		return "host name not found"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout"
-	}
-	return "the connection failed"
-}
-
-// withDoors serves the ways in that are no part of the API beside it.
-func (a *App) withDoors(api http.Handler) http.Handler {
-	return &doors{log: a.log, api: api, path: map[string]http.Handler{
-		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "b": a.bins.Handler(), "t": a.tunnels,
-	}, hosts: a.tunnels}
-}
-
-// doors are the ways in that are no part of the API, by the first segment of their path.
-type doors struct {
-	log   *slog.Logger
-	path  map[string]http.Handler
-	hosts *tunnel.Hub
-	api   http.Handler
-}
-
-// ServeHTTP serves a request at the door of its path, or by the API.
-func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	first, _, below := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	switch door := d.path[first]; {
-	case d.hosts.Owns(r):
-		d.serve(d.hosts, w, r)
-	case door != nil && below:
-		d.serve(door, w, r)
-	default:
-		d.api.ServeHTTP(w, r)
-	}
-}
-
-// serve serves a request whose handler must not take the server down.
-func (d *doors) serve(door http.Handler, w http.ResponseWriter, r *http.Request) {
-	defer func() {
-		v := recover()
-		if v == nil {
-			return
-		}
-		if v != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
-			d.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
-		}
-		panic(http.ErrAbortHandler)
-	}()
-	door.ServeHTTP(w, r)
+// Received implements [inbound.Observer]. There are as many providers as the program knows.
+func (m *metrics) Received(provider, outcome string, took time.Duration) {
+	m.received.WithLabelValues(provider, outcome).Inc()
+	m.receiveTime.Observe(took.Seconds())
 }

@@ -35,6 +35,9 @@ type metrics struct {
 	commitTime map[string]prometheus.Histogram
 	trimmed    *prometheus.CounterVec
 
+	received    *prometheus.CounterVec
+	receiveTime prometheus.Histogram
+
 	manager atomic.Pointer[deliver.Manager]
 	hub     atomic.Pointer[live.Hub]
 }
@@ -76,6 +79,7 @@ func newMetrics(version string) *metrics {
 	}
 	filters("filter_errors_total", "Evaluations of filters that failed, and counted as no match.", func() uint64 { n, _ := match.Failures(); return n })
 	filters("filter_over_cost_total", "Evaluations of filters that were ended over their cost.", func() uint64 { _, n := match.Failures(); return n })
+	m.inbound(r)
 	m.commits(r)
 	m.gauges(r)
 	m.live(r)

@@ -22,11 +22,8 @@ import (
 	"github.com/posthornhq/posthorn/internal/deliver"
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/fanout"
-	"github.com/posthornhq/posthorn/internal/ingest"
 	"github.com/posthornhq/posthorn/internal/keyring"
-	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/match"
-	"github.com/posthornhq/posthorn/internal/queue"
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
@@ -114,45 +111,42 @@ func checkKey(ctx context.Context, s store.Store, keys *keyring.Keyring) error {
 	return nil
 }
 
-// changes tells the registry and the lanes what the control plane saved.
-type changes struct {
-	registry *fanout.Registry
-	manager  *deliver.Manager
-	ingest   *ingest.Service
-	hub      *live.Hub
-	queues   *queue.Manager
-}
+// changes tells what looks after endpoints and tenants what the control plane saved.
+type changes struct{ a *App }
 
 // EndpointChanged implements [control.Listener].
 func (c changes) EndpointChanged(e *event.Endpoint) {
-	c.registry.Put(e)
-	c.manager.EndpointChanged(e)
+	c.a.registry.Put(e)
+	c.a.manager.EndpointChanged(e)
 }
 
 // EndpointExpected implements [control.Listener].
-func (c changes) EndpointExpected(e *event.Endpoint) { c.registry.Follow(e, false) }
+func (c changes) EndpointExpected(e *event.Endpoint) { c.a.registry.Follow(e, false) }
 
 // EndpointBehind implements [control.Listener]. The lane comes first, so that it is the one that says when events are to be
 // matched for the endpoint.
 func (c changes) EndpointBehind(e *event.Endpoint) {
-	c.manager.EndpointBehind(e)
-	c.registry.Put(e)
+	c.a.manager.EndpointBehind(e)
+	c.a.registry.Put(e)
 }
 
 // EndpointDeleted implements [control.Listener].
 func (c changes) EndpointDeleted(tenant event.TenantID, id event.EndpointID) {
-	c.registry.Remove(tenant, id)
-	c.manager.EndpointDeleted(id)
-	c.registry.Remove(tenant, id) // a lane may have asked not to be followed in between
+	c.a.registry.Remove(tenant, id)
+	c.a.manager.EndpointDeleted(id)
+	c.a.registry.Remove(tenant, id) // a lane may have asked not to be followed in between
+	c.a.tunnels.EndpointDeleted(tenant, id)
 }
 
-// TenantDeleted implements [control.Listener].
+// TenantDeleted implements [control.Listener]. The tenant's bins are deleted with its events, by the house-keeping.
 func (c changes) TenantDeleted(id event.TenantID) {
-	c.registry.RemoveTenant(id)
-	c.manager.TenantDeleted(id)
-	c.ingest.TenantDeleted(id)
-	c.hub.TenantDeleted(id)
-	c.queues.TenantDeleted(id)
+	c.a.registry.RemoveTenant(id)
+	c.a.manager.TenantDeleted(id)
+	c.a.ingest.TenantDeleted(id)
+	c.a.hub.TenantDeleted(id)
+	c.a.queues.TenantDeleted(id)
+	c.a.sources.TenantDeleted(id)
+	c.a.tunnels.TenantDeleted(id)
 }
 
 // owner does what the lanes decide about an endpoint.

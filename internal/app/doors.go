@@ -1,0 +1,58 @@
+package app
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/posthornhq/posthorn/internal/api/flexibee"
+	"github.com/posthornhq/posthorn/internal/api/hooksite"
+	"github.com/posthornhq/posthorn/internal/tunnel"
+)
+
+// withDoors serves the ways in that are no part of the API beside it.
+func (a *App) withDoors(api http.Handler) http.Handler {
+	return &doors{log: a.log, api: api, path: map[string]http.Handler{
+		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "in": a.sources.Handler(), "b": a.bins.Handler(), "t": a.tunnels,
+	}, hosts: a.tunnels, faces: a.faces}
+}
+
+// doors are the ways in that are no part of the API, by the first segment of their path.
+type doors struct {
+	log   *slog.Logger
+	path  map[string]http.Handler
+	hosts *tunnel.Hub
+	faces *hooksite.API
+	api   http.Handler
+}
+
+// ServeHTTP serves a request at the door of its path, or by the API.
+func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	first, _, below := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	switch door := d.path[first]; {
+	case d.hosts.Owns(r):
+		d.serve(d.hosts, w, r)
+	case door != nil && below:
+		d.serve(door, w, r)
+	case d.faces.Owns(r):
+		d.faces.Handler().ServeHTTP(w, r)
+	default:
+		d.api.ServeHTTP(w, r)
+	}
+}
+
+// serve serves a request whose handler must not take the server down.
+func (d *doors) serve(door http.Handler, w http.ResponseWriter, r *http.Request) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v != http.ErrAbortHandler { //nolint:errorlint // a panic value, compared as net/http does
+			d.log.LogAttrs(r.Context(), slog.LevelError, "a request failed", slog.String("method", r.Method), slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
+		}
+		panic(http.ErrAbortHandler)
+	}()
+	door.ServeHTTP(w, r)
+}
