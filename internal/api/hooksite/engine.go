@@ -339,12 +339,10 @@ func readPackets(version int, text string) ([]string, error) {
 			return nil, errPayload
 		}
 		end := 0
-		for i, c := range rest {
-			if n <= 0 {
-				break
-			}
+		for n > 0 && end < len(rest) {
+			c, size := utf8.DecodeRuneInString(rest[end:])
 			n -= max(1, utf16.RuneLen(c))
-			end = i + utf8.RuneLen(c)
+			end += size
 		}
 		if n != 0 {
 			return nil, errPayload

@@ -155,3 +155,9 @@ func (s *server) token(body string, headers ...string) string {
 	s.want(http.StatusCreated, "POST", "/token", body, append(headers, "Content-Type", "application/json")...).into(s.t, &made)
 	return made.UUID
 }
+
+func recorder() *httptest.ResponseRecorder { return httptest.NewRecorder() }
+
+func get(t testing.TB, path string) *http.Request {
+	return httptest.NewRequestWithContext(t.Context(), "GET", path, nil)
+}

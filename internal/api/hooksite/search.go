@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/inspect"
@@ -53,6 +54,9 @@ type parser struct {
 func parseSearch(text string, now time.Time) (node, error) {
 	if len(text) > maxSearch {
 		return nil, fmt.Errorf("must be at most %d bytes", maxSearch)
+	}
+	if !utf8.ValidString(text) {
+		return nil, errors.New("must be UTF-8")
 	}
 	p := &parser{text: text, now: now}
 	if p.space(); p.text == "" {

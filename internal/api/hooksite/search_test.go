@@ -65,7 +65,7 @@ func TestSearchRefusals(t *testing.T) {
 }
 
 func FuzzSearch(f *testing.F) {
-	for _, text := range []string{"a AND (b OR NOT c)", `created_at:["2026-01-01" TO *]`, "headers.x:a*?", "-+!a", "size:>=1"} {
+	for _, text := range []string{"a AND (b OR NOT c)", `created_at:["2026-01-01" TO *]`, "headers.x:a*?", "-+!a", "size:>=1", "0\xbe*0"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(_ *testing.T, text string) {
