@@ -27,7 +27,8 @@ type reader struct {
 	close  func() error
 }
 
-type message1 struct{ id, event, data string }
+// piece is one event.
+type piece struct{ id, event, data string }
 
 func (s *server) listen(path string, headers ...string) *reader {
 	s.t.Helper()
@@ -40,7 +41,7 @@ func (s *server) listen(path string, headers ...string) *reader {
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := (&http.Client{}).Do(r) //nolint:bodyclose // closed by the reader
+	resp, err := s.client.Do(r) //nolint:bodyclose // closed by the reader
 	if err != nil {
 		cancel()
 		s.t.Fatal(err)
@@ -61,9 +62,9 @@ func (l *reader) stop() {
 }
 
 // next is the next event but pings.
-func (l *reader) next() message1 {
+func (l *reader) next() piece {
 	l.t.Helper()
-	var m message1
+	var m piece
 	for l.lines.Scan() {
 		name, value, _ := strings.Cut(l.lines.Text(), ": ")
 		switch name {
@@ -105,7 +106,7 @@ func TestNewChannel(t *testing.T) {
 func TestChannelMessages(t *testing.T) {
 	s := newServer(t, true)
 	l := s.listen("/some_channel-1")
-	if m := l.next(); m != (message1{"0", "ready", "{}"}) {
+	if m := l.next(); m != (piece{"0", "ready", "{}"}) {
 		t.Errorf("first came %+v", m)
 	}
 	type sent struct{ kind, body, want string }
@@ -178,7 +179,7 @@ func TestRedeliver(t *testing.T) {
 	two.next()
 	s.want(http.StatusOK, "POST", "/again-1/redeliver", `{"x-event": "push",`+"\n"+`"body":{"a":1}}`)
 	for _, l := range []*reader{one, two} {
-		if m := l.next(); m != (message1{data: `{"x-event":"push","body":{"a":1}}`}) {
+		if m := l.next(); m != (piece{data: `{"x-event":"push","body":{"a":1}}`}) {
 			t.Errorf("got %+v", m)
 		}
 	}

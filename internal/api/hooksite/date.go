@@ -12,8 +12,13 @@ var dateFormats = []struct {
 	format string
 	width  time.Duration
 }{
-	{"2006-01-02 15:04:05", time.Second}, {"2006-01-02T15:04:05", time.Second}, {time.RFC3339Nano, time.Microsecond},
-	{"2006-01-02 15:04", time.Minute}, {"2006-01-02", 24 * time.Hour}, {"2006.01.02", 24 * time.Hour}, {"2006/01/02", 24 * time.Hour},
+	{"2006-01-02 15:04:05", time.Second},
+	{"2006-01-02T15:04:05", time.Second},
+	{time.RFC3339Nano, time.Microsecond},
+	{"2006-01-02 15:04", time.Minute},
+	{"2006-01-02", 24 * time.Hour},
+	{"2006.01.02", 24 * time.Hour},
+	{"2006/01/02", 24 * time.Hour},
 }
 
 var errDate = errors.New("must have dates such as 2026-01-31 12:00:00 or now-7d")

@@ -137,7 +137,7 @@ func (s *session) live() {
 	s.api.sockets.mu.Lock()
 	delete(s.api.sockets.sessions, s.id)
 	s.api.sockets.mu.Unlock()
-	s.mu.Lock() // whoever began work before the end has done so
+	s.mu.Lock()   // whoever began work before the end has done so
 	s.mu.Unlock() //nolint:staticcheck // an empty section on purpose
 	s.work.Wait()
 }

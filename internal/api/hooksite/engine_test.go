@@ -348,7 +348,7 @@ func TestUpgrade(t *testing.T) {
 // Two polls at once are the end of a session.
 func TestPollsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, done := bubble(t)
+		a, _, done := bubble(t)
 		defer done()
 		s := a.open(3)
 		<-s.out
@@ -374,7 +374,7 @@ func TestPollsAtOnce(t *testing.T) {
 // A session of which nothing is heard ends; one that sends its pings, or answers ours, does not.
 func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, done := bubble(t)
+		a, _, done := bubble(t)
 		defer done()
 		silent, alive, polite := a.open(3), a.open(3), a.open(4)
 		for _, s := range []*session{alive, polite} {
@@ -418,9 +418,8 @@ func TestSessionsEnd(t *testing.T) {
 // A client that does not read holds up only itself, and what waits for it is bounded.
 func TestSlowSubscriber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, done := bubble(t)
+		a, bins, done := bubble(t)
 		defer done()
-		bins := a.Bins.(*inspect.Service)
 		b, err := bins.Create(t.Context(), 0, event.Bin{})
 		if err != nil {
 			t.Fatal(err)
@@ -446,11 +445,11 @@ func TestSlowSubscriber(t *testing.T) {
 	})
 }
 
-func bubble(t *testing.T) (a *API, done func()) {
+func bubble(t *testing.T) (a *API, bins *inspect.Service, done func()) {
 	t.Helper()
-	bins := inspect.New(inspect.Config{Store: storetest.NewModel()})
+	bins = inspect.New(inspect.Config{Store: storetest.NewModel()})
 	a = New(Config{Bins: bins, Auth: keys{}})
-	return a, func() {
+	return a, bins, func() {
 		a.Close()
 		bins.Close()
 	}

@@ -48,11 +48,15 @@ type server struct {
 	url  string
 	bins *inspect.Service
 	api  *API
+	// client follows no redirects.
+	client *http.Client
 }
 
 func newServer(t testing.TB, anonymous bool, change ...func(*inspect.Config)) *server {
 	t.Helper()
-	s := &server{t: t}
+	s := &server{t: t, client: &http.Client{
+		Transport: &http.Transport{}, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case strings.HasPrefix(r.URL.Path, "/b/"):
@@ -90,7 +94,7 @@ func newServer(t testing.TB, anonymous bool, change ...func(*inspect.Config)) *s
 		s.api.Close()
 		web.Close()
 		s.bins.Close()
-		http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+		s.client.CloseIdleConnections()
 	})
 	return s
 }
@@ -118,15 +122,16 @@ func (a answer) into(t testing.TB, v any) {
 // do sends a request; headers are names and values in turn.
 func (s *server) do(method, path, body string, headers ...string) answer {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Add(headers[i], headers[i+1])
 	}
-	client := &http.Client{Timeout: 2 * patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(r)
+	resp, err := s.client.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -152,19 +152,18 @@ func (a *API) serveRequests(w http.ResponseWriter, r *http.Request, id string, r
 }
 
 // found is a capture of a bin that the caller may read.
-func (a *API) found(r *http.Request, id, ref string) (event.Bin, event.Capture, error) {
+func (a *API) found(r *http.Request, id, ref string) (event.Capture, error) {
 	b, err := a.readable(r, id)
 	if err != nil {
-		return b, event.Capture{}, err
+		return event.Capture{}, err
 	}
-	c, err := a.Bins.Capture(r.Context(), b.ID, ref)
-	return b, c, err
+	return a.Bins.Capture(r.Context(), b.ID, ref)
 }
 
 func (a *API) oneRequest(w http.ResponseWriter, r *http.Request, id, ref string) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
-		_, c, err := a.found(r, id, ref)
+		c, err := a.found(r, id, ref)
 		if err != nil {
 			return err
 		}
@@ -206,7 +205,7 @@ func (a *API) oneRequest(w http.ResponseWriter, r *http.Request, id, ref string)
 
 // rawRequest gives a body as it came: as JSON when it is that, else as text, never as a type that a browser would run.
 func (a *API) rawRequest(w http.ResponseWriter, r *http.Request, id, ref string) error {
-	_, c, err := a.found(r, id, ref)
+	c, err := a.found(r, id, ref)
 	if err != nil {
 		return err
 	}
@@ -220,7 +219,7 @@ func (a *API) rawRequest(w http.ResponseWriter, r *http.Request, id, ref string)
 
 // download gives a file, found by its number.
 func (a *API) download(w http.ResponseWriter, r *http.Request, id, ref, name string) error {
-	_, c, err := a.found(r, id, ref)
+	c, err := a.found(r, id, ref)
 	if err != nil {
 		return err
 	}
@@ -465,7 +464,7 @@ func (a *API) pull(ctx context.Context, s selection) (next func() (event.Capture
 	}
 	return next, func() {
 		cancel()
-		for range items { //nolint:revive // until the scan has ended
+		for range items { // until the scan has ended
 		}
 	}
 }

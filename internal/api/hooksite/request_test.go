@@ -45,8 +45,7 @@ func TestRequestForm(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, text, want)
 		}
 	}
-	headers := got["headers"].(map[string]any)
-	if text := fmt.Sprint(headers["x-twice"], headers["content-type"]); text != "[1 2] [application/json]" {
+	if headers, ok := got["headers"].(map[string]any); !ok || fmt.Sprint(headers["x-twice"], headers["content-type"]) != "[1 2] [application/json]" {
 		t.Errorf("headers %v", headers)
 	}
 	// The same request at the other address looks the same: their client takes the path from the URL.

@@ -96,9 +96,18 @@ func TestTokenRefusals(t *testing.T) {
 	for _, c := range []struct {
 		body, field string
 	}{
-		{`{"default_status":199}`, "default_status"}, {`{"default_status":"abc"}`, "default_status"}, {`{"timeout":31}`, "timeout"}, {`{"timeout":-1}`, "timeout"},
-		{`{"listen":11}`, "listen"}, {`{"request_limit":10001}`, "request_limit"}, {`{"request_limit":0}`, "request_limit"}, {`{"expiry":-1}`, "expiry"},
-		{`{"expiry":99999999999}`, "expiry"}, {`{"alias":"a b"}`, "alias"}, {`{"alias":"ab"}`, "alias"}, {`{"alias":"METRICS"}`, "alias"},
+		{`{"default_status":199}`, "default_status"},
+		{`{"default_status":"abc"}`, "default_status"},
+		{`{"timeout":31}`, "timeout"},
+		{`{"timeout":-1}`, "timeout"},
+		{`{"listen":11}`, "listen"},
+		{`{"request_limit":10001}`, "request_limit"},
+		{`{"request_limit":0}`, "request_limit"},
+		{`{"expiry":-1}`, "expiry"},
+		{`{"expiry":99999999999}`, "expiry"},
+		{`{"alias":"a b"}`, "alias"},
+		{`{"alias":"ab"}`, "alias"},
+		{`{"alias":"METRICS"}`, "alias"},
 		{`{"default_content_type":"a\r\nb"}`, "default_content_type"},
 	} {
 		a := s.want(http.StatusUnprocessableEntity, "POST", "/token", c.body, "Api-Key", keyOfOne)
@@ -156,9 +165,14 @@ func TestAccess(t *testing.T) {
 			id, key string
 			status  int
 		}{
-			{ones, "", http.StatusUnauthorized}, {ones, keyOfTwo, http.StatusForbidden}, {ones, keyReading, http.StatusForbidden},
-			{ones, keyOfOne, http.StatusOK}, {ones, keyAdmin, http.StatusOK},
-			{nobodys, "", open}, {nobodys, keyOfOne, foreign}, {nobodys, keyAdmin, http.StatusOK},
+			{ones, "", http.StatusUnauthorized},
+			{ones, keyOfTwo, http.StatusForbidden},
+			{ones, keyReading, http.StatusForbidden},
+			{ones, keyOfOne, http.StatusOK},
+			{ones, keyAdmin, http.StatusOK},
+			{nobodys, "", open},
+			{nobodys, keyOfOne, foreign},
+			{nobodys, keyAdmin, http.StatusOK},
 		} {
 			for _, change := range [][3]string{{"PUT", "", `{"default_status":201}`}, {"PUT", "/request/latest", `{"note":"n"}`}, {"PUT", "/cors/toggle", ""}, {"DELETE", "/request?query=nothing-has-this", ""}} {
 				s.want(c.status, change[0], "/token/"+c.id+change[1], change[2], "Api-Key", c.key)
