@@ -61,7 +61,7 @@ const captureOverhead = 200
 
 // CaptureSize is what a capture counts for, in bytes: what it holds and what keeping it costs, about.
 func CaptureSize(c *event.Capture) int64 {
-	n := c.Request.Size() + len(c.Note) + len(c.Refused) + len(c.Answer.Reason) + len(c.Answer.Body) + captureOverhead
+	n := c.Size() + len(c.Note) + len(c.Refused) + len(c.Answer.Reason) + len(c.Answer.Body) + captureOverhead
 	for _, h := range c.Answer.Headers {
 		n += len(h.Name) + len(h.Value)
 	}
