@@ -17,20 +17,18 @@ const batchType = "batch"
 
 // elements returns the elements of a JSON array.
 func elements(array jsontext.Value) ([]jsontext.Value, error) {
-	d := jsontext.NewDecoder(bytes.NewReader(array), lenient...)
-	if open, err := d.ReadToken(); err != nil || open.Kind() != '[' {
+	if array.Kind() != '[' {
 		return nil, fail(CodeMalformed, "the body has no list of events")
 	}
 	var list []jsontext.Value
-	for d.PeekKind() != ']' {
-		value, err := d.ReadValue()
-		if err != nil {
-			return nil, failWith(CodeMalformed, "the body is not JSON", err)
-		}
-		if len(list) == maxBatch {
-			return nil, fail(CodeMalformed, "the body has too many events")
-		}
-		list = append(list, value.Clone())
+	if err := walk(array, func(_ int, _ []byte, value jsontext.Value) bool {
+		list = append(list, value)
+		return len(list) <= maxBatch
+	}); err != nil {
+		return nil, err
+	}
+	if len(list) > maxBatch {
+		return nil, fail(CodeMalformed, "the body has too many events")
 	}
 	return list, nil
 }
