@@ -6,8 +6,10 @@ import (
 	"io"
 	"mime"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -59,7 +61,7 @@ func (r *request) formField(name string) (string, error) {
 }
 
 // raw returns the JSON value at a path into the body: names of members, numbers of elements. Of members of the same name the
-// last one counts, as in most parsers.
+// last one counts, as in most parsers. A body that is not JSON has no values.
 func (r *request) raw(path ...string) (jsontext.Value, bool) {
 	if !r.isParsed {
 		r.isParsed = true
@@ -68,89 +70,136 @@ func (r *request) raw(path ...string) (jsontext.Value, bool) {
 	if len(path) == 0 || len(path) > maxDepth {
 		return nil, false
 	}
-	value, ok := r.object[path[0]]
-	if !ok {
-		return nil, false
+	for _, m := range slices.Backward(r.object) {
+		if string(m.name) == path[0] {
+			return within(m.value, path[1:])
+		}
 	}
-	return within(value, path[1:])
+	return nil, false
+}
+
+// names returns the names of the body's members, in order, each once.
+func (r *request) names() []string {
+	r.raw("") // Reads the body.
+	names := make([]string, 0, len(r.object))
+	for _, m := range r.object {
+		names = append(names, string(m.name))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // within goes down a path.
 func within(value jsontext.Value, path []string) (jsontext.Value, bool) {
 	for _, name := range path {
-		var ok bool
-		switch value.Kind() {
-		case '{':
-			object, err := members(value)
-			if err != nil {
-				return nil, false
+		var found jsontext.Value
+		err := walk(value, func(n int, is []byte, v jsontext.Value) bool {
+			if is == nil && name == strconv.Itoa(n) || is != nil && string(is) == name {
+				found = v
 			}
-			value, ok = object[name]
-		case '[':
-			value, ok = element(value, name)
-		}
-		if !ok {
+			return is != nil || found == nil
+		})
+		if err != nil || found == nil {
 			return nil, false
 		}
+		value = found
 	}
-	return value, true
+	return value, len(value) > 0
+}
+
+// member is one member of an object, or one element of an array with its number as the name. It is a part of the text that
+// it was read from.
+type member struct {
+	name  []byte
+	value jsontext.Value
+}
+
+// members returns the members of an object, or the elements of an array.
+func members(data []byte) ([]member, error) {
+	list := make([]member, 0, 16)
+	err := walk(data, func(n int, name []byte, value jsontext.Value) bool {
+		if name == nil {
+			name = strconv.AppendInt(nil, int64(n), 10)
+		}
+		list = append(list, member{name, value})
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// element returns one element of an array.
+func element(array jsontext.Value, index string) (jsontext.Value, bool) {
+	if array.Kind() != '[' {
+		return nil, false
+	}
+	return within(array, []string{index})
 }
 
 // lenient reads what providers send; what they sign is theirs to answer for.
 var lenient = []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
 
-// members returns the members of an object. An array as a body is an object of its elements, by number.
-func members(data []byte) (map[string]jsontext.Value, error) {
-	d := jsontext.NewDecoder(bytes.NewBuffer(data), lenient...)
+// decoders are used again, because making one costs as much as reading a short body.
+var decoders = sync.Pool{New: func() any { return new(jsontext.Decoder) }}
+
+// walk calls visit with every member of an object, or with every element of an array, whose name is nil, until it returns
+// false. What it gets are parts of data.
+func walk(data []byte, visit func(n int, name []byte, value jsontext.Value) bool) error {
+	d, ok := decoders.Get().(*jsontext.Decoder)
+	if !ok {
+		d = new(jsontext.Decoder)
+	}
+	defer decoders.Put(d)
+	d.Reset(bytes.NewBuffer(data), lenient...)
 	open, err := d.ReadToken()
 	if err != nil {
-		return nil, failWith(CodeMalformed, "the body is not JSON", err)
+		return failWith(CodeMalformed, "the body is not JSON", err)
 	}
-	array := open.Kind() == '['
-	if open.Kind() != '{' && !array {
-		return nil, fail(CodeMalformed, "the body is not a JSON object")
+	object := open.Kind() == '{'
+	if !object && open.Kind() != '[' {
+		return fail(CodeMalformed, "the body is not a JSON object")
 	}
-	object := map[string]jsontext.Value{}
-	for n := 0; ; n++ {
-		if kind := d.PeekKind(); kind == '}' || kind == ']' {
-			return object, nil
-		}
-		name := strconv.Itoa(n)
-		if !array {
-			token, err := d.ReadToken()
-			if err != nil {
-				return nil, failWith(CodeMalformed, "the body is not JSON", err)
-			}
-			name = token.String()
-		}
+	next := func() (jsontext.Value, error) {
 		value, err := d.ReadValue()
+		end := int(d.InputOffset())
 		if err != nil {
 			return nil, failWith(CodeMalformed, "the body is not JSON", err)
 		}
-		object[name] = value.Clone()
+		return data[end-len(value) : end : end], nil
+	}
+	for n := 0; ; n++ {
+		if kind := d.PeekKind(); kind == '}' || kind == ']' {
+			return nil
+		}
+		var name jsontext.Value
+		if object {
+			if name, err = next(); err != nil {
+				return err
+			}
+			name = unquoted(name)
+		}
+		value, err := next()
+		if err != nil {
+			return err
+		}
+		if !visit(n, name, value) {
+			return nil
+		}
 	}
 }
 
-// element returns one element of an array.
-func element(array jsontext.Value, index string) (jsontext.Value, bool) {
-	want, err := strconv.Atoi(index)
-	if err != nil || want < 0 {
-		return nil, false
+// unquoted returns what a JSON string stands for: never nil.
+func unquoted(quoted jsontext.Value) []byte {
+	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(array), lenient...)
-	if _, err := d.ReadToken(); err != nil {
-		return nil, false
+	text, err := jsontext.AppendUnquote([]byte{}, quoted)
+	if err != nil {
+		return []byte{}
 	}
-	for range want {
-		if d.PeekKind() == ']' || d.SkipValue() != nil {
-			return nil, false
-		}
-	}
-	if d.PeekKind() == ']' {
-		return nil, false
-	}
-	value, err := d.ReadValue()
-	return value.Clone(), err == nil
+	return text
 }
 
 // text returns the string, number or bool at a path as text, "" for anything else.

@@ -63,7 +63,6 @@ func (e *Error) Error() string {
 
 // Is reports whether target is an [*Error] of the same code.
 func (e *Error) Is(target error) bool {
-	//nolint:errorlint // Is is about this one target; errors.Is does the unwrapping.
 	other, ok := target.(*Error)
 	return ok && other.Code == e.Code
 }

@@ -27,7 +27,7 @@ func ExampleMiddleware() {
 	mac := hmac.New(sha256.New, []byte("It's a Secret to Everybody"))
 	mac.Write([]byte(body))
 	for range 2 { // It sends it again when it did not hear the answer.
-		r := httptest.NewRequest(http.MethodPost, "/github", strings.NewReader(body))
+		r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/github", strings.NewReader(body))
 		r.Header.Set("X-GitHub-Event", "push")
 		r.Header.Set("X-GitHub-Delivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958")
 		r.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
@@ -43,7 +43,7 @@ func ExampleMiddleware() {
 
 func ExampleVerify() {
 	body := []byte(`{"hello":"world"}`)
-	r := httptest.NewRequest(http.MethodPost, "/hook", http.NoBody)
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/hook", http.NoBody)
 	r.Header.Set("X-Hub-Signature-256", "sha256=00")
 
 	_, err := receiver.Verify("github", []string{"secret of the webhook"}, r, body)

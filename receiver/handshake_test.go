@@ -3,6 +3,7 @@ package receiver
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,10 +98,7 @@ func (h handshakeCase) check(t *testing.T, answer *Answer, learned *Learned) {
 	}
 	info, _ := Provider(h.provider)
 	method := orElse(h.method, http.MethodPost)
-	for _, m := range info.Handshakes {
-		if m == method {
-			return
-		}
+	if !slices.Contains(info.Handshakes, method) {
+		t.Errorf("the provider's description names no handshake by %s", method)
 	}
-	t.Errorf("the provider's description names no handshake by %s", method)
 }

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -36,7 +37,7 @@ type message struct {
 
 // request makes what the server sees: the tests' address is that of a server with TLS.
 func (m message) request() *http.Request {
-	r := httptest.NewRequest(m.method, m.url, bytes.NewReader(m.body))
+	r := httptest.NewRequestWithContext(context.Background(), m.method, m.url, bytes.NewReader(m.body))
 	r.Header = m.header.Clone()
 	return r
 }

@@ -26,9 +26,7 @@ var (
 	sha256Hex    = scheme{sha256.New, hex.DecodeString}
 	sha256Base64 = scheme{sha256.New, decodeBase64}
 	sha384Hex    = scheme{sha512.New384, hex.DecodeString}
-	sha384Base64 = scheme{sha512.New384, decodeBase64}
 	sha512Hex    = scheme{sha512.New, hex.DecodeString}
-	sha512Base64 = scheme{sha512.New, decodeBase64}
 )
 
 var errNewline = errors.New("a line break in base64")
@@ -113,9 +111,9 @@ func bodyHMAC(header, prefix string, s scheme) func(*request) error {
 }
 
 // headerToken is the rule of a header that holds the secret itself.
-func headerToken(header, prefix string) func(*request) error {
+func headerToken(header string) func(*request) error {
 	return func(r *request) error {
-		got, err := r.headerCut(header, prefix)
+		got, err := r.header(header)
 		if err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func TestMiddleware(t *testing.T) {
 	if w := serve(h, forged); w.Code != http.StatusUnauthorized || len(got) != 2 || strings.Contains(w.Body.String(), secretOne) {
 		t.Errorf("forged: answer %d %s, %d events", w.Code, w.Body, len(got))
 	}
-	if w := serve(h, httptest.NewRequest(http.MethodGet, "/", http.NoBody)); w.Code != http.StatusUnauthorized {
+	if w := serve(h, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)); w.Code != http.StatusUnauthorized {
 		t.Errorf("a browser: answer %d", w.Code)
 	}
 }
@@ -145,7 +145,11 @@ func TestMaxBodyOnTheWire(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +217,7 @@ func TestDedupeThatIsAway(t *testing.T) {
 
 func TestLearn(t *testing.T) {
 	handover := func(secret string) *http.Request {
-		r := httptest.NewRequest(http.MethodPost, "https://hooks.example.com/", strings.NewReader(`{}`))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://hooks.example.com/", strings.NewReader(`{}`))
 		r.Header.Set("X-Hook-Secret", secret)
 		return r
 	}
@@ -255,7 +259,7 @@ func TestLearnOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			r := httptest.NewRequest(http.MethodPost, "https://hooks.example.com/", http.NoBody)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://hooks.example.com/", http.NoBody)
 			r.Header.Set("X-Hook-Secret", secretOne)
 			serve(h, r)
 		})
@@ -279,7 +283,7 @@ func TestMemory(t *testing.T) {
 	m := NewMemory(4)
 	ctx := t.Context()
 	remember := func(keys string) {
-		for _, key := range strings.Split(keys, "") {
+		for key := range strings.SplitSeq(keys, "") {
 			if err := m.Remember(ctx, key); err != nil {
 				t.Fatal(err)
 			}
@@ -287,7 +291,7 @@ func TestMemory(t *testing.T) {
 	}
 	seen := func(keys string) string {
 		got := ""
-		for _, key := range strings.Split(keys, "") {
+		for key := range strings.SplitSeq(keys, "") {
 			if ok, err := m.Seen(ctx, key); err != nil {
 				t.Fatal(err)
 			} else if ok {

@@ -204,8 +204,7 @@ func verifyHubSpot(r *request) error {
 		}
 		for _, address := range []string{r.url(), hubSpotDecode.Replace(r.url())} {
 			if err = r.anyHMAC(sha256Base64, got, []byte(r.http.Method), []byte(address), r.body, []byte(stamp)); err == nil {
-				_, err = r.fresh(stamp, time.Millisecond)
-				return err
+				return r.fresh(stamp, time.Millisecond)
 			}
 		}
 		return err

@@ -134,7 +134,7 @@ func TestTwilioVector(t *testing.T) {
 
 func TestAddress(t *testing.T) {
 	request := func(target, requestURI string, secure bool) *http.Request {
-		r := httptest.NewRequest(http.MethodGet, target, http.NoBody)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, http.NoBody)
 		r.TLS = nil
 		if secure {
 			r.TLS = &tls.ConnectionState{}

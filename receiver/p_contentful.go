@@ -54,8 +54,7 @@ func verifyContentful(r *request) error {
 	headers := strings.Join(lines, ";") + "\n"
 	for _, target := range contentfulTargets(targetOf(r.url())) {
 		if err = r.anyHMAC(sha256Hex, got, []byte(r.http.Method+"\n"+target+"\n"+headers), r.body); err == nil {
-			_, err = r.fresh(stamp, time.Millisecond)
-			return err
+			return r.fresh(stamp, time.Millisecond)
 		}
 	}
 	return err

@@ -53,8 +53,7 @@ func verifyDiscord(r *request) error {
 		}
 		return err
 	}
-	_, err = r.fresh(stamp, time.Second)
-	return err
+	return r.fresh(stamp, time.Second)
 }
 
 // handshakeDiscord answers the pings of interactions (type 1 without an event) and of events (type 0).
@@ -70,7 +69,7 @@ func handshakeDiscord(r *request) (*Answer, *Learned, error) {
 		return nil, nil, err
 	}
 	if interaction {
-		return reply(http.StatusOK, map[string]any{"type": 1})
+		return reply(map[string]any{"type": 1})
 	}
 	return &Answer{Status: http.StatusNoContent}, nil, nil
 }

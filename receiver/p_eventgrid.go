@@ -29,7 +29,7 @@ func init() {
 
 func verifyEventGrid(r *request) error {
 	if name := r.setting("header"); name != "" {
-		return headerToken(name, "")(r)
+		return headerToken(name)(r)
 	}
 	key, err := r.param(orDefaultText(r.setting("query"), "code"))
 	if err != nil {
@@ -82,7 +82,7 @@ func handshakeEventGrid(r *request) (*Answer, *Learned, error) {
 		if code == "" || len(code) > maxChallenge {
 			return nil, nil, fail(CodeMalformed, "the validation code is missing or too long")
 		}
-		return reply(http.StatusOK, map[string]any{"validationResponse": code})
+		return reply(map[string]any{"validationResponse": code})
 	}
 	return nil, nil, nil
 }

@@ -53,8 +53,7 @@ func verifyFal(r *request) error {
 			return fail(CodeSignature, "the signature is none of fal.ai's keys'")
 		}
 	}
-	_, err = r.fresh(head[2], time.Second)
-	return err
+	return r.fresh(head[2], time.Second)
 }
 
 func anyEd25519(keys []webKey, message, signature []byte) bool {

@@ -257,6 +257,5 @@ func (r *request) freshAny(text string) error {
 	if len(text) >= 12 {
 		unit = time.Millisecond
 	}
-	_, err := r.fresh(text, unit)
-	return err
+	return r.fresh(text, unit)
 }

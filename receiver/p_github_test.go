@@ -20,7 +20,7 @@ func init() {
 // TestGitHubVector is the example of GitHub's documentation.
 func TestGitHubVector(t *testing.T) {
 	const body = "Hello, World!"
-	r := httptest.NewRequest("POST", "/hook", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(t.Context(), "POST", "/hook", strings.NewReader(body))
 	r.Header.Set("X-Hub-Signature-256", "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17")
 	if _, err := Verify("github", []string{"It's a Secret to Everybody"}, r, []byte(body)); err != nil {
 		t.Error(err)

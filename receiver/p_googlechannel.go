@@ -11,7 +11,7 @@ func init() {
 			SecretHeaders: []string{"X-Goog-Channel-Token"},
 			Handshakes:    []string{"POST"},
 		},
-		verify: headerToken("X-Goog-Channel-Token", ""),
+		verify: headerToken("X-Goog-Channel-Token"),
 		describe: describe(head("X-Goog-Resource-State"), joined("-", head("X-Goog-Channel-Id"), head("X-Goog-Message-Number")),
 			head("X-Goog-Resource-Id"), nil),
 		// The first message of a channel says that it is there.
@@ -19,7 +19,7 @@ func init() {
 			if r.http.Header.Get("X-Goog-Resource-State") != "sync" {
 				return nil, nil, nil
 			}
-			if err := headerToken("X-Goog-Channel-Token", "")(r); err != nil {
+			if err := headerToken("X-Goog-Channel-Token")(r); err != nil {
 				return nil, nil, err
 			}
 			return &Answer{Status: http.StatusOK}, nil, nil

@@ -32,7 +32,7 @@ func verifyMailgun(r *request) error {
 	if err := r.anyHMAC(sha256Hex, got, []byte(stamp+token)); err != nil {
 		return err
 	}
-	if _, err := r.fresh(stamp, time.Second); err != nil {
+	if err := r.fresh(stamp, time.Second); err != nil {
 		return err
 	}
 	return r.useOnce("mailgun:" + token)

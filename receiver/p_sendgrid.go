@@ -50,6 +50,5 @@ func verifySendGrid(r *request) error {
 	}); err != nil {
 		return err
 	}
-	_, err = r.fresh(stamp, time.Second)
-	return err
+	return r.fresh(stamp, time.Second)
 }

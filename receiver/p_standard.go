@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func verifyGitLab(r *request) error {
 	if r.has(webhook.HeaderSignature) {
 		return standard(true)(r)
 	}
-	return headerToken("X-Gitlab-Token", "")(r)
+	return headerToken("X-Gitlab-Token")(r)
 }
 
 // standard is the rule of the specification. With raw, secrets are used as they are written, besides those with a prefix.
@@ -127,8 +128,8 @@ func sized(key []byte) string {
 		sum := sha256.Sum256(key)
 		key = sum[:]
 	}
-	for len(key) < webhook.MinSecret {
-		key = append(key[:len(key):len(key)], 0)
+	if missing := webhook.MinSecret - len(key); missing > 0 {
+		key = slices.Concat(key, make([]byte, missing))
 	}
 	return webhook.PrefixSecret + base64.StdEncoding.EncodeToString(key)
 }

@@ -33,7 +33,6 @@ func timedPairs(header, separator, stamp, version, joint string, s scheme, unit 
 		if err := r.anyOfHMAC(s, found[version], []byte(at+joint), r.body); err != nil {
 			return err
 		}
-		_, err = r.fresh(at, unit)
-		return err
+		return r.fresh(at, unit)
 	}
 }

@@ -145,8 +145,7 @@ func verifyLinear(r *request) error {
 	if stamp == "" {
 		return fail(CodeMissing, "the body has no webhookTimestamp")
 	}
-	_, err := r.fresh(stamp, time.Millisecond)
-	return err
+	return r.fresh(stamp, time.Millisecond)
 }
 
 func verifyGrafana(r *request) error {
@@ -193,6 +192,5 @@ func verifyHygraph(r *request) error {
 	if err := r.anyHMAC(sha256Base64, sign, signed); err != nil {
 		return err
 	}
-	_, err = r.fresh(stamp, time.Millisecond)
-	return err
+	return r.fresh(stamp, time.Millisecond)
 }

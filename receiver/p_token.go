@@ -1,9 +1,7 @@
 package receiver
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -19,7 +17,7 @@ func init() {
 			Event:         "type is the kind of update, id update_id, subject the chat's or sender's id",
 			SecretHeaders: []string{"X-Telegram-Bot-Api-Secret-Token"},
 		},
-		verify:   headerToken("X-Telegram-Bot-Api-Secret-Token", ""),
+		verify:   headerToken("X-Telegram-Bot-Api-Secret-Token"),
 		describe: describeTelegram,
 	})
 	register(provider{
@@ -47,7 +45,7 @@ func init() {
 			Event:         "type of the first event, id eventId, subject the id of its first target",
 			SecretHeaders: []string{"Authorization"}, Handshakes: []string{http.MethodGet},
 		},
-		verify:   headerToken("Authorization", ""),
+		verify:   headerToken("Authorization"),
 		describe: describe(field("data", "events", "0", "eventType"), field("eventId"), field("data", "events", "0", "target", "0", "id"), rfc3339(field("eventTime"))),
 		handshake: func(r *request) (*Answer, *Learned, error) {
 			if r.http.Method != http.MethodGet {
@@ -137,7 +135,7 @@ func answerVerified(method string, verify func(*request) error) func(*request) (
 // describeTelegram names an update by its only member besides update_id.
 func describeTelegram(r *request) Delivery {
 	id := r.text("update_id")
-	for _, kind := range slices.Sorted(maps.Keys(r.object)) {
+	for _, kind := range r.names() {
 		if kind == "update_id" {
 			continue
 		}

@@ -4,9 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"maps"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -24,8 +22,7 @@ func init() {
 
 // typeOfX is the member of the body that ends with _events, or _event.
 func typeOfX(r *request) string {
-	r.raw("for_user_id") // Reads the body.
-	for _, name := range slices.Sorted(maps.Keys(r.object)) {
+	for _, name := range r.names() {
 		if strings.HasSuffix(name, "_events") || strings.HasSuffix(name, "_event") {
 			return name
 		}
@@ -52,7 +49,7 @@ func handshakeX(r *request) (*Answer, *Learned, error) {
 	}
 	m := hmac.New(sha256.New, []byte(r.secrets[0]))
 	m.Write([]byte(token))
-	return reply(http.StatusOK, map[string]any{"response_token": "sha256=" + base64.StdEncoding.EncodeToString(m.Sum(nil))})
+	return reply(map[string]any{"response_token": "sha256=" + base64.StdEncoding.EncodeToString(m.Sum(nil))})
 }
 
 // isToken reports whether a text is letters, digits and the other characters of base64 and UUIDs.

@@ -40,5 +40,5 @@ func handshakeZoom(r *request) (*Answer, *Learned, error) {
 	// During a rotation, answer with the secret that the question was signed with.
 	m := hmac.New(sha256.New, []byte(r.matched))
 	m.Write([]byte(token))
-	return reply(http.StatusOK, map[string]any{"plainToken": token, "encryptedToken": hex.EncodeToString(m.Sum(nil))})
+	return reply(map[string]any{"plainToken": token, "encryptedToken": hex.EncodeToString(m.Sum(nil))})
 }

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"strings"
 	"time"
 )
 
@@ -84,18 +85,13 @@ func first(picks ...pick) pick {
 // joined picks several with a text between them; nothing unless all are there.
 func joined(separator string, picks ...pick) pick {
 	return func(r *request) string {
-		text := ""
+		parts := make([]string, len(picks))
 		for i, p := range picks {
-			part := p(r)
-			if part == "" {
+			if parts[i] = p(r); parts[i] == "" {
 				return ""
 			}
-			if i > 0 {
-				text += separator
-			}
-			text += part
 		}
-		return text
+		return strings.Join(parts, separator)
 	}
 }
 

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Limits on what a request can make a rule do.
@@ -32,7 +30,7 @@ type request struct {
 	opts     *options
 
 	// Made when they are first asked for.
-	object   map[string]jsontext.Value
+	object   []member
 	isParsed bool
 	values   url.Values
 	params   url.Values
@@ -168,12 +166,12 @@ func (r *request) checkSettings() error {
 
 // fresh reads a timestamp, a number of units since 1970 in plain digits, and refuses one that is further from now than the
 // tolerance, either way.
-func (r *request) fresh(text string, unit time.Duration) (time.Time, error) {
+func (r *request) fresh(text string, unit time.Duration) error {
 	at, err := parseUnix(text, unit)
 	if err != nil {
-		return time.Time{}, err
+		return err
 	}
-	return at, r.recent(at)
+	return r.recent(at)
 }
 
 // recent refuses a time that is further from now than the tolerance, either way.

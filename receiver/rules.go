@@ -21,8 +21,7 @@ func (r *request) headersHMAC(signature, prefix, timestamp string, unit time.Dur
 	if err := r.anyHMAC(s, got, before(at), r.body); err != nil {
 		return err
 	}
-	_, err = r.fresh(at, unit)
-	return err
+	return r.fresh(at, unit)
 }
 
 // echo answers a challenge as plain text, which no browser runs.
@@ -35,12 +34,12 @@ func echo(challenge string) (*Answer, *Learned, error) {
 }
 
 // reply answers a challenge as a JSON object.
-func reply(status int, object map[string]any) (*Answer, *Learned, error) {
+func reply(object map[string]any) (*Answer, *Learned, error) {
 	body, err := json.Marshal(object, json.Deterministic(true))
 	if err != nil {
 		return nil, nil, failWith(CodeMalformed, "the challenge is not text", err)
 	}
-	return &Answer{Status: status, Header: http.Header{
+	return &Answer{Status: http.StatusOK, Header: http.Header{
 		"Content-Type":           {"application/json"},
 		"X-Content-Type-Options": {"nosniff"},
 	}, Body: body}, nil, nil
@@ -88,7 +87,7 @@ func replyText(name, text string) (*Answer, *Learned, error) {
 	if !printable(text) {
 		return nil, nil, fail(CodeMalformed, "the challenge is missing, too long, or not plain text")
 	}
-	return reply(http.StatusOK, map[string]any{name: text})
+	return reply(map[string]any{name: text})
 }
 
 // printable reports whether a text that is to be sent back is short and printable ASCII.
