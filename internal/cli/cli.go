@@ -46,6 +46,7 @@ type root struct {
 	Verify  verifyCmd  `cmd:"" help:"Verify a signed body." group:"Webhooks"`
 	Listen  listenCmd  `cmd:"" help:"Bring what arrives at the server to a program on this computer." group:"Webhooks"`
 	Sink    sinkCmd    `cmd:"" help:"Receive webhooks and print them." group:"Webhooks"`
+	Source  sourceCmd  `cmd:"" help:"Take other systems' webhooks in: verified, they become events." group:"Webhooks"`
 	Bin     binCmd     `cmd:"" help:"Capture what is sent to a URL, and look at it." group:"Webhooks"`
 	Bench   benchCmd   `cmd:"" help:"Measure what a delivered event costs." group:"More"`
 	Version versionCmd `cmd:"" help:"Print the version." group:"More"`

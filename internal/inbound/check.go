@@ -168,9 +168,8 @@ func checkHidden(src *event.Source, hidden *event.SourceSecrets) []event.FieldEr
 		add("secrets", fmt.Sprintf("must be at most %d", event.MaxSourceSecrets))
 	case len(hidden.Secrets) > 0 && info.Secret == "":
 		add("secrets", "must be left out: the provider has none")
-	case len(hidden.Secrets) == 0 && info.Secret != "" && !info.Optional && !info.Learns:
-		add("secrets", "must be given: "+info.Secret)
 	}
+	// None need be given: many providers name theirs only once they know where to send. Until then nothing verifies.
 	for i := range hidden.Secrets {
 		if message := checkSecret(hidden.Secrets[i].Secret); message != "" {
 			add(fmt.Sprintf("secrets[%d]", i), message)
@@ -230,6 +229,14 @@ func probe(known bool, info *receiver.Info, src *event.Source, hidden *event.Sou
 	options := []receiver.Option{receiver.Fetch(noFetch{}), receiver.Tolerance(src.Tolerance)}
 	for name, value := range hidden.Settings {
 		options = append(options, receiver.Setting(name, value))
+	}
+	// Rules read settings when they have what the settings are about.
+	for name, text := range map[string]string{
+		"header": hidden.Settings["prefix"] + "00", "timestamp_header": hidden.Settings["timestamp_prefix"] + "1", "id_header": "1",
+	} {
+		if header := hidden.Settings[name]; isToken(header) {
+			r.Header.Set(header, text)
+		}
 	}
 	var secrets []string
 	for _, x := range hidden.Secrets {

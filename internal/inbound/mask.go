@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -46,20 +47,10 @@ func (s *Service) Shown(ctx context.Context, t *event.Tenant, e *event.Event) *e
 		return nil
 	}
 	headers, query := secretNames()
-	// The generic providers' secrets are where the source says.
-	own := map[string]bool{}
-	if name, ok := strings.CutPrefix(e.Source, "/sources/"); ok {
-		if stored, err := s.Store.Source(ctx, t.ID, name); err == nil {
-			if hidden, err := s.open(&stored); err == nil {
-				for _, setting := range []string{"header", "query"} {
-					own[strings.ToLower(hidden.Settings[setting])] = true
-				}
-			}
-		}
-	}
+	ownHeaders, ownQuery := s.masked(ctx, t, e)
 	out := *e.Origin
-	hideHeader := func(name string) bool { return headers[name] || own[name] || secretive(name) }
-	hideParameter := func(name string) bool { return query[name] || own[name] || secretive(name) }
+	hideHeader := func(name string) bool { return headers[name] || slices.Contains(ownHeaders, name) || secretive(name) }
+	hideParameter := func(name string) bool { return query[name] || slices.Contains(ownQuery, name) || secretive(name) }
 	out.Head = maskHead(out.Head, hideHeader, hideParameter)
 	out.URL = maskQuery(out.URL, hideParameter)
 	out.Path = maskQuery(out.Path, hideParameter)
@@ -67,6 +58,26 @@ func (s *Service) Shown(ctx context.Context, t *event.Tenant, e *event.Event) *e
 		out.Body = e.Data
 	}
 	return &out
+}
+
+// masked returns the headers and parameters, in lower case, that hold the secret of the event's source: those of the generic providers
+// are where the source says.
+func (s *Service) masked(ctx context.Context, t *event.Tenant, e *event.Event) (headers, query []string) {
+	name, ok := strings.CutPrefix(e.Source, "/sources/")
+	if !ok {
+		return nil, nil
+	}
+	p, err := s.find(ctx, t.ID, name)
+	if err != nil { // deleted meanwhile
+		return nil, nil
+	}
+	headers, query = receiver.Masked(p.info.Name, p.settings)
+	for _, list := range [][]string{headers, query} {
+		for i := range list {
+			list[i] = strings.ToLower(list[i])
+		}
+	}
+	return headers, query
 }
 
 // maskHead masks header lines, and parameters in the request line.

@@ -22,6 +22,7 @@ type prepared struct {
 	source   event.Source
 	info     receiver.Info
 	secrets  []event.SigningSecret
+	settings map[string]string
 	options  []receiver.Option
 	allow    []netip.Prefix
 	mapping  *mapping
@@ -69,7 +70,7 @@ func (s *Service) prepare(stored *event.Source) (*prepared, error) {
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("inbound: the map of the source %s cannot be compiled: %s", stored.Name, bad[0].Field)
 	}
-	p := &prepared{source: *stored, info: info, secrets: secrets.Secrets, mapping: m, counters: s.countersOf(stored.ID)}
+	p := &prepared{source: *stored, info: info, secrets: secrets.Secrets, settings: secrets.Settings, mapping: m, counters: s.countersOf(stored.ID)}
 	p.names = names{source: stored.Name, prefix: typePrefix(&info, stored.Name), dedupe: stored.Dedupe}
 	for _, text := range stored.Allow {
 		prefix, err := netip.ParsePrefix(text)
