@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ func (s *Service) Replay(ctx context.Context, c event.Capture, target string, ke
 	began := time.Now()
 	a, err := s.cfg.Sender(ctx, target, r)
 	took := time.Since(began)
+	slices.SortStableFunc(a.Headers, func(x, y event.Header) int { return strings.Compare(x.Name, y.Name) }) // they come out of a map
 	if err == nil && a.Status == 0 {
 		err = event.Errorf(event.KindUnavailable, "no_answer", "there was no answer: "+a.Reason)
 	}
