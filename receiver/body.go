@@ -130,12 +130,13 @@ func members(data []byte) ([]member, error) {
 	return list, nil
 }
 
-// element returns one element of an array.
-func element(array jsontext.Value, index string) (jsontext.Value, bool) {
+// hasElement reports whether an array has an element of a number.
+func hasElement(array jsontext.Value, index string) bool {
 	if array.Kind() != '[' {
-		return nil, false
+		return false
 	}
-	return within(array, []string{index})
+	_, ok := within(array, []string{index})
+	return ok
 }
 
 // lenient reads what providers send; what they sign is theirs to answer for.

@@ -35,20 +35,12 @@ func init() {
 		describe: describe(first(head("X-Forgejo-Event"), head("X-Gitea-Event")), first(head("X-Forgejo-Delivery"), head("X-Gitea-Delivery")),
 			field("repository", "full_name"), nil),
 	})
-	register(provider{
-		Info: Info{
-			Name: "shopify", Title: "Shopify", Secret: "the app's client secret, or the secret under Settings, Notifications, Webhooks",
-			Event: "type from X-Shopify-Topic, id from X-Shopify-Webhook-Id, subject is the object's id, time from X-Shopify-Triggered-At",
-		},
-		verify: func(r *request) error {
-			if r.has("X-Shopify-Hmac-Sha256") {
-				return bodyHMAC("X-Shopify-Hmac-Sha256", "", sha256Base64)(r)
-			}
-			return bodyHMAC("Shopify-Hmac-Sha256", "", sha256Base64)(r)
-		},
-		describe: describe(first(head("X-Shopify-Topic"), head("Shopify-Topic")), first(head("X-Shopify-Webhook-Id"), head("Shopify-Webhook-Id")),
-			first(field("admin_graphql_api_id"), field("id")), rfc3339(first(head("X-Shopify-Triggered-At"), head("Shopify-Triggered-At")))),
-	})
+	registerPlatforms()
+	registerShops()
+	registerTools()
+}
+
+func registerPlatforms() {
 	register(provider{
 		Info: Info{
 			Name: "intercom", Title: "Intercom", Secret: "the app's client secret", Handshakes: []string{http.MethodHead},
@@ -92,11 +84,23 @@ func init() {
 			return echo(r.query().Get("challenge"))
 		},
 	})
-	registerShops()
-	registerTools()
 }
 
 func registerShops() {
+	register(provider{
+		Info: Info{
+			Name: "shopify", Title: "Shopify", Secret: "the app's client secret, or the secret under Settings, Notifications, Webhooks",
+			Event: "type from X-Shopify-Topic, id from X-Shopify-Webhook-Id, subject is the object's id, time from X-Shopify-Triggered-At",
+		},
+		verify: func(r *request) error {
+			if r.has("X-Shopify-Hmac-Sha256") {
+				return bodyHMAC("X-Shopify-Hmac-Sha256", "", sha256Base64)(r)
+			}
+			return bodyHMAC("Shopify-Hmac-Sha256", "", sha256Base64)(r)
+		},
+		describe: describe(first(head("X-Shopify-Topic"), head("Shopify-Topic")), first(head("X-Shopify-Webhook-Id"), head("Shopify-Webhook-Id")),
+			first(field("admin_graphql_api_id"), field("id")), rfc3339(first(head("X-Shopify-Triggered-At"), head("Shopify-Triggered-At")))),
+	})
 	register(provider{
 		Info: Info{
 			Name: "woocommerce", Title: "WooCommerce", Secret: "the secret of the webhook", Handshakes: []string{http.MethodPost},

@@ -47,6 +47,11 @@ func init() {
 		verify:    timedPairs("Paddle-Signature", ";", "ts", "h1", ":", sha256Hex, time.Second),
 		describe:  describe(field("event_type"), field("event_id"), field("data", "id"), rfc3339(field("occurred_at"))),
 	})
+	registerTimedHeaders()
+}
+
+// registerTimedHeaders are those whose rule is not that of Stripe.
+func registerTimedHeaders() {
 	register(provider{
 		Info: Info{
 			Name: "webflow", Title: "Webflow", Secret: "the webhook's secret key, or the app's client secret",

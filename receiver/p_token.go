@@ -58,6 +58,11 @@ func init() {
 			return replyText("verification", challenge)
 		},
 	})
+	registerAddressTokens()
+}
+
+// registerAddressTokens are those whose secret is in the address.
+func registerAddressTokens() {
 	register(provider{
 		Info: Info{
 			Name: "mailchimp", Title: "Mailchimp Marketing", Secret: "a secret that you put into the webhook's address, such as …?code=secret",

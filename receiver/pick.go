@@ -126,7 +126,7 @@ func sole(list string, p pick) pick {
 		if !ok || value.Kind() != '[' {
 			return ""
 		}
-		if _, more := element(value, "1"); more {
+		if hasElement(value, "1") {
 			return ""
 		}
 		return p(r)

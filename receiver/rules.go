@@ -62,7 +62,7 @@ func answerNoEvents(verify func(*request) error) func(*request) (*Answer, *Learn
 		if !ok || events.Kind() != '[' || len(r.secrets) == 0 {
 			return nil, nil, nil
 		}
-		if _, some := element(events, "0"); some {
+		if hasElement(events, "0") {
 			return nil, nil, nil
 		}
 		if err := verify(r); err != nil {
