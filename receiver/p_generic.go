@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -106,9 +107,14 @@ func verifyToken(r *request) error {
 	return r.anyToken(got)
 }
 
-// verifyRecipe is the rule of the provider hmac.
+// verifyRecipe is the rule of the provider hmac. It looks at the settings before the request, so that a recipe that cannot
+// be is found out by any request.
 func verifyRecipe(r *request) error {
 	s, err := r.recipeScheme()
+	if err != nil {
+		return err
+	}
+	template, err := r.recipeTemplate()
 	if err != nil {
 		return err
 	}
@@ -124,9 +130,11 @@ func verifyRecipe(r *request) error {
 	if err != nil {
 		return err
 	}
-	parts, err := r.recipeParts(stamp)
-	if err != nil {
-		return err
+	parts := make([][]byte, len(template))
+	for i, p := range template {
+		if parts[i], err = r.recipePart(p, stamp); err != nil {
+			return err
+		}
 	}
 	if err := r.anyOfHMAC(s, got, parts...); err != nil {
 		return err
@@ -193,40 +201,47 @@ func (r *request) recipeTimestamp() (string, error) {
 	return only(listed(text, r.setting("timestamp_prefix")), "the timestamp in the header "+name)
 }
 
-// recipeParts fills in the template.
-func (r *request) recipeParts(stamp string) ([][]byte, error) {
-	template := r.setting("template")
+// templatePart is a text, or the name of what stands in its place.
+type templatePart struct{ text, name string }
+
+// recipeTemplate reads the template. It has to hold the body, and the timestamp if there is one: what is not signed proves
+// nothing.
+func (r *request) recipeTemplate() ([]templatePart, error) {
+	template, timed := r.setting("template"), r.setting("timestamp_header") != ""
 	if template == "" {
 		template = "{body}"
-		if stamp != "" {
+		if timed {
 			template = "{timestamp}.{body}"
 		}
 	}
-	if !strings.Contains(template, "{body}") || (stamp != "") != strings.Contains(template, "{timestamp}") {
-		return nil, fail(CodeWrongSetting, "the setting template has to hold {body}, and {timestamp} exactly when there is a timestamp_header")
-	}
-	var parts [][]byte
+	var parts []templatePart
+	var names []string
 	for template != "" {
 		text, rest, found := strings.Cut(template, "{")
-		parts = append(parts, []byte(text))
+		parts = append(parts, templatePart{text: text})
 		if !found {
 			break
 		}
 		name, after, closed := strings.Cut(rest, "}")
-		if !closed {
-			return nil, fail(CodeWrongSetting, "the setting template has a { without a }")
+		if !closed || !slices.Contains([]string{"body", "timestamp", "id", "method", "url", "path"}, name) {
+			return nil, fail(CodeWrongSetting, "the setting template has an unknown name in braces, or a { without a }")
 		}
-		part, err := r.recipePart(name, stamp)
-		if err != nil {
-			return nil, err
-		}
-		parts, template = append(parts, part), after
+		parts, names, template = append(parts, templatePart{name: name}), append(names, name), after
+	}
+	switch {
+	case !slices.Contains(names, "body"):
+		return nil, fail(CodeWrongSetting, "the setting template has no {body}")
+	case timed != slices.Contains(names, "timestamp"):
+		return nil, fail(CodeWrongSetting, "the setting template has to hold {timestamp} exactly when there is a timestamp_header")
+	case slices.Contains(names, "id") && r.setting("id_header") == "":
+		return nil, fail(CodeWrongSetting, "the setting template has {id}, but id_header is not set")
 	}
 	return parts, nil
 }
 
-func (r *request) recipePart(name, stamp string) ([]byte, error) {
-	switch name {
+// recipePart returns what is signed in the place of a part.
+func (r *request) recipePart(p templatePart, stamp string) ([]byte, error) {
+	switch p.name {
 	case "body":
 		return r.body, nil
 	case "timestamp":
@@ -238,13 +253,10 @@ func (r *request) recipePart(name, stamp string) ([]byte, error) {
 	case "path":
 		return []byte(targetOf(r.url())), nil
 	case "id":
-		if r.setting("id_header") == "" {
-			return nil, fail(CodeWrongSetting, "the setting template has {id}, but id_header is not set")
-		}
 		id, err := r.header(r.setting("id_header"))
 		return []byte(id), err
 	default:
-		return nil, fail(CodeWrongSetting, "the setting template has an unknown name in braces")
+		return []byte(p.text), nil
 	}
 }
 

@@ -78,6 +78,7 @@ func TestRecipesThatCannotBe(t *testing.T) {
 	} {
 		c := testCase{provider: "hmac", settings: settings}
 		c.refused(t, m, []string{secretOne}, now, ErrSetting)
+		c.refused(t, message{method: "GET", url: "https://hooks.example.com/"}, []string{secretOne}, now, ErrSetting)
 	}
 }
 
