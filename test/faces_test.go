@@ -303,8 +303,16 @@ func TestFacesByKeyOnly(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"POST", "/token", 401}, {"GET", "/token", 401}, {"GET", "/new", 401}, {"POST", "/some-channel", 404}, {"GET", "/some-channel", 404},
-		{"GET", "/healthz", 200}, {"GET", "/docs", 200}, {"GET", "/openapi.json", 200}, {"GET", "/v1/tenants", 401}, {"POST", "/token", 401},
+		{"POST", "/token", 401},
+		{"GET", "/token", 401},
+		{"GET", "/new", 401},
+		{"POST", "/some-channel", 404},
+		{"GET", "/some-channel", 404},
+		{"GET", "/healthz", 200},
+		{"GET", "/docs", 200},
+		{"GET", "/openapi.json", 200},
+		{"GET", "/v1/tenants", 401},
+		{"POST", "/token", 401},
 	} {
 		if status, _, text := sendPlain(t, c.method, s.url()+c.path, "{}"); status != c.status {
 			t.Errorf("%s %s: %d %.200s", c.method, c.path, status, text)
