@@ -28,7 +28,7 @@ func init() {
 		},
 		testCase{
 			provider: "sanity", header: map[string]string{"sanity-operation": "update", "idempotency-key": "k1"}, body: `{"_id":"doc1","_type":"post"}`,
-			sign: signPairs("sanity-webhook-signature", "t=T,v1=S", unixMilli, ".", base256URL), proof: []string{"Sanity-Webhook-Signature"}, tolerance: 5 * time.Minute,
+			sign: signPairs("sanity-webhook-signature", "t=T,v1=S", unixMilli, ".", base256URL), proof: []string{"Sanity-Webhook-Signature"}, tolerance: time.Hour,
 			want: Delivery{Type: "update", ID: "k1", Subject: "doc1"},
 		},
 		testCase{
