@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -81,15 +82,10 @@ func describeBatch(events []jsontext.Value, typ, id, subject func(jsontext.Value
 
 // batchID makes one id of several: the only one as it is, and of more their hash. Without one of them there is none.
 func batchID(ids []string) string {
-	for _, id := range ids {
-		if id == "" {
-			return ""
-		}
-	}
-	switch len(ids) {
-	case 0:
+	switch {
+	case len(ids) == 0 || slices.Contains(ids, ""):
 		return ""
-	case 1:
+	case len(ids) == 1:
 		return ids[0]
 	}
 	sum := sha256.Sum256([]byte(strings.Join(ids, "\n")))

@@ -172,6 +172,9 @@ func walk(data []byte, visit func(n int, name []byte, value jsontext.Value) bool
 	}
 	for n := 0; ; n++ {
 		if kind := d.PeekKind(); kind == '}' || kind == ']' {
+			if _, err := d.ReadToken(); err != nil { // An array that ends like an object.
+				return failWith(CodeMalformed, "the body is not JSON", err)
+			}
 			return nil
 		}
 		var name jsontext.Value

@@ -8,6 +8,11 @@
 // [Accepted] or [Refused]. [Middleware] does all of this around a handler, with the body's size capped and repeated
 // deliveries dropped.
 //
+// Keys and certificates that a rule needs and that a provider publishes are fetched from that provider's own hosts only; see
+// [DefaultFetcher]. The receivers of ASP.NET WebHooks are all there, by their own rules: aspnet (its own sender), azurealert,
+// azurecontainerregistry, bitbucket-code, dropbox, dynamicscrm, genericjson, github-sha1, instagram-sha1, kudu, mailchimp-code,
+// myget, paypal, pusher-keys, salesforce and sfsoap, slack-token, stripe-untimed, trello, vsts, wordpress-code and zendesk-code.
+//
 // Several secrets may be given, for a rotation: any of them will do. An empty secret never verifies anything.
 //
 // Most providers send a delivery again until it is answered with 2xx within some seconds, so that the same one can come

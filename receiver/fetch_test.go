@@ -169,7 +169,8 @@ func TestFetcherAsksFewAtOnce(t *testing.T) {
 		var under, most atomic.Int32
 		f := newFetcher(&http.Client{Transport: carrier(func(*http.Request) (*http.Response, error) {
 			n := under.Add(1)
-			for m := most.Load(); n > m && !most.CompareAndSwap(m, n); m = most.Load() {
+			for m := most.Load(); n > m; m = most.Load() {
+				most.CompareAndSwap(m, n)
 			}
 			time.Sleep(time.Second) //nolint:forbidigo // The bubble's clock.
 			under.Add(-1)

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -21,7 +22,7 @@ import (
 
 // rfcRequest is the request of RFC 9421, appendix B.2.
 func rfcRequest() (*http.Request, *url.URL) {
-	r := httptest.NewRequest(http.MethodPost, "https://example.com/foo?param=Value&Pet=dog", strings.NewReader(`{"hello": "world"}`))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "https://example.com/foo?param=Value&Pet=dog", strings.NewReader(`{"hello": "world"}`))
 	r.Header.Set("Date", "Tue, 20 Apr 2021 02:07:55 GMT")
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Content-Digest", "sha-512=:WZDPaVn/7XgHaAy8pmojAkGWoRx2UFChF41A2svX+TaPm+AbwAgBWnrIiYllu7BNNyealdVLvRwEmTHWXvJwew==:")
@@ -104,7 +105,7 @@ func TestMessageSignatureVectors(t *testing.T) {
 
 // TestMessageSignatureComponents holds the base against the examples of RFC 9421, section 2.
 func TestMessageSignatureComponents(t *testing.T) {
-	r := httptest.NewRequest(http.MethodPost, "https://www.example.com/path?param=value&foo=bar&baz=bat%2Dman&qux=", http.NoBody)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "https://www.example.com/path?param=value&foo=bar&baz=bat%2Dman&qux=", http.NoBody)
 	r.Header["X-Dup"] = []string{"  a ", "b, c"}
 	r.Header.Set("X-Dict", " a=1,    b=2;x=1;y=2,   c=(a   b   c)")
 	r.Header["X-Empty"] = []string{""}
@@ -158,11 +159,27 @@ func TestMessageSignatureRefusesHeaders(t *testing.T) {
 		many[i] = `"x-` + strings.Repeat("a", i+1) + `"`
 	}
 	for _, h := range [][2]string{
-		{"", "sig=:AAAA:"}, {`sig=("a")`, ""}, {`sig="a"`, "sig=:AAAA:"}, {`sig=("a")`, "sig=AAAA"}, {`sig=("a")`, `sig="AAAA"`}, {`sig=("a")`, "other=:AAAA:"},
-		{`sig=("a" "a")`, "sig=:AAAA:"}, {`sig=("A")`, "sig=:AAAA:"}, {`sig=(a)`, "sig=:AAAA:"}, {`sig=("")`, "sig=:AAAA:"}, {`sig=("a"`, "sig=:AAAA:"},
-		{`sig=("a");created="x"`, "sig=:AAAA:"}, {`sig=("a");created=-1`, "sig=:AAAA:"}, {`sig=("a");expires=1.5`, "sig=:AAAA:"}, {`sig=("a");alg=rsa`, "sig=:AAAA:"},
-		{`sig=("a");keyid=1`, "sig=:AAAA:"}, {`sig=("a")`, "sig=(:AAAA:)"}, {`sig=("a")`, "sig=:AAA:"}, {`sig=("a")`, "sig=:AAB=:"},
-		{"sig=(" + strings.Join(many, " ") + ")", "sig=:AAAA:"}, {`sig=("` + strings.Repeat("a", maxSignatureHeader) + `")`, "sig=:AAAA:"},
+		{"", "sig=:AAAA:"},
+		{`sig=("a")`, ""},
+		{`sig="a"`, "sig=:AAAA:"},
+		{`sig=("a")`, "sig=AAAA"},
+		{`sig=("a")`, `sig="AAAA"`},
+		{`sig=("a")`, "other=:AAAA:"},
+		{`sig=("a" "a")`, "sig=:AAAA:"},
+		{`sig=("A")`, "sig=:AAAA:"},
+		{`sig=(a)`, "sig=:AAAA:"},
+		{`sig=("")`, "sig=:AAAA:"},
+		{`sig=("a"`, "sig=:AAAA:"},
+		{`sig=("a");created="x"`, "sig=:AAAA:"},
+		{`sig=("a");created=-1`, "sig=:AAAA:"},
+		{`sig=("a");expires=1.5`, "sig=:AAAA:"},
+		{`sig=("a");alg=rsa`, "sig=:AAAA:"},
+		{`sig=("a");keyid=1`, "sig=:AAAA:"},
+		{`sig=("a")`, "sig=(:AAAA:)"},
+		{`sig=("a")`, "sig=:AAA:"},
+		{`sig=("a")`, "sig=:AAB=:"},
+		{"sig=(" + strings.Join(many, " ") + ")", "sig=:AAAA:"},
+		{`sig=("` + strings.Repeat("a", maxSignatureHeader) + `")`, "sig=:AAAA:"},
 	} {
 		if _, err := parseMessageSignatures(http.Header{"Signature-Input": {h[0]}, "Signature": {h[1]}}); err == nil {
 			t.Errorf("read %.60q %.60q", h[0], h[1])

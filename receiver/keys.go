@@ -12,6 +12,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"strings"
 	"time"
@@ -21,8 +22,9 @@ import (
 const (
 	minRSABits      = 2048
 	maxRSABits      = 8192
-	maxKeys         = 100 // in a key set
-	maxCertificates = 10  // in a chain
+	maxKeys         = 100      // in a key set
+	maxCertificates = 10       // in a chain
+	maxCertificate  = 16 << 10 // bytes
 )
 
 // errKey says that a text is no public key; it never quotes it, since somebody may have put a private one there.
@@ -114,8 +116,17 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
-// verifyChain checks that the first certificate leads through the others to a root, now. A nil pool is the system's.
+// verifyChain checks that the first certificate leads through the others to a root, now. A nil pool is the system's. The sender may have made
+// the certificates up: none with a key of an unusual size is tried, which could take minutes.
 func verifyChain(certs []*x509.Certificate, roots *x509.CertPool, now time.Time) error {
+	for _, c := range certs {
+		if _, err := checkPublicKey(c.PublicKey); err != nil {
+			return err
+		}
+		if len(c.Raw) > maxCertificate {
+			return errors.New("a certificate is too long")
+		}
+	}
 	between := x509.NewCertPool()
 	for _, c := range certs[1:] {
 		between.AddCert(c)

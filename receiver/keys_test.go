@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,6 +49,48 @@ func TestParsePublicKey(t *testing.T) {
 
 // weakRSA is an RSA key of 1024 bits.
 var weakRSA = must(x509.MarshalPKIXPublicKey(&rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 1023, 1), E: 65537}))
+
+// TestChainsWithHugeKeysAreNotTried: the sender chooses the certificates of a chain, and a key of a million bits takes minutes to try.
+func TestChainsWithHugeKeysAreNotTried(t *testing.T) {
+	root := newCA(nil, nil)
+	leaf := certificate(root, rsaKeys()[0], nil)
+	huge := &rsa.PublicKey{N: new(big.Int).SetBit(big.NewInt(1), 16383, 1), E: 65537}
+	template := &x509.Certificate{SerialNumber: big.NewInt(7), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, IsCA: true, BasicConstraintsValid: true}
+	middle := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, template, root.cert, huge, root.key))))
+	long := certificate(root, rsaKeys()[0], func(c *x509.Certificate) {
+		c.DNSNames = slices.Repeat([]string{strings.Repeat("a", 60) + ".example"}, 400)
+	})
+	if err := verifyChain([]*x509.Certificate{leaf}, root.pool(), now); err != nil {
+		t.Fatal(err)
+	}
+	for name, chain := range map[string][]*x509.Certificate{"huge": {leaf, middle}, "long": {long}} {
+		if err := verifyChain(chain, root.pool(), now); err == nil {
+			t.Errorf("a chain with a %s certificate was tried", name)
+		}
+	}
+}
+
+func TestBatches(t *testing.T) {
+	many := "[" + strings.Repeat("{},", maxBatch) + "{}]"
+	if _, err := elements([]byte(many)); !errors.Is(err, ErrMalformed) {
+		t.Errorf("%d events: %v", maxBatch+1, err)
+	}
+	if list, err := elements([]byte(many[3:len(many)-4] + "]")); err == nil {
+		t.Errorf("%d events of no list", len(list))
+	}
+	if list, err := elements([]byte("[" + many[4:])); err != nil || len(list) != maxBatch {
+		t.Errorf("%d events, %v", len(list), err)
+	}
+	for _, text := range []string{"", "{}", "1", "[", "[1", "[1,]", "[}", `"x"`, "null"} {
+		if list, err := elements([]byte(text)); err == nil {
+			t.Errorf("%q is a list of %d", text, len(list))
+		}
+	}
+	// An id of several is of all of them, in their order; without one of theirs there is none.
+	if a, b := batchID([]string{"1", "2"}), batchID([]string{"2", "1"}); a == b || a == batchID([]string{"1\n2"}) || batchID([]string{"1", ""}) != "" || batchID(nil) != "" {
+		t.Errorf("ids %q and %q", a, b)
+	}
+}
 
 func TestParseKeySet(t *testing.T) {
 	p256 := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))

@@ -72,8 +72,14 @@ func adyenItems(r *request) ([]jsontext.Value, error) {
 
 func adyenSigned(item jsontext.Value) []byte {
 	paths := [][]string{
-		{"pspReference"}, {"originalReference"}, {"merchantAccountCode"}, {"merchantReference"},
-		{"amount", "value"}, {"amount", "currency"}, {"eventCode"}, {"success"},
+		{"pspReference"},
+		{"originalReference"},
+		{"merchantAccountCode"},
+		{"merchantReference"},
+		{"amount", "value"},
+		{"amount", "currency"},
+		{"eventCode"},
+		{"success"},
 	}
 	parts := make([]string, len(paths))
 	for i, path := range paths {

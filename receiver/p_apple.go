@@ -126,6 +126,9 @@ func appleKey(header any, roots *x509.CertPool, now time.Time) (*ecdsa.PublicKey
 	certs := make([]*x509.Certificate, len(texts))
 	for i, t := range texts {
 		text, _ := t.(string)
+		if len(text) > base64.StdEncoding.EncodedLen(maxCertificate) {
+			return nil, errors.New("a certificate is too long")
+		}
 		der, err := base64.StdEncoding.DecodeString(text)
 		if err != nil {
 			return nil, errors.New("the chain is not base64")

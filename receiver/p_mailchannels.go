@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"encoding/json"
 	"net/url"
-	"time"
 )
 
 func init() {
@@ -34,28 +33,12 @@ var mailChannelsHosts = onlyHosts("api.mailchannels.net")
 
 // verifyMailChannels checks an HTTP message signature (RFC 9421) that covers the body's digest (RFC 9530).
 func verifyMailChannels(r *request) error {
-	for _, name := range []string{"Signature-Input", "Signature", "Content-Digest"} {
-		if _, err := r.header(name); err != nil {
-			return err
-		}
-	}
-	if err := verifyContentDigest(r.http.Header, r.body); err != nil {
-		return failWith(CodeSignature, "Content-Digest is not the body's", err)
-	}
-	s, err := r.signatureCovering("content-digest")
+	s, base, err := r.messageSignature([]string{"content-digest"})
 	if err != nil {
 		return err
 	}
 	if s.alg != "" && s.alg != algEd25519 {
 		return fail(CodeSignature, "the algorithm is not ed25519")
-	}
-	target, err := url.Parse(r.url())
-	if err != nil {
-		return failWith(CodeMalformed, "the address cannot be read", err)
-	}
-	base, err := s.base(r.http, target)
-	if err != nil {
-		return failWith(CodeMalformed, "what is signed is not all there", err)
 	}
 	with := r
 	if len(r.secrets) == 0 {
@@ -111,29 +94,4 @@ func mailChannelsCustomer(r *request) error {
 		}
 	}
 	return nil
-}
-
-// signatureCovering returns the one signature of the request that covers a field.
-func (r *request) signatureCovering(field string) (messageSignature, error) {
-	all, err := parseMessageSignatures(r.http.Header)
-	if err != nil {
-		return messageSignature{}, failWith(CodeMalformed, "Signature-Input or Signature cannot be read", err)
-	}
-	for _, s := range all {
-		if s.covers(field) {
-			return s, nil
-		}
-	}
-	return messageSignature{}, fail(CodeSignature, "no signature covers "+field)
-}
-
-// signatureRecent checks the times that a signature names; it must say when it was made.
-func (r *request) signatureRecent(s messageSignature) error {
-	if s.created.IsZero() {
-		return fail(CodeMissing, "the signature does not say when it was made")
-	}
-	if !s.expires.IsZero() && r.now.After(s.expires.Add(time.Second)) {
-		return fail(CodeExpired, "the signature has expired")
-	}
-	return r.recent(s.created)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -15,9 +16,7 @@ import (
 func netlifyToken(body []byte, change jwt.MapClaims) jwt.MapClaims {
 	sum := sha256.Sum256(body)
 	claims := jwt.MapClaims{"iss": "netlify", "sha256": hex.EncodeToString(sum[:])}
-	for name, value := range change {
-		claims[name] = value
-	}
+	maps.Copy(claims, change)
 	return claims
 }
 

@@ -14,7 +14,7 @@ func init() {
 		},
 		verify: verifySalesforce,
 		describe: func(r *request) Delivery {
-			return describeOutbound(r, func(m outbound, n notification) string { return n.object })
+			return describeOutbound(r, func(_ outbound, n notification) string { return n.object })
 		},
 		accepted: func(Delivery) Answer { return soapAnswer(http.StatusOK, soapAck) },
 		refused:  refuseSalesforce,

@@ -3,6 +3,7 @@ package receiver
 import (
 	"crypto"
 	"crypto/rsa"
+
 	//nolint:gosec // SNS signs its first version with SHA-1.
 	"crypto/sha1"
 	"crypto/sha256"
@@ -10,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -140,10 +142,7 @@ func TestSNSConfirmation(t *testing.T) {
 	}
 	for name, bad := range refused {
 		t.Run(name, func(t *testing.T) {
-			fields := map[string]string{}
-			for n, v := range snsConfirm {
-				fields[n] = v
-			}
+			fields := maps.Clone(snsConfirm)
 			if bad.change != nil {
 				bad.change(fields)
 			}
