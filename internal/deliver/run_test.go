@@ -44,7 +44,7 @@ func matches(ep *event.Endpoint, ev *event.Event) bool {
 	return len(ep.Types) == 0 || slices.Contains(ep.Types, ev.Type)
 }
 
-func startRun(t *testing.T, s *fakeStore, sender *fakeSender) *run {
+func startRun(t *testing.T, s *fakeStore, sender *fakeSender, change ...func(*Config)) *run {
 	t.Helper()
 	s.mu.Lock()
 	s.epoch++
@@ -61,6 +61,9 @@ func startRun(t *testing.T, s *fakeStore, sender *fakeSender) *run {
 		Matches: matches, Logger: slog.New(slog.DiscardHandler), UserAgent: "Posthorn/test",
 		Timeout: 30 * time.Second, Retries: schedule9(), DisableAfter: 120 * time.Hour, MaxInFlight: 64, MaxProbes: 32,
 		RecordDelay: 20 * time.Millisecond,
+	}
+	for _, f := range change {
+		f(&cfg)
 	}
 	r.Manager = New(cfg)
 	if err := r.Start(t.Context()); err != nil {

@@ -95,12 +95,12 @@ func (h *Hub) send(ctx context.Context, tenant event.TenantID, name string, r *h
 	if err != nil {
 		return event.Answer{}, err
 	}
+	defer func() { _ = resp.Body.Close() }()
 	return read(resp, limit)
 }
 
-// read reads an answer.
+// read reads an answer; the caller closes it.
 func read(resp *http.Response, limit int) (event.Answer, error) {
-	defer func() { _ = resp.Body.Close() }()
 	if _, own := resp.Header[HeaderError]; own && resp.StatusCode == http.StatusBadGateway {
 		return event.Answer{}, errLocal
 	}

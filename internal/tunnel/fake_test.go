@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// control is where tunnels are kept, in memory.
+// fakeKeep is where tunnels are kept, in memory.
 type fakeKeep struct {
 	mu        sync.Mutex
 	hub       *Hub
@@ -216,7 +216,7 @@ type agent struct {
 func (on *stage) dial(name string) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{Subprotocol}})
+	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{Subprotocol}}) //nolint:bodyclose // of a refusal it is in memory
 	if err != nil {
 		if resp != nil {
 			b, _ := io.ReadAll(resp.Body)

@@ -16,10 +16,10 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// do sends a request through a tunnel and returns the answer's status and body.
-func (on *stage) do(name string, r *http.Request) (int, string, error) {
+// do sends a request through the tunnel web and returns the answer's status and body.
+func (on *stage) do(r *http.Request) (int, string, error) {
 	on.t.Helper()
-	resp, err := on.hub.Do(on.t.Context(), on.tenant.ID, name, r)
+	resp, err := on.hub.Do(on.t.Context(), on.tenant.ID, "web", r)
 	if err != nil {
 		return 0, "", err
 	}
@@ -57,7 +57,7 @@ func TestDoBytes(t *testing.T) {
 	setTarget(r.URL, "/a|b/%2f/../é?x=%zz&;y=1")
 	r.Host = "acme.example.com:8443"
 	r.Header["X-Exact"] = []string{"a  b\t\xff", "second"}
-	status, body, err := on.do("web", r)
+	status, body, err := on.do(r)
 	if err != nil || status != http.StatusAccepted || body != string(big) {
 		t.Fatalf("%d, %d bytes, %v", status, len(body), err)
 	}
@@ -83,7 +83,7 @@ func TestTargets(t *testing.T) {
 		if !strings.HasPrefix(want, "/") {
 			want = "/" + want
 		}
-		if _, got, err := on.do("web", r); err != nil || got != want {
+		if _, got, err := on.do(r); err != nil || got != want {
 			t.Errorf("%q came as %q, %v", target, got, err)
 		}
 	}
@@ -91,23 +91,23 @@ func TestTargets(t *testing.T) {
 
 func TestOffline(t *testing.T) {
 	on := newStage(t)
-	if _, _, err := on.do("web", on.get("/")); !errors.Is(err, ErrOffline) {
+	if _, _, err := on.do(on.get("/")); !errors.Is(err, ErrOffline) {
 		t.Errorf("%v", err)
 	}
 	on.setup(Spec{Name: "web", Kind: KindHTTP})
-	if _, _, err := on.do("web", on.get("/")); !errors.Is(err, ErrOffline) {
+	if _, _, err := on.do(on.get("/")); !errors.Is(err, ErrOffline) {
 		t.Errorf("%v", err)
 	}
 	a := on.connect("web", func(http.ResponseWriter, *http.Request) {})
 	if !on.hub.Online(on.tenant.ID, "web") || on.hub.Online(on.tenant.ID+1, "web") {
 		t.Error("online where it is not, or not where it is")
 	}
-	if status, _, err := on.do("web", on.get("/")); err != nil || status != 200 {
+	if status, _, err := on.do(on.get("/")); err != nil || status != 200 {
 		t.Errorf("%d %v", status, err)
 	}
 	a.close()
 	on.next("web", false)
-	if _, _, err := on.do("web", on.get("/")); !errors.Is(err, ErrOffline) {
+	if _, _, err := on.do(on.get("/")); !errors.Is(err, ErrOffline) {
 		t.Errorf("%v", err)
 	}
 }
@@ -125,7 +125,7 @@ func TestLostWhileUnderWay(t *testing.T) {
 	})
 	defer close(rest)
 	failed := make(chan error, 1)
-	go func() { _, _, err := on.do("web", on.get("/")); failed <- err }()
+	go func() { _, _, err := on.do(on.get("/")); failed <- err }()
 	<-here
 	_ = a.mux.Close()
 	select {
@@ -158,7 +158,7 @@ func TestSessionsShare(t *testing.T) {
 	done := make(chan error, 4)
 	count := map[string]int{}
 	for range 4 {
-		go func() { _, _, err := on.do("web", on.get("/hold")); done <- err }()
+		go func() { _, _, err := on.do(on.get("/hold")); done <- err }()
 		count[<-names]++
 	}
 	if count["one"] != 2 || count["two"] != 2 {
@@ -178,7 +178,7 @@ func TestSessionsShare(t *testing.T) {
 		}
 	}
 	for range 4 {
-		if _, _, err := on.do("web", on.get("/")); err != nil {
+		if _, _, err := on.do(on.get("/")); err != nil {
 			t.Error(err)
 		}
 		if got := <-names; got != "one" {
@@ -194,10 +194,10 @@ func TestBusy(t *testing.T) {
 	on.connect("web", func(http.ResponseWriter, *http.Request) { here <- struct{}{}; <-rest })
 	done := make(chan error, maxStreams)
 	for range maxStreams {
-		go func() { _, _, err := on.do("web", on.get("/")); done <- err }()
+		go func() { _, _, err := on.do(on.get("/")); done <- err }()
 		<-here
 	}
-	if _, _, err := on.do("web", on.get("/")); !errors.Is(err, ErrBusy) {
+	if _, _, err := on.do(on.get("/")); !errors.Is(err, ErrBusy) {
 		t.Errorf("%v", err)
 	}
 	close(rest)
@@ -207,7 +207,7 @@ func TestBusy(t *testing.T) {
 		}
 	}
 	go func() { <-here }()
-	if _, _, err := on.do("web", on.get("/")); err != nil {
+	if _, _, err := on.do(on.get("/")); err != nil {
 		t.Errorf("after the others: %v", err)
 	}
 }

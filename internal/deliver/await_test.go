@@ -1,0 +1,162 @@
+package deliver
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// got returns what came, and whether anything did.
+func got(c <-chan event.Answer) (event.Answer, bool) {
+	select {
+	case a := <-c:
+		return a, true
+	default:
+		return event.Answer{}, false
+	}
+}
+
+func TestAwait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ep := endpoint(1)
+		s := newFakeStore(ep)
+		sender := newFakeSender(func(r *Request, n int) Answer {
+			switch n {
+			case 1:
+				return refused()
+			case 2:
+				if !r.Whole {
+					t.Error("not asked for whole")
+				}
+				return Answer{Status: 201, Body: []byte("cut"), whole: &event.Answer{Status: 201, Body: []byte("all of it")}}
+			case 3:
+				if r.Whole {
+					t.Error("nobody waits any more")
+				}
+			}
+			return Answer{Status: 204}
+		})
+		r := startRun(t, s, sender)
+		first, cancel := r.Await(ep.ID, "e0")
+		defer cancel()
+		also, cancelAlso := r.Await(ep.ID, "e0")
+		defer cancelAlso()
+		other, cancelOther := r.Await(2, "e0")
+		gone, cancelGone := r.Await(ep.ID, "e0")
+		cancelGone()
+		s.append(anEvent("e0"))
+		synctest.Wait()
+		for _, c := range []<-chan event.Answer{first, also} {
+			if a, ok := got(c); !ok || a.Status != 0 || a.Reason == "" {
+				t.Errorf("%+v %v", a, ok)
+			}
+		}
+		if _, ok := got(gone); ok {
+			t.Error("one that was cancelled got something")
+		}
+		if _, ok := got(other); ok {
+			t.Error("another endpoint's got something")
+		}
+		// The next try is another matter.
+		next, cancelNext := r.Await(ep.ID, "e0")
+		advance(time.Minute)
+		if a, ok := got(next); !ok || a.Status != 201 || string(a.Body) != "all of it" {
+			t.Errorf("%+v %v", a, ok)
+		}
+		cancelNext()
+		cancelNext()
+		cancelOther()
+		s.append(anEvent("e1"))
+		advance(time.Minute)
+		r.stop()
+		if r.awaiting.Load() != 0 || len(r.awaits) != 0 {
+			t.Errorf("%d are still waited for: %v", r.awaiting.Load(), r.awaits)
+		}
+		if string(s.attempts[1].Body) != "cut" {
+			t.Errorf("%q is kept", s.attempts[1].Body)
+		}
+	})
+}
+
+func TestAwaitBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ep := endpoint(1)
+		ep.Batch = event.Batch{Max: 10, Wait: time.Second}
+		s := newFakeStore(ep)
+		sender := newFakeSender(func(*Request, int) Answer {
+			return Answer{Status: 202, whole: &event.Answer{Status: 202, Body: []byte("of all")}}
+		})
+		r := startRun(t, s, sender)
+		var waits []<-chan event.Answer
+		for _, id := range []string{"e0", "e2"} {
+			c, cancel := r.Await(ep.ID, id)
+			defer cancel()
+			waits = append(waits, c)
+		}
+		for _, id := range numbered(3) {
+			s.append(anEvent(id))
+		}
+		advance(2 * time.Second)
+		for _, c := range waits {
+			if a, ok := got(c); !ok || a.Status != 202 || string(a.Body) != "of all" {
+				t.Errorf("%+v %v", a, ok)
+			}
+		}
+		if n := len(sender.seen(ep.URL)); n != 1 {
+			t.Errorf("%d requests", n)
+		}
+		r.stop()
+	})
+}
+
+// Through a tunnel the answer comes whole, and who waits is told when nothing was sent.
+func TestAwaitTunnel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ep := laptop()
+		big := make([]byte, event.MaxAnswerKept+10)
+		s, tunnels := newFakeStore(ep), &fakeTunnels{online: true}
+		tunnels.answer = func(n int) (event.Answer, error) {
+			if n == 2 {
+				return event.Answer{}, event.Errorf(event.KindUnavailable, "tunnel_offline", "the tunnel is not connected")
+			}
+			return event.Answer{Status: 200, Body: big, Headers: []event.Header{{Name: "Set-Cookie", Value: "a"}, {Name: "X-A", Value: "b"}}}, nil
+		}
+		r := startRun(t, s, newFakeSender(ok), through(tunnels))
+		one, cancel := r.Await(ep.ID, "e0")
+		defer cancel()
+		s.append(anEvent("e0"))
+		synctest.Wait()
+		if a, ok := got(one); !ok || len(a.Body) != len(big) || len(a.Headers) != 2 {
+			t.Errorf("%d bytes, %v, %v", len(a.Body), a.Headers, ok)
+		}
+		two, cancelTwo := r.Await(ep.ID, "e1")
+		defer cancelTwo()
+		s.append(anEvent("e1"))
+		synctest.Wait()
+		if a, ok := got(two); !ok || a.Status != 0 || a.Reason != "the tunnel is not connected" {
+			t.Errorf("%+v %v", a, ok)
+		}
+		advance(time.Minute)
+		r.stop()
+		if a := s.attempts[0]; len(a.Body) != event.MaxAnswerKept || len(a.Headers) != 1 {
+			t.Errorf("%d bytes and %v are kept", len(a.Body), a.Headers)
+		}
+	})
+}
+
+// While nobody waits a delivery pays for one look at a number.
+func TestAwaitCostsNothing(t *testing.T) {
+	m := New(Config{})
+	u := &unit{ep: &event.Endpoint{ID: 1}, events: []*event.Event{{ID: "e"}}}
+	a := &Answer{Status: 200}
+	if n := testing.AllocsPerRun(100, func() {
+		if m.isAwaited(u) {
+			t.Error("awaited")
+		}
+		m.give(u, a)
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
