@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"io"
 	"mime"
+	"mime/multipart"
 	"net/url"
 	"slices"
 	"strconv"
@@ -18,6 +19,7 @@ import (
 const (
 	maxInflated = 4 << 20 // bytes of a compressed body, unpacked
 	maxDepth    = 32      // levels of a path into JSON
+	maxParts    = 1000    // parts of a multipart body
 )
 
 // content returns the body unpacked, for reading fields. Signatures are over the body as it arrived.
@@ -42,20 +44,44 @@ func (r *request) isForm() bool {
 	return err == nil && kind == "application/x-www-form-urlencoded"
 }
 
-// form returns the fields of a urlencoded body, none if it is something else.
+// form returns the fields of a urlencoded or multipart body, without its files; none if it is something else.
 func (r *request) form() url.Values {
-	if r.values == nil {
-		r.values = url.Values{}
-		if r.isForm() {
-			if values, err := url.ParseQuery(string(r.content())); err == nil {
-				r.values = values
-			}
+	if r.values != nil {
+		return r.values
+	}
+	r.values = url.Values{}
+	kind, params, err := mime.ParseMediaType(r.http.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+	case kind == "application/x-www-form-urlencoded":
+		if values, err := url.ParseQuery(string(r.content())); err == nil {
+			r.values = values
 		}
+	case kind == "multipart/form-data":
+		readParts(multipart.NewReader(bytes.NewReader(r.content()), params["boundary"]), r.values)
 	}
 	return r.values
 }
 
-// formField returns the one value of a field of a urlencoded body.
+// readParts reads the fields of a multipart body as far as they can be read.
+func readParts(parts *multipart.Reader, into url.Values) {
+	for range maxParts {
+		part, err := parts.NextPart()
+		if err != nil {
+			return
+		}
+		if part.FormName() == "" || part.FileName() != "" {
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, maxInflated))
+		if err != nil {
+			return
+		}
+		into.Add(part.FormName(), string(value))
+	}
+}
+
+// formField returns the one value of a field of a form.
 func (r *request) formField(name string) (string, error) {
 	return only(r.form()[name], "the field "+name)
 }

@@ -2,19 +2,24 @@ package receiver
 
 import (
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
 
 func init() {
-	addCase(testCase{
+	github := testCase{
 		provider: "github",
 		header:   map[string]string{"X-GitHub-Event": "push", "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958"},
 		body:     `{"ref":"refs/heads/main","repository":{"id":1,"full_name":"octo/hello"}}`,
 		sign:     signBody("X-Hub-Signature-256", "sha256=", hex256),
 		want:     Delivery{Type: "push", ID: "72d3162e-cc78-11e3-81ab-4c9367dc0958", Subject: "octo/hello"},
 		proof:    []string{"X-Hub-Signature-256"},
-	})
+	}
+	form := github
+	form.name, form.body = "form", "payload="+url.QueryEscape(github.body)
+	form.header = map[string]string{"X-GitHub-Event": "push", "X-GitHub-Delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958", "Content-Type": formType}
+	addCase(github, form)
 }
 
 // TestGitHubVector is the example of GitHub's documentation.

@@ -32,6 +32,21 @@ func init() {
 			},
 			want: Delivery{Type: "delivered"},
 		},
+		testCase{ // A message that came in, with a file.
+			provider: "mailgun", name: "multipart", header: map[string]string{"Content-Type": "multipart/form-data; boundary=XX"},
+			unsigned: true, tolerance: 5 * time.Minute, elsewhere: "TestMailgun",
+			sign: func(m *message, secret string, at time.Time) {
+				m.body = nil
+				for _, part := range [][2]string{
+					{`name="timestamp"`, unix(at)}, {`name="attachment"; filename="a.txt"`, "t0k"}, {`name="token"`, "t0k"},
+					{`name="signature"`, hex256(secret, unix(at), "t0k")}, {`name="Message-Id"`, "<m@x>"},
+				} {
+					m.body = append(m.body, "--XX\r\nContent-Disposition: form-data; "+part[0]+"\r\n\r\n"+part[1]+"\r\n"...)
+				}
+				m.body = append(m.body, "--XX--\r\n"...)
+			},
+			want: Delivery{Subject: "<m@x>"},
+		},
 	)
 }
 
