@@ -98,7 +98,7 @@ const makers = {
 		const body = JSON.stringify({time_ms: when.getTime(), events: [{name: 'channel_occupied', channel: 'test'}]})
 		const headers = {...json, 'x-pusher-key': id, 'x-pusher-signature': hmac(secret, body, 'hex')}
 		await judged(body, (rawBody) => sdk.webhook({rawBody, headers}).isValid())
-		return {secret: id + '_' + secret, body, signature: 'x-pusher-signature', headers}
+		return {secret, settings: {key: id}, body, signature: 'x-pusher-signature', headers}
 	},
 	async sendgrid() {
 		const {publicKey, privateKey} = generateKeyPairSync('ec', {namedCurve: 'P-256'})
