@@ -16,8 +16,14 @@ func TestForwarded(t *testing.T) {
 		"webhook-id: 1", "Content-Encoding: gzip", "Content-Type: text/plain", "X-Empty:", "",
 	}, "\r\n"))}
 	want := []event.Header{
-		{Name: "X-b", Value: "2"}, {Name: "X-B", Value: "3"}, {Name: "x-a", Value: "é"}, {Name: "cookie", Value: "a=1"}, {Name: "webhook-id", Value: "1"},
-		{Name: "Content-Encoding", Value: "gzip"}, {Name: "Content-Type", Value: "text/plain"}, {Name: "X-Empty", Value: ""},
+		{Name: "X-b", Value: "2"},
+		{Name: "X-B", Value: "3"},
+		{Name: "x-a", Value: "é"},
+		{Name: "cookie", Value: "a=1"},
+		{Name: "webhook-id", Value: "1"},
+		{Name: "Content-Encoding", Value: "gzip"},
+		{Name: "Content-Type", Value: "text/plain"},
+		{Name: "X-Empty", Value: ""},
 	}
 	if got := Forwarded(r); fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("%v\nwant %v", got, want)

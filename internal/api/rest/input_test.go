@@ -280,7 +280,7 @@ func TestWording(t *testing.T) {
 	for _, c := range []struct{ method, path, body, want string }{
 		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","batch":{"max":201}}`, "must be at most 200"},
 		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","order":"any"}`, "must be none, key or strict"},
-		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","kind":"sms"}`, "must be webhook or flexibee"},
+		{"POST", "/v1/tenants/acme/endpoints", `{"url":"http://a","kind":"sms"}`, "must be webhook, flexibee or tunnel"},
 		{"POST", "/v1/tenants", `[]`, "must be an object"},
 		{"POST", "/v1/tenants", `{"name":5}`, "must be a string"},
 		{"POST", "/v1/tenants", `{}`, "must be given"},
