@@ -77,7 +77,7 @@ func curlHeaders(r *event.Request) []string {
 	own := map[string]bool{"user-agent": true, "accept": true, "content-type": len(r.Body) > 0, "expect": len(r.Body) > 0}
 	for _, h := range r.Headers() {
 		name := strings.ToLower(h.Name)
-		if !token(h.Name) {
+		if !isToken(h.Name) {
 			continue // no request that came by HTTP has such a one
 		}
 		switch name {
@@ -121,12 +121,5 @@ func quoteless(s string) string {
 func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {
 		return c < ' ' && c != '\n' && c != '\t' || c >= 0x7f && c < 0xa0
-	})
-}
-
-// token reports whether s may be a header's name (RFC 9110, section 5.6.2).
-func token(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(c rune) bool {
-		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, c)
 	})
 }

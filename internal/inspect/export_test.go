@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
@@ -76,7 +77,18 @@ func feed(list []event.Capture) func() (event.Capture, bool, error) {
 }
 
 func TestExportJSON(t *testing.T) {
-	var got []map[string]any
+	type shown struct {
+		ID, URL, Remote string
+		Body            *string
+		BodyBase64      []byte `json:"body_base64"`
+		Headers         []pair
+		Query, Form     json.RawMessage
+		Files           json.RawMessage
+		Answer          struct {
+			BodyBase64 string `json:"body_base64"`
+		}
+	}
+	var got []shown
 	if err := json.Unmarshal([]byte(export(t, ExportJSON, hard())), &got); err != nil {
 		t.Fatal(err)
 	}
@@ -84,24 +96,17 @@ func TestExportJSON(t *testing.T) {
 		t.Fatalf("%d requests", len(got))
 	}
 	for i, c := range hard() {
-		text, ok := got[i]["body"].(string)
-		if !ok {
-			raw, err := base64.StdEncoding.DecodeString(got[i]["body_base64"].(string))
-			if err != nil {
-				t.Fatal(err)
-			}
-			text = string(raw)
+		body := string(got[i].BodyBase64)
+		if got[i].Body != nil {
+			body = *got[i].Body
 		}
-		if text != string(c.Body) || got[i]["id"] != c.ID || got[i]["url"] != c.URL || got[i]["remote"] != c.Remote {
-			t.Errorf("request %d: %v", i, got[i])
-		}
-		if n := len(got[i]["headers"].([]any)); n != len(c.Headers()) {
-			t.Errorf("request %d has %d headers", i, n)
+		if body != string(c.Body) || got[i].ID != c.ID || got[i].URL != c.URL || got[i].Remote != c.Remote || len(got[i].Headers) != len(c.Headers()) {
+			t.Errorf("request %d: %+v", i, got[i])
 		}
 	}
-	text := mustJSON(t, []any{got[0]["query"], got[3]["form"], got[3]["files"], got[8]["form"], got[2]["answer"].(map[string]any)["body_base64"]})
+	text := mustJSON(t, []any{got[0].Query, got[3].Form, got[3].Files, got[8].Form, got[2].Answer.BodyBase64})
 	want := `[[{"name":"a","value":"1"},{"name":"a","value":"2"},{"name":"b","value":"  "}],[{"name":"a","value":"1"}],` +
-		`[{"content_type":"image/png","filename":"../x.png","name":"f","size":5}],[{"name":"a","value":"ü"},{"name":"a","value":"2"},{"name":"bad","value":"%zz"}],"/w=="]`
+		`[{"name":"f","filename":"../x.png","content_type":"image/png","size":5}],[{"name":"a","value":"ü"},{"name":"a","value":"2"},{"name":"bad","value":"%zz"}],"/w=="]`
 	if text != want {
 		t.Errorf("got  %s\nwant %s", text, want)
 	}
@@ -223,50 +228,68 @@ func conforms(t *testing.T, at string, got, want any) {
 	}
 }
 
+// archive is what is looked at in a HAR, once its form is right.
+type archive struct {
+	Log struct {
+		Entries []struct {
+			Request struct {
+				URL      string
+				Cookies  []pair
+				BodySize int
+				PostData *harText64
+			}
+			Response struct {
+				Status      int
+				RedirectURL string
+				Content     harText64
+			}
+		}
+	}
+}
+
+type harText64 struct{ Text, Encoding string }
+
+func (h *harText64) body(t *testing.T) string {
+	t.Helper()
+	if h == nil || h.Encoding != "base64" {
+		return cmp.Or(h, &harText64{}).Text
+	}
+	raw, err := base64.StdEncoding.DecodeString(h.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func TestExportHAR(t *testing.T) {
 	for _, list := range [][]event.Capture{nil, hard()} {
-		var got map[string]any
-		if err := json.Unmarshal([]byte(export(t, ExportHAR, list)), &got); err != nil {
+		text := []byte(export(t, ExportHAR, list))
+		var form any
+		var got archive
+		if err := errors.Join(json.Unmarshal(text, &form), json.Unmarshal(text, &got)); err != nil {
 			t.Fatal(err)
 		}
-		conforms(t, "", got, harShape)
-		entries := got["log"].(map[string]any)["entries"].([]any)
+		conforms(t, "", form, harShape)
+		entries := got.Log.Entries
 		if len(entries) != len(list) {
 			t.Fatalf("%d entries of %d", len(entries), len(list))
 		}
 		for i, c := range list {
-			sent := entries[i].(map[string]any)["request"].(map[string]any)
-			if post, ok := sent["postData"].(map[string]any); ok != (len(c.Body) > 0) || ok && harBody(t, post) != string(c.Body) {
-				t.Errorf("entry %d has the body %v", i, post)
-			}
-			if sent["bodySize"] != float64(len(c.Body)) || sent["url"] != c.URL {
-				t.Errorf("entry %d: %v", i, sent)
+			sent := entries[i].Request
+			if (sent.PostData != nil) != (len(c.Body) > 0) || sent.PostData.body(t) != string(c.Body) || sent.BodySize != len(c.Body) || sent.URL != c.URL {
+				t.Errorf("entry %d: %+v", i, sent)
 			}
 		}
 		if len(list) == 0 {
 			continue
 		}
-		if got := mustJSON(t, entries[0].(map[string]any)["request"].(map[string]any)["cookies"]); got != `[{"name":"k","value":"v"},{"name":"l","value":"w"}]` {
-			t.Errorf("cookies %s", got)
+		if got := entries[0].Request.Cookies; !slices.Equal(got, []pair{{"k", "v"}, {"l", "w"}}) {
+			t.Errorf("cookies %v", got)
 		}
-		answer := entries[2].(map[string]any)["response"].(map[string]any)
-		if answer["redirectURL"] != "/y" || answer["status"] != 302.0 || harBody(t, answer["content"].(map[string]any)) != "\xff" {
-			t.Errorf("answer %v", answer)
+		if answer := entries[2].Response; answer.RedirectURL != "/y" || answer.Status != 302 || answer.Content.body(t) != "\xff" {
+			t.Errorf("answer %+v", answer)
 		}
 	}
-}
-
-func harBody(t *testing.T, post map[string]any) string {
-	t.Helper()
-	text := post["text"].(string)
-	if post["encoding"] != "base64" {
-		return text
-	}
-	raw, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(raw)
 }
 
 // curlStub stands for curl: it writes its arguments and, when it is told to read a body, its input, each ended by a
