@@ -70,8 +70,7 @@ func Setting(name, value string) Option {
 // Fetch sets how keys and certificates are fetched, for the providers that publish theirs.
 func Fetch(fetcher Fetcher) Option { return func(o *options) { o.fetcher = fetcher } }
 
-// Roots sets which certificates are trusted at the end of a chain, for the providers that sign with one ([Providers] says which
-// do); without it, they are the system's, or those that the provider's secrets hold.
+// Roots sets which certificates are trusted at the end of PayPal's chains; without it, they are the system's.
 func Roots(pool *x509.CertPool) Option { return func(o *options) { o.roots = pool } }
 
 // Fetcher gets what is at an https address, for rules that need a provider's key or certificate. It must refuse hosts

@@ -30,7 +30,12 @@ func init() {
 	several.name = "several"
 	several.body = `[{"id":"1","type":"a","source":"s"},{"id":"2","type":"b","source":"s"}]`
 	several.want = Delivery{Type: "batch", ID: batchID([]string{"1", "2"}), Subject: "s"}
-	addCase(c, cloud, binary, header, several)
+	named := c
+	named.name = "key in another parameter"
+	named.settings = map[string]string{"query": "k"}
+	named.query = []string{"k"}
+	named.sign = func(m *message, secret string, _ time.Time) { m.url += "?code=x&k=" + url.QueryEscape(secret) }
+	addCase(c, cloud, binary, header, several, named)
 
 	validation := handshakeCase{
 		provider: "eventgrid", name: "validation", secrets: []string{secretOne}, sign: inQuery, header: map[string]string{"Aeg-Event-Type": "SubscriptionValidation"},

@@ -1,9 +1,12 @@
 package receiver
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto"
 	"crypto/x509"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -77,6 +80,27 @@ func TestGraphOneOfManyIsAnothers(t *testing.T) {
 	}
 }
 
+// TestGraphCompressed holds that what is read is what was compressed, and that no more than a few megabytes are.
+func TestGraphCompressed(t *testing.T) {
+	c := testCase{provider: "graph", header: map[string]string{"Content-Encoding": "gzip"}, sign: signGraph}
+	pack := func(text string) message {
+		m := c.message(secretOne, now)
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		_, _ = z.Write([]byte(text))
+		_ = z.Close()
+		m.body = b.Bytes()
+		return m
+	}
+	if _, err := c.verify(pack(string(c.message(secretOne, now).body)), []string{secretOne}, now); err != nil {
+		t.Error(err)
+	}
+	c.refused(t, pack(strings.Replace(string(c.message(secretOne, now).body), secretOne, secretTwo, 1)), []string{secretOne}, now, ErrSignature)
+	bomb := pack(`{"value":[{"clientState":"` + secretOne + `","x":"` + strings.Repeat("x", 64<<20) + `"}]}`)
+	c.refused(t, bomb, []string{secretOne}, now)
+	c.refused(t, c.message(secretTwo, now), []string{secretOne}, now)
+}
+
 func TestGraphTokens(t *testing.T) {
 	key := rsaKeys()[0]
 	public := must(x509.MarshalPKIXPublicKey(key.Public()))
@@ -115,6 +139,13 @@ func TestGraphTokens(t *testing.T) {
 		}
 		c.settings["tenant_id"] = "another"
 		c.refused(t, c.message(secretOne, now), []string{secretOne}, now, ErrSignature)
+	})
+	t.Run("lists that are none", func(t *testing.T) {
+		for _, list := range []string{`[]`, `{}`, `"x"`, `null`, `[1]`, `[` + strings.Repeat(`"a.b.c",`, maxGraphTokens) + `"a.b.c"]`} {
+			m := c.message(secretOne, now)
+			m.body = []byte(`{"value":[{"clientState":"` + secretOne + `","encryptedContent":{}}],"validationTokens":` + list + `}`)
+			c.refused(t, m, []string{secretOne}, now)
+		}
 	})
 	t.Run("missing", func(t *testing.T) {
 		c := c

@@ -15,7 +15,7 @@ func init() {
 		Info: Info{
 			Name: "paypal", Title: "PayPal",
 			Settings: []SettingInfo{{Name: "webhook_id", Doc: "the id of the webhook as PayPal shows it: it is part of what is signed", Required: true}},
-			Event:    "type from event_type, id and create_time of the event, subject is the id of its resource; the certificate must lead to a root of Roots",
+			Event:    "type from event_type, id and create_time of the event, subject is the id of its resource",
 		},
 		// PayPal tries for three days, and does not say whether it signs anew.
 		tolerance: 73 * time.Hour,

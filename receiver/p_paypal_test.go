@@ -78,6 +78,12 @@ func TestPayPalCertificates(t *testing.T) {
 		"html":           "<html>not found</html>",
 		"a public key":   string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: []byte("x")})),
 	}
+	inNames := paypalCase(pemOf(paypalLeaf(paypalRoot, "other", func(c *x509.Certificate) {
+		c.DNSNames = []string{"x.example", "messageverificationcerts.sandbox.paypal.com"}
+	})))
+	if _, err := inNames.verify(inNames.message("", now), nil, now); err != nil {
+		t.Errorf("the name among the others: %v", err)
+	}
 	c := paypalCase(good)
 	if _, err := c.verify(c.message("", now), nil, now); err != nil {
 		t.Fatal(err)

@@ -14,10 +14,12 @@ func init() {
 			SecretHeaders: []string{"Authorization"},
 		},
 		verify: verifyPubSub,
+		// An unwrapped message is the body, and the rest is in headers.
 		describe: describe(
-			first(field("message", "attributes", "eventType"), field("message", "attributes", "ce-type"), fixed("message")),
-			first(field("message", "messageId"), field("message", "message_id")), field("subscription"),
-			rfc3339(first(field("message", "publishTime"), field("message", "publish_time")))),
+			first(field("message", "attributes", "eventType"), field("message", "attributes", "ce-type"), head("Ce-Type"), fixed("message")),
+			first(head("X-Goog-Pubsub-Message-Id"), field("message", "messageId"), field("message", "message_id")),
+			first(head("X-Goog-Pubsub-Subscription-Name"), field("subscription")),
+			rfc3339(first(head("X-Goog-Pubsub-Publish-Time"), field("message", "publishTime"), field("message", "publish_time")))),
 	})
 }
 

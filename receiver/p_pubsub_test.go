@@ -36,7 +36,17 @@ func pubsubCase() testCase {
 	}
 }
 
-func init() { addCase(pubsubCase()) }
+func init() {
+	c := pubsubCase()
+	unwrapped := pubsubCase()
+	unwrapped.name = "unwrapped"
+	unwrapped.header = map[string]string{
+		"X-Goog-Pubsub-Message-Id": "77", "X-Goog-Pubsub-Subscription-Name": "projects/p/subscriptions/s", "X-Goog-Pubsub-Publish-Time": "2026-03-14T15:09:00.5Z",
+	}
+	unwrapped.body = `{"message":{"messageId":"of the sender's own"}}`
+	unwrapped.want = Delivery{Type: "message", ID: "77", Subject: "projects/p/subscriptions/s", Time: time.Date(2026, 3, 14, 15, 9, 0, 500_000_000, time.UTC)}
+	addCase(c, unwrapped)
+}
 
 func TestPubSubTokens(t *testing.T) {
 	key := rsaKeys()[0]
