@@ -147,6 +147,41 @@ func (l *limiter) forget(now time.Time) {
 	}
 }
 
+// Bounds of connections, of streams and of sessions of sockets together.
+const (
+	maxPerAddress = 100
+	// heavySize is how many bytes of captures are given to a reader without a place for it, and heavyPlaces how many
+	// places there are: who reads slowly keeps what it is given in memory.
+	heavySize   = 16 << 10
+	heavyPlaces = 16
+)
+
+// callers counts the connections of each address.
+type callers struct {
+	mu sync.Mutex
+	n  map[netip.Prefix]int
+}
+
+func (c *callers) init() { c.n = map[netip.Prefix]int{} }
+
+// admit counts a connection; KindRateLimited when the address has as many as it may.
+func (c *callers) admit(remote string) (leave func(), err error) {
+	network := networkOf(remote)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n[network] >= maxPerAddress {
+		return nil, &event.Error{Kind: event.KindRateLimited, Code: "too_many_streams", Detail: "this address has as many connections as it may", RetryAfter: 10 * time.Second}
+	}
+	c.n[network]++
+	return sync.OnceFunc(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.n[network]--; c.n[network] == 0 {
+			delete(c.n, network)
+		}
+	}), nil
+}
+
 // networkOf is what counts as one caller: an address of IPv4, or the 64 bits of IPv6 that one household has.
 func networkOf(remote string) netip.Prefix {
 	addr, err := netip.ParseAddr(remote)

@@ -63,7 +63,9 @@ type Config struct {
 type API struct {
 	Config
 	limits  limiter
-	scans   chan struct{} // one for each search under way
+	callers callers
+	scans   chan struct{} // one for each read of a search
+	heavy   chan struct{} // one for each reader that is given much
 	feeds   feeds
 	sockets sockets
 	ctx     context.Context //nolint:containedctx // of the sessions of sockets, which outlive the request that begins them
@@ -71,7 +73,7 @@ type API struct {
 	work    sync.WaitGroup
 }
 
-// maxScans is how many searches go through bins at once.
+// maxScans is how many searches read bins at once.
 const maxScans = 8
 
 // New makes the interfaces.
@@ -80,8 +82,9 @@ func New(c Config) *API {
 		c.Clock = time.Now
 	}
 	c.PublicURL = strings.TrimSuffix(c.PublicURL, "/")
-	a := &API{Config: c, scans: make(chan struct{}, maxScans)}
+	a := &API{Config: c, scans: make(chan struct{}, maxScans), heavy: make(chan struct{}, heavyPlaces)}
 	a.limits.init()
+	a.callers.init()
 	a.feeds.init()
 	a.sockets.init()
 	a.ctx, a.cancel = context.WithCancel(context.Background())

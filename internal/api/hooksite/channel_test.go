@@ -295,7 +295,7 @@ func TestChannelPings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			a := New(Config{Bins: bins})
+			a := New(Config{Bins: bins, Remote: remote})
 			defer a.Close()
 			w := &tape{ResponseRecorder: httptest.NewRecorder()}
 			r := httptest.NewRequestWithContext(t.Context(), "GET", "/pinged", nil)

@@ -61,6 +61,18 @@ func (s *sockets) close() {
 	s.closed = true
 }
 
+// packet is one of engine.io; written, when it is there, is closed once it was given to the connection.
+type packet struct {
+	text    string
+	written chan struct{}
+}
+
+func (p *packet) done() {
+	if p.written != nil {
+		close(p.written)
+	}
+}
+
 // session is one client, over whichever transport it has just now.
 type session struct {
 	api     *API
@@ -68,8 +80,9 @@ type session struct {
 	version int // of engine.io: 3 or 4
 	ctx     context.Context
 	end     context.CancelFunc
-	out     chan string   // packets to be written, by whichever transport there is
+	out     chan packet   // to be written, by whichever transport there is
 	heard   chan struct{} // something came
+	leave   func()
 
 	mu        sync.Mutex
 	polling   bool          // a poll waits
@@ -80,17 +93,22 @@ type session struct {
 	work      sync.WaitGroup
 }
 
-// open begins a session; nil when there may be no more.
-func (a *API) open(version int) *session {
+// open begins a session of an address; nil when there may be no more.
+func (a *API) open(version int, remote string) *session {
+	leave, err := a.callers.admit(remote)
+	if err != nil {
+		return nil
+	}
 	var random [15]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
 	s := &session{
-		api: a, id: base64.RawURLEncoding.EncodeToString(random[:]), version: version, out: make(chan string, maxPending),
-		heard: make(chan struct{}, 1), flush: make(chan struct{}), channels: map[string]context.CancelFunc{},
+		api: a, id: base64.RawURLEncoding.EncodeToString(random[:]), version: version, out: make(chan packet, maxPending),
+		heard: make(chan struct{}, 1), flush: make(chan struct{}), channels: map[string]context.CancelFunc{}, leave: leave,
 	}
 	a.sockets.mu.Lock()
 	defer a.sockets.mu.Unlock()
 	if a.sockets.closed || len(a.sockets.sessions) >= maxSessions {
+		leave()
 		return nil
 	}
 	s.ctx, s.end = context.WithCancel(a.ctx)
@@ -101,10 +119,10 @@ func (a *API) open(version int) *session {
 		"sid": s.id, "upgrades": upgrades, "pingInterval": enginePing.Milliseconds(), "pingTimeout": engineTimeout.Milliseconds(), "maxPayload": maxPacket,
 	}
 	text, _ := json.Marshal(hello) //nolint:errchkjson // strings and numbers always marshal
-	s.out <- engineOpen + string(text)
+	s.out <- packet{text: engineOpen + string(text)}
 	if version == 3 {
 		s.connected = true
-		s.out <- engineMessage + socketConnect // version 4 waits for the client to ask
+		s.out <- packet{text: engineMessage + socketConnect} // version 4 waits for the client to ask
 	}
 	return s
 }
@@ -123,7 +141,7 @@ func (s *session) live() {
 		case <-ping.C: // in version 3 it is the client who does
 			if s.version == 4 {
 				select {
-				case s.out <- enginePingPkt:
+				case s.out <- packet{text: enginePingPkt}:
 				default: // what waits to be written is not written: the timer ends it
 				}
 			}
@@ -140,6 +158,7 @@ func (s *session) live() {
 	s.mu.Lock()   // whoever began work before the end has done so
 	s.mu.Unlock() //nolint:staticcheck // an empty section on purpose
 	s.work.Wait()
+	s.leave()
 }
 
 // start runs f as a part of the session, which waits for it; false when the session has ended.
@@ -154,25 +173,41 @@ func (s *session) start(f func()) bool {
 }
 
 // send gives a packet to the transport; false when the session has ended.
-func (s *session) send(packet string) bool {
+func (s *session) send(text string) bool {
 	select {
-	case s.out <- packet:
+	case s.out <- packet{text: text}:
 		return true
 	case <-s.ctx.Done():
 		return false
 	}
 }
 
+// deliver gives a packet to the transport and waits until it was written; false when the session, or ctx, has ended.
+func (s *session) deliver(ctx context.Context, text string) bool {
+	p := packet{text, make(chan struct{})}
+	select {
+	case s.out <- p:
+	case <-ctx.Done():
+		return false
+	}
+	select {
+	case <-p.written:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // receive takes a packet of the client; false when it is not one, or the last.
-func (s *session) receive(packet string) bool {
+func (s *session) receive(text string) bool {
 	select {
 	case s.heard <- struct{}{}:
 	default:
 	}
-	if packet == "" || !utf8.ValidString(packet) {
+	if text == "" || !utf8.ValidString(text) {
 		return false
 	}
-	switch kind, rest := packet[:1], packet[1:]; kind {
+	switch kind, rest := text[:1], text[1:]; kind {
 	case enginePingPkt:
 		return s.send(enginePong + rest)
 	case engineMessage:
@@ -218,7 +253,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 	case transport != "polling" || query.Has("j"):
 		engineError(w, http.StatusBadRequest, 0, "Transport unknown")
 	case s == nil:
-		if s = a.open(engineVersion(version)); s == nil {
+		if s = a.open(engineVersion(version), a.Remote(r)); s == nil {
 			engineError(w, http.StatusServiceUnavailable, 3, "Too many sessions")
 			return
 		}
@@ -267,15 +302,16 @@ func (s *session) poll(w http.ResponseWriter, r *http.Request) {
 	var packets []string
 	select {
 	case p := <-s.out:
-		packets = append(packets, p)
-		for len(packets) <= maxPending {
+		defer p.done()
+		packets = append(packets, p.text)
+		for more := true; more && len(packets) <= maxPending; {
 			select {
 			case p := <-s.out:
-				packets = append(packets, p)
-				continue
+				defer p.done()
+				packets = append(packets, p.text)
 			default:
+				more = false
 			}
-			break
 		}
 	case <-flush:
 		packets = []string{engineNoop}
@@ -397,7 +433,7 @@ func (a *API) serveWebSocket(w http.ResponseWriter, r *http.Request, s *session,
 	defer ws.CloseNow() //nolint:errcheck // the end of a connection that may be gone
 	ws.SetReadLimit(maxPacket)
 	if s == nil {
-		if s = a.open(version); s == nil {
+		if s = a.open(version, a.Remote(r)); s == nil {
 			_ = ws.Close(websocket.StatusTryAgainLater, "too many sessions")
 			return
 		}
@@ -426,7 +462,9 @@ func (s *session) write(ws *websocket.Conn) {
 	for {
 		select {
 		case p := <-s.out:
-			if writeText(s.ctx, ws, p) != nil {
+			err := writeText(s.ctx, ws, p.text)
+			p.done()
+			if err != nil {
 				return
 			}
 		case <-s.ctx.Done():

@@ -350,7 +350,7 @@ func TestPollsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, done := bubble(t)
 		defer done()
-		s := a.open(3)
+		s := a.open(3, "192.0.2.1")
 		<-s.out
 		<-s.out
 		first, second := make(chan string, 1), make(chan string, 1)
@@ -376,13 +376,13 @@ func TestSessionsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, _, done := bubble(t)
 		defer done()
-		silent, alive, polite := a.open(3), a.open(3), a.open(4)
+		silent, alive, polite := a.open(3, "192.0.2.1"), a.open(3, "192.0.2.1"), a.open(4, "192.0.2.1")
 		for _, s := range []*session{alive, polite} {
 			go func() {
 				for {
 					select {
 					case p := <-s.out:
-						if s.version == 4 && p == "2" {
+						if p.done(); s.version == 4 && p.text == "2" {
 							s.receive("3")
 						}
 					case <-s.ctx.Done():
@@ -402,15 +402,63 @@ func TestSessionsEnd(t *testing.T) {
 		if a.sockets.find(silent.id) != nil || a.sockets.find(alive.id) == nil {
 			t.Error("the wrong sessions are there")
 		}
-		for range maxSessions {
-			a.open(3)
+		for range maxPerAddress {
+			a.open(3, "192.0.2.1")
 		}
-		if len(a.sockets.sessions) != maxSessions || a.open(3) != nil {
+		if n := len(a.sockets.sessions); n != maxPerAddress {
+			t.Errorf("one address has %d sessions", n)
+		}
+		for i := range maxSessions {
+			a.open(3, fmt.Sprintf("198.51.%d.%d", i>>8, i&0xff))
+		}
+		if len(a.sockets.sessions) != maxSessions || a.open(3, "203.0.113.1") != nil {
 			t.Errorf("%d sessions", len(a.sockets.sessions))
 		}
 		a.Close()
-		if len(a.sockets.sessions) != 0 || a.open(3) != nil {
+		if len(a.sockets.sessions) != 0 || a.open(3, "203.0.113.1") != nil || len(a.callers.n) != 0 {
 			t.Errorf("after the end there are %d sessions", len(a.sockets.sessions))
+		}
+	})
+}
+
+// Much at once is given to a few readers at a time; one that waits for its turn gets everything when it comes.
+func TestHeavyReaders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, bins, done := bubble(t)
+		defer done()
+		b, err := bins.Create(t.Context(), 0, event.Bin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const readers = heavyPlaces + 5
+		begun, release, ended := make(chan int, readers), make(chan struct{}), make(chan int, readers)
+		for range readers {
+			go func() {
+				n := 0
+				a.pump(t.Context(), b.ID, 0, func(*event.Capture) bool {
+					if n++; n == 1 {
+						begun <- 1
+						<-release
+					}
+					return n < 5
+				})
+				ended <- n
+			}()
+		}
+		for range 5 {
+			if _, err := bins.Keep(t.Context(), b.ID, event.Request{Head: []byte("POST / HTTP/1.1\r\n"), Body: make([]byte, heavySize)}, "", event.Answer{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if len(begun) != heavyPlaces {
+			t.Errorf("%d readers are given much at once", len(begun))
+		}
+		close(release)
+		for range readers {
+			if n := <-ended; n != 5 {
+				t.Errorf("a reader gets %d", n)
+			}
 		}
 	})
 }
@@ -424,7 +472,7 @@ func TestSlowSubscriber(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := a.open(3)
+		s := a.open(3, "192.0.2.1")
 		if !s.message(`2["subscribe",{"channel":"token.` + b.ID + `"}]`) {
 			t.Fatal("refused")
 		}
@@ -434,12 +482,13 @@ func TestSlowSubscriber(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if len(s.out) != maxPending {
+		if len(s.out) != 3 { // the first two, and one of a request: the next when that is written
 			t.Errorf("%d packets wait", len(s.out))
 		}
 		for i := range 102 {
-			if p := <-s.out; i >= 2 {
-				created(t, p)
+			p := <-s.out
+			if p.done(); i >= 2 {
+				created(t, p.text)
 			}
 		}
 	})
@@ -448,7 +497,7 @@ func TestSlowSubscriber(t *testing.T) {
 func bubble(t *testing.T) (a *API, bins *inspect.Service, done func()) {
 	t.Helper()
 	bins = inspect.New(inspect.Config{Store: storetest.NewModel()})
-	a = New(Config{Bins: bins, Auth: keys{}})
+	a = New(Config{Bins: bins, Auth: keys{}, Remote: remote})
 	return a, bins, func() {
 		a.Close()
 		bins.Close()

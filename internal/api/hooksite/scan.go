@@ -58,30 +58,22 @@ func (a *API) selection(r *http.Request, b *event.Bin) (selection, error) {
 	return s, nil
 }
 
-// scan calls f for each capture that is meant, until it returns an error. It takes one of few places for scans, since one goes
-// through a whole bin.
+// scan calls f for each capture that is meant, until it returns an error. It takes one of few places for each read, since a
+// search goes through a whole bin, and at most [scanTime] for all of them; what f does is not counted.
 func (a *API) scan(ctx context.Context, s selection, f func(c *event.Capture) error) error {
-	ctx, cancel := context.WithTimeout(ctx, scanTime)
-	defer cancel()
-	select {
-	case a.scans <- struct{}{}:
-		defer func() { <-a.scans }()
-	case <-ctx.Done():
-		return tooLong()
-	}
 	var n int64
+	var spent time.Duration
 	for {
 		s.q.Limit = scanPage
 		if s.match == nil && s.most > 0 {
 			s.q.Limit = int(min(s.most-n, scanPage))
 		}
-		list, next, err := a.Bins.Search(ctx, s.q, "")
+		began := time.Now()
+		list, next, err := a.read(ctx, s.q, scanTime-spent)
 		if err != nil {
-			if ctx.Err() != nil {
-				return tooLong()
-			}
 			return err
 		}
+		spent += time.Since(began)
 		for i := range list {
 			if s.match != nil && !s.match.match(&list[i]) {
 				continue
@@ -102,6 +94,23 @@ func (a *API) scan(ctx context.Context, s selection, f func(c *event.Capture) er
 			s.q.After = next
 		}
 	}
+}
+
+// read reads some captures, within a time.
+func (a *API) read(ctx context.Context, q event.CaptureQuery, within time.Duration) ([]event.Capture, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	select {
+	case a.scans <- struct{}{}:
+		defer func() { <-a.scans }()
+	case <-ctx.Done():
+		return nil, 0, tooLong()
+	}
+	list, next, err := a.Bins.Search(ctx, q, "")
+	if err != nil && ctx.Err() != nil {
+		err = tooLong()
+	}
+	return list, next, err
 }
 
 func tooLong() error {

@@ -180,10 +180,14 @@ func (s *session) created(ctx context.Context, channel string, c *event.Capture)
 	}
 	r := requestOf(c)
 	names := variables(c, &r)
-	return s.emit("request.created", channel, map[string]any{
+	text, err := json.Marshal([]any{"request.created", channel, map[string]any{
 		"request": r, "total": stats.Requests, "truncated": false, "variables": names, "runtime_variables": names,
-	})
+	}})
+	return err == nil && s.deliver(ctx, engineMessage+socketEvent+string(text))
 }
+
+// maxVariable is the largest body that is a variable too, in bytes: variables are for addresses and commands.
+const maxVariable = 64 << 10
 
 // variables are what Webhook.site calls base variables of a request.
 func variables(c *event.Capture, r *request) map[string]string {
@@ -195,6 +199,9 @@ func variables(c *event.Capture, r *request) map[string]string {
 		"request.uuid": r.UUID, "request.token_id": r.TokenID, "request.content": string(c.Body), "request.date": r.CreatedAt,
 		"request.hostname": r.Hostname, "request.size": strconv.Itoa(r.Size), "request.type": r.Type, "request.ip": r.IP, "request.url": r.URL,
 		"request.path": path, "request.query": query, "request.method": r.Method, "request.user_agent": "",
+	}
+	if len(c.Body) > maxVariable {
+		delete(all, "request.content")
 	}
 	if r.UserAgent != nil {
 		all["request.user_agent"] = *r.UserAgent

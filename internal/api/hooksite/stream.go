@@ -27,6 +27,11 @@ const (
 // stream gives what comes into a channel as server-sent events. An event's id is the request's number, so that who connects
 // again gets what came meanwhile; smee.io itself forgets it.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, b *event.Bin) error {
+	gone, err := a.callers.admit(a.Remote(r))
+	if err != nil {
+		return plain{err}
+	}
+	defer gone()
 	leave, err := a.Bins.Join(b.ID)
 	if err != nil {
 		return plain{err}
@@ -60,12 +65,22 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, b *event.Bin) error
 // follow writes until the caller or the bin is gone, or the server stops.
 func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, extra <-chan []byte) {
 	ctx, cancel := context.WithCancel(ctx)
-	captures, done := make(chan event.Capture), make(chan struct{})
+	type given struct {
+		capture *event.Capture
+		written chan struct{}
+	}
+	captures, done := make(chan given), make(chan struct{})
 	go func() {
 		defer close(done)
 		a.pump(ctx, bin, after, func(c *event.Capture) bool {
+			g := given{c, make(chan struct{})}
 			select {
-			case captures <- *c:
+			case captures <- g:
+			case <-ctx.Done():
+				return false
+			}
+			select {
+			case <-g.written:
 				return true
 			case <-ctx.Done():
 				return false
@@ -81,8 +96,9 @@ func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, ext
 	for {
 		var err error
 		select {
-		case c := <-captures:
-			err = out.write("id: " + strconv.FormatInt(c.Seq, 10) + "\ndata: " + string(message(&c)) + "\n\n")
+		case g := <-captures:
+			err = out.write("id: " + strconv.FormatInt(g.capture.Seq, 10) + "\ndata: " + string(message(g.capture)) + "\n\n")
+			close(g.written)
 		case text := <-extra:
 			err = out.write("data: " + string(text) + "\n\n")
 		case <-ping.C:
@@ -99,29 +115,59 @@ func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, ext
 }
 
 // pump calls f with each capture of a bin after a number, as they come, until f returns false, the bin is gone, or the
-// server stops.
+// server stops. f returns when the capture was written. Much at once is given only to a few readers at a time: the others
+// let go of what they read, and read it again when it is their turn.
 func (a *API) pump(ctx context.Context, bin string, after int64, f func(c *event.Capture) bool) {
-	for {
+	for ctx.Err() == nil {
 		list, err := a.Bins.Next(ctx, bin, after, nextWait)
 		if err != nil {
 			return
 		}
-		for i := range list {
-			if !f(&list[i]) {
+		if sizeOf(list) <= heavySize {
+			if after = each(list, after, f); after < 0 {
 				return
 			}
-			after = list[i].Seq
+			continue
 		}
-		if ctx.Err() != nil {
+		list = nil
+		select {
+		case a.heavy <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		if list, err = a.Bins.Next(ctx, bin, after, 0); err == nil {
+			after = each(list, after, f)
+		}
+		<-a.heavy
+		if err != nil || after < 0 {
 			return
 		}
 	}
 }
 
-// prolong lets a channel that is read, and ends soon, live on.
+func sizeOf(list []event.Capture) int {
+	n := 0
+	for i := range list {
+		n += list[i].Size()
+	}
+	return n
+}
+
+// each gives captures one by one and returns the number of the last; -1 when f wants no more.
+func each(list []event.Capture, after int64, f func(c *event.Capture) bool) int64 {
+	for i := range list {
+		if !f(&list[i]) {
+			return -1
+		}
+		after = list[i].Seq
+	}
+	return after
+}
+
+// prolong lets a channel of nobody's that is read, and ends soon, live on.
 func (a *API) prolong(ctx context.Context, b *event.Bin) {
 	now := a.Clock().UTC()
-	if !isChannel(b) || b.Expires.IsZero() || b.Expires.Sub(now) > channelLife-24*time.Hour {
+	if !isChannel(b) || b.Tenant != 0 || b.Expires.IsZero() || b.Expires.Sub(now) > channelLife-24*time.Hour {
 		return
 	}
 	longer := *b
