@@ -1,5 +1,5 @@
 // Package receiver checks that a webhook came from the provider that it claims to come from, by that provider's own
-// rule, and says what it is: its type, its delivery id, what it is about. It knows some eighty providers; see [Providers].
+// rule, and says what it is: its type, its delivery id, what it is about. It knows a hundred providers; see [Providers].
 // It needs nothing of the Posthorn server.
 //
 // A request goes through it like this: [Handshake] answers it when it is not an event but a provider's question

@@ -38,8 +38,11 @@ func init() {
 			sign: func(m *message, secret string, at time.Time) {
 				m.body = nil
 				for _, part := range [][2]string{
-					{`name="timestamp"`, unix(at)}, {`name="attachment"; filename="a.txt"`, "t0k"}, {`name="token"`, "t0k"},
-					{`name="signature"`, hex256(secret, unix(at), "t0k")}, {`name="Message-Id"`, "<m@x>"},
+					{`name="timestamp"`, unix(at)},
+					{`name="attachment"; filename="a.txt"`, "t0k"},
+					{`name="token"`, "t0k"},
+					{`name="signature"`, hex256(secret, unix(at), "t0k")},
+					{`name="Message-Id"`, "<m@x>"},
 				} {
 					m.body = append(m.body, "--XX\r\nContent-Disposition: form-data; "+part[0]+"\r\n\r\n"+part[1]+"\r\n"...)
 				}
