@@ -213,7 +213,7 @@ func (b *BinHandle) open(ctx context.Context, k *call, accept string) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	res, err := b.c.patient.Do(req) //nolint:bodyclose // by the caller
+	res, err := b.c.patient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}

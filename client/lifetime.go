@@ -32,7 +32,7 @@ func (d *Lifetime) UnmarshalText(b []byte) error {
 		if err != nil || n > uint64(math.MaxInt64/day) {
 			return errDuration
 		}
-		days = Duration(time.Duration(n) * day) //nolint:gosec // compared above
+		days = Duration(time.Duration(n) * day)
 	} else {
 		tail = head
 	}

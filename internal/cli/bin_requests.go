@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -54,8 +53,14 @@ func (x *binRequestsCmd) Run(c *console) error {
 	return listed(c, items, more, "There are no such requests.", []string{"SEQ", "AT", "METHOD", "TARGET", "SIZE", "FROM", "ANSWER", "NOTE"},
 		func(r client.BinRequest) []cell {
 			return []cell{
-				text(fmt.Sprint(r.Seq)), text(stamp(r.At)), {r.Method, cyan}, text(shortened(r.Target, 60)), text(fmt.Sprint(r.Size)), text(r.Remote),
-				replyCell(&r), text(shortened(r.Note, 40)),
+				text(fmt.Sprint(r.Seq)),
+				text(stamp(r.At)),
+				{r.Method, cyan},
+				text(shortened(r.Target, 60)),
+				text(fmt.Sprint(r.Size)),
+				text(r.Remote),
+				replyCell(&r),
+				text(shortened(r.Note, 40)),
 			}
 		})
 }
@@ -244,7 +249,7 @@ func (x *binExportCmd) Run(c *console) (err error) {
 	if err != nil {
 		return err
 	}
-	var out io.Writer = c.out
+	out := c.out
 	if x.Output != "" {
 		file, err := os.OpenFile(x.Output, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 		if err != nil {

@@ -51,22 +51,37 @@ func readBin(in *client.Bin, stored *event.Bin) (event.Bin, error) {
 			return b, err
 		}
 	}
+	b.Expires, err = readExpires(in, stored)
+	return b, err
+}
+
+// readExpires says when a bin goes, by its expires or its ttl. What was read before a change shows one of the two, so that
+// both are there when a patch gives the other.
+func readExpires(in *client.Bin, stored *event.Bin) (time.Time, error) {
+	ttl, expires := in.TTL, in.Expires
+	if ttl != nil && expires != nil {
+		switch {
+		case stored == nil:
+			return time.Time{}, invalid("ttl", "does not go with expires")
+		case stored.Expires.IsZero() && *ttl == 0:
+			ttl = nil
+		case !stored.Expires.IsZero() && expires.Equal(stored.Expires):
+			expires = nil
+		default:
+			return time.Time{}, invalid("ttl", "does not go with expires")
+		}
+	}
 	now := time.Now().UTC().Truncate(time.Microsecond)
 	switch {
-	case in.TTL != nil && *in.TTL == 0 && in.Expires == nil:
-	case in.TTL != nil:
-		if stored == nil && in.Expires != nil {
-			return b, invalid("ttl", "does not go with expires")
-		}
-		if *in.TTL > 0 { // beside the expires that was read before a change
-			b.Expires = now.Add(time.Duration(*in.TTL))
-		}
-	case in.Expires != nil:
-		b.Expires = in.Expires.UTC().Truncate(time.Microsecond)
+	case ttl != nil && *ttl == 0:
+		return time.Time{}, nil
+	case ttl != nil:
+		return now.Add(time.Duration(*ttl)), nil
+	case expires != nil:
+		return expires.UTC().Truncate(time.Microsecond), nil
 	default:
-		b.Expires = now.Add(event.DefaultBinAge)
+		return now.Add(event.DefaultBinAge), nil
 	}
-	return b, nil
 }
 
 // readBinAnswer converts an answer for callers; the names of fields in errors begin with prefix.

@@ -55,7 +55,7 @@ func (b *fakeBins) reset(f *fake) {
 	}, {
 		Head: []byte("GET /b/box HTTP/1.1\r\nHost: posthorn.example\r\n"), Remote: "192.0.2.8", URL: "https://posthorn.example/b/box",
 	}} {
-		if _, err := b.Service.Keep(ctx, b.box.ID, r, "", event.Answer{}); err != nil {
+		if _, err := b.Keep(ctx, b.box.ID, r, "", event.Answer{}); err != nil {
 			panic(err)
 		}
 	}
@@ -99,4 +99,3 @@ func (b *fakeBins) Answer(bin string, seq int64, a event.Answer) error {
 	}
 	return b.Service.Answer(bin, seq, a)
 }
-
