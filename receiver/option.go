@@ -73,8 +73,10 @@ func Fetch(fetcher Fetcher) Option { return func(o *options) { o.fetcher = fetch
 // Roots sets which certificates are trusted at the end of PayPal's chains; without it, they are the system's.
 func Roots(pool *x509.CertPool) Option { return func(o *options) { o.roots = pool } }
 
-// Fetcher gets what is at an https address, for rules that need a provider's key or certificate. It must refuse hosts
-// that are not the provider's: parts of the address can come from the request.
+// Fetcher gets what is at an https address, for rules that need a provider's key or certificate. It is asked only for
+// addresses at the provider's own hosts, whatever the request says; it must not follow redirects to others, and should
+// keep what it gets: it is asked for every request. If it also has a method Refresh with the same parameters and results, that is
+// asked, past what is kept, when a request names a key that is not in a set; it should do so once a minute at most.
 type Fetcher interface {
 	Fetch(ctx context.Context, url string) ([]byte, error)
 }
