@@ -200,6 +200,9 @@ func (c *content) readMultipart(boundary string) error {
 	for count := 0; ; count++ {
 		part, err := r.NextRawPart()
 		if errors.Is(err, io.EOF) {
+			if count == 0 && !bytes.Contains(c.body, []byte("--"+boundary+"--")) {
+				return errMultipart // the boundary is another one
+			}
 			break
 		}
 		if err != nil {

@@ -365,7 +365,7 @@ func unixTime(n float64) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	whole, part := math.Modf(n)
-	return time.Unix(int64(whole), int64(part*1e6)*1000).UTC(), true
+	return time.Unix(int64(whole), int64(math.Round(part*1e6))*1000).UTC(), true // what a float64 holds is exact to about 1 µs
 }
 
 // setData gives the event its data: those of an expression, of fields, or the body's own.

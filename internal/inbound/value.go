@@ -86,9 +86,6 @@ var errNoJSON = errors.New("is a value that JSON does not have")
 // appendValue appends the JSON of a CEL value. Bytes become base 64, times RFC 3339, durations seconds such as "1.5s"; members of
 // objects are in the order of their names.
 func appendValue(dst []byte, v ref.Val, depth int) ([]byte, error) {
-	if depth > maxDepth {
-		return nil, errNoJSON
-	}
 	switch t := v.(type) {
 	case types.Null:
 		return append(dst, "null"...), nil
@@ -126,6 +123,9 @@ func appendValue(dst []byte, v ref.Val, depth int) ([]byte, error) {
 }
 
 func appendList(dst []byte, list traits.Lister, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, errNoJSON
+	}
 	dst = append(dst, '[')
 	first := true
 	for it := list.Iterator(); it.HasNext() == types.True; first = false {
@@ -141,6 +141,9 @@ func appendList(dst []byte, list traits.Lister, depth int) ([]byte, error) {
 }
 
 func appendMap(dst []byte, m traits.Mapper, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, errNoJSON
+	}
 	type member struct {
 		name  string
 		value ref.Val

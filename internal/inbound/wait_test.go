@@ -135,7 +135,9 @@ func TestSyncCallerGone(t *testing.T) {
 func TestTunnelAnswers(t *testing.T) {
 	t.Parallel()
 	on := newStage(t, event.Source{Name: "tunnelled", Provider: "none"}, nil, nil)
-	on.answers = func(*event.Event) (event.Answer, bool) { return event.Answer{Status: 203, Body: []byte("laptop")}, true }
+	on.answers = func(*event.Event) (event.Answer, bool) {
+		return event.Answer{Status: 203, Body: []byte("laptop")}, true
+	}
 	if w := on.send(t, "POST", "/in/acme/tunnelled", "{}"); w.Code != 200 {
 		t.Errorf("away: %d", w.Code)
 	}
