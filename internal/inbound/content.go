@@ -129,27 +129,30 @@ func plainASCII(s string) bool {
 }
 
 // strictJSON reports whether b is one JSON value as ingest takes them: no name twice, valid UTF-8, at most maxDepth levels.
-func strictJSON(b []byte) bool {
-	d := jsontext.NewDecoder(bytes.NewReader(b))
-	for depth := 0; ; {
-		token, err := d.ReadToken()
-		if err != nil {
-			return false
-		}
-		switch token.Kind() {
-		case '{', '[':
+func strictJSON(b []byte) bool { return jsontext.Value(b).IsValid() && !deep(b) }
+
+// deep reports whether valid JSON nests deeper than maxDepth.
+func deep(b []byte) bool {
+	if bytes.Count(b, []byte("{"))+bytes.Count(b, []byte("[")) <= maxDepth {
+		return false // the common case, decided by two vector scans
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
 			if depth++; depth > maxDepth {
-				return false
+				return true
 			}
-		case '}', ']':
+		case c == '}' || c == ']':
 			depth--
 		}
-		if depth == 0 {
-			break
-		}
 	}
-	_, err := d.ReadToken()
-	return errors.Is(err, io.EOF)
+	return false
 }
 
 var errTooManyFields = event.Errorf(event.KindMalformed, "malformed", "the form has more than "+strconv.Itoa(maxMembers)+" fields")
@@ -184,7 +187,7 @@ func unescape(s string) string {
 
 func (c *content) setForm(m *members) {
 	c.form = formForm
-	c.data = m.appendJSON(nil)
+	c.data = m.json()
 	c.document = c.data
 }
 
@@ -236,7 +239,7 @@ func fileJSON(part *multipart.Part, value []byte) []byte {
 	if media, _, err := mime.ParseMediaType(header); err == nil && strings.HasPrefix(media, "text/") && len(value) <= maxText && utf8.Valid(value) {
 		f.add("text", quote(string(value)))
 	}
-	return f.appendJSON(nil)
+	return f.json()
 }
 
 // parsed returns the body as JSON, for expressions and fields: null when there is none or it has no parts. What does not hold to its

@@ -284,7 +284,7 @@ func (on *stage) last(tb testing.TB) event.Event {
 	return on.events[len(on.events)-1]
 }
 
-// send sends one request; headers are name, value, name, value …
+// send sends one request; headers are names and values by turns.
 func (on *stage) send(tb testing.TB, method, target, body string, headers ...string) *httptest.ResponseRecorder {
 	tb.Helper()
 	var in io.Reader
@@ -306,10 +306,10 @@ func githubSignature(secret, body string) string {
 	return "sha256=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// github sends a delivery as GitHub does.
-func (on *stage) github(tb testing.TB, secret, typ, id, body string, headers ...string) *httptest.ResponseRecorder {
+// github sends a push as GitHub does.
+func (on *stage) github(tb testing.TB, secret, id, body string, headers ...string) *httptest.ResponseRecorder {
 	tb.Helper()
 	return on.send(tb, http.MethodPost, "/in/acme/github", body, append([]string{
-		"Content-Type", "application/json", "X-GitHub-Event", typ, "X-GitHub-Delivery", id, "X-Hub-Signature-256", githubSignature(secret, body),
+		"Content-Type", "application/json", "X-GitHub-Event", "push", "X-GitHub-Delivery", id, "X-Hub-Signature-256", githubSignature(secret, body),
 	}, headers...)...)
 }

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -169,7 +170,7 @@ var errTooLarge = event.Errorf(event.KindTooLarge, "too_large", "the body is lar
 
 // options are what the provider's rule is told.
 func (x *exchange) options() []receiver.Option {
-	return append(x.source.options[:len(x.source.options):len(x.source.options)], receiver.URL(x.req.URL))
+	return append(slices.Clip(x.source.options), receiver.URL(x.req.URL))
 }
 
 // handshake answers a provider's question; a nil answer says that this is none.
@@ -292,11 +293,9 @@ func (x *exchange) refuse(err error) (string, *receiver.Answer) {
 	if !ok || problem.Kind == event.KindInternal || problem.Kind == event.KindUnavailable {
 		return x.fail(err)
 	}
-	detail := problem.Detail
-	for _, f := range problem.Fields {
-		detail += "; " + f.Field + ": " + f.Message
-	}
-	x.count(OutcomeRefused, problem.Code, detail)
+	said := *problem
+	said.Err = nil // for logs only
+	x.count(OutcomeRefused, problem.Code, said.Error())
 	x.keep(problem.Code)
 	answer := answerOf(err)
 	return OutcomeRefused, &answer
@@ -358,11 +357,11 @@ func answerOf(err error) receiver.Answer {
 		status = http.StatusRequestTimeout
 	}
 	answer := receiver.Text(status, strings.ToLower(http.StatusText(status))+"\n")
-	switch {
-	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable:
+	switch status {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 		wait := max(1, int64((problem.RetryAfter+time.Second-1)/time.Second))
 		answer.Header.Set("Retry-After", strconv.FormatInt(wait, 10))
-	case status == http.StatusUnsupportedMediaType:
+	case http.StatusUnsupportedMediaType:
 		answer.Header.Set("Accept-Encoding", acceptEncoding)
 	}
 	return answer

@@ -48,8 +48,13 @@ func compileMap(m *event.SourceMap) (*mapping, []event.FieldError) {
 		name, source string
 		to           **expression
 	}{
-		{"type", m.Type, &out.typ}, {"id", m.ID, &out.id}, {"subject", m.Subject, &out.subject}, {"key", m.Key, &out.key},
-		{"time", m.Time, &out.at}, {"data", m.Data, &out.data}, {"accept", m.Accept, &out.accept},
+		{"type", m.Type, &out.typ},
+		{"id", m.ID, &out.id},
+		{"subject", m.Subject, &out.subject},
+		{"key", m.Key, &out.key},
+		{"time", m.Time, &out.at},
+		{"data", m.Data, &out.data},
+		{"accept", m.Accept, &out.accept},
 	} {
 		compiled, err := compile(x.name, x.source, x.name == "accept")
 		if err != nil {
@@ -392,7 +397,7 @@ func (m *mapping) setData(in *input, e *event.Event) error {
 				out.add(f.name, v)
 			}
 		}
-		e.Data = out.appendJSON(nil)
+		e.Data = out.json()
 	default:
 		e.Data, e.ContentType = in.content.data, in.content.contentType
 	}

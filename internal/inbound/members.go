@@ -26,9 +26,9 @@ func (m *members) add(name string, value []byte) {
 	m.values[name] = append(m.values[name], value)
 }
 
-// appendJSON appends the object; a name that came more than once has a list.
-func (m *members) appendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
+// json returns the object; a name that came more than once has a list.
+func (m *members) json() []byte {
+	dst := []byte{'{'}
 	for i, name := range m.names {
 		if i > 0 {
 			dst = append(dst, ',')

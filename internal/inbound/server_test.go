@@ -39,14 +39,15 @@ func dial(t *testing.T, server *httptest.Server) net.Conn {
 	return c
 }
 
-func status(t *testing.T, c net.Conn) *http.Response {
+// status reads the status of the answer, and whether the connection ends with it.
+func status(t *testing.T, c net.Conn) (code int, last bool) {
 	t.Helper()
 	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
-	return resp
+	defer func() { _ = resp.Body.Close() }()
+	return resp.StatusCode, resp.Close
 }
 
 // TestTooLargeUnread: who says that he sends too much is answered before he does.
@@ -55,8 +56,8 @@ func TestTooLargeUnread(t *testing.T) {
 	on := newStage(t, event.Source{Name: "a", Provider: "none", Inspect: event.InspectRefused}, nil, nil, small)
 	c := dial(t, served(t, on))
 	_, _ = fmt.Fprintf(c, "POST /in/acme/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\nExpect: 100-continue\r\n\r\n")
-	if resp := status(t, c); resp.StatusCode != 413 || !resp.Close {
-		t.Errorf("%d %v", resp.StatusCode, resp.Header)
+	if code, last := status(t, c); code != 413 || !last {
+		t.Errorf("%d %v", code, last)
 	}
 	if got := on.bins["bin-acme-a"]; len(got) != 1 || got[0].refused != "too_large" || got[0].req.Body != nil {
 		t.Errorf("%+v", got)
@@ -77,8 +78,8 @@ func TestEndlessChunks(t *testing.T) {
 			}
 		}
 	}()
-	if resp := status(t, c); resp.StatusCode != 413 || len(on.events) != 0 {
-		t.Errorf("%d", resp.StatusCode)
+	if code, _ := status(t, c); code != 413 || len(on.events) != 0 {
+		t.Errorf("%d", code)
 	}
 }
 
@@ -87,8 +88,8 @@ func TestSlowSender(t *testing.T) {
 	on := newStage(t, event.Source{Name: "a", Provider: "none"}, nil, nil)
 	c := dial(t, served(t, on))
 	_, _ = fmt.Fprintf(c, "POST /in/acme/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
-	if resp := status(t, c); resp.StatusCode != 408 || len(on.events) != 0 {
-		t.Errorf("%d", resp.StatusCode)
+	if code, _ := status(t, c); code != 408 || len(on.events) != 0 {
+		t.Errorf("%d", code)
 	}
 }
 
@@ -105,21 +106,21 @@ func TestHeaderFlood(t *testing.T) {
 		}
 		_, _ = fmt.Fprintf(c, "Content-Length: 0\r\n\r\n")
 	}()
-	if resp := status(t, c); resp.StatusCode != 431 || len(on.events) != 0 {
-		t.Errorf("%d", resp.StatusCode)
+	if code, _ := status(t, c); code != 431 || len(on.events) != 0 {
+		t.Errorf("%d", code)
 	}
 }
 
 // TestSyncOutlastsTheReadLimit: a caller that waits for an endpoint is not taken for one that sends too slowly.
 func TestSyncOutlastsTheReadLimit(t *testing.T) {
 	t.Parallel()
-	src := syncSource("a")
+	src := syncSource()
 	src.SyncWait = 600 * time.Millisecond // the server's limit is 300 ms
 	on := newStage(t, src, nil, nil)
 	c := dial(t, served(t, on))
 	_, _ = fmt.Fprintf(c, "POST /in/acme/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
-	if resp := status(t, c); resp.StatusCode != 202 {
-		t.Errorf("%d", resp.StatusCode)
+	if code, _ := status(t, c); code != 202 {
+		t.Errorf("%d", code)
 	}
 	if on.s.Held() != 0 {
 		t.Error(on.s.Held())

@@ -13,13 +13,13 @@ import (
 	"github.com/posthornhq/posthorn/internal/inbound"
 )
 
-func syncSource(name string) event.Source {
-	return event.Source{Name: name, Provider: "none", Sync: 77, SyncWait: 2 * time.Second, Answer: event.Answer{Status: 202, Body: []byte("later")}}
+func syncSource() event.Source {
+	return event.Source{Name: "a", Provider: "none", Sync: 77, SyncWait: 2 * time.Second, Answer: event.Answer{Status: 202, Body: []byte("later")}}
 }
 
 func TestSyncAnswer(t *testing.T) {
 	t.Parallel()
-	on := newStage(t, syncSource("a"), nil, nil)
+	on := newStage(t, syncSource(), nil, nil)
 	on.answers = func(*event.Event) (event.Answer, bool) {
 		return event.Answer{
 			Status: 418, Body: []byte("<b>teapot</b>"),
@@ -60,7 +60,7 @@ func TestSyncAnswer(t *testing.T) {
 func TestSyncTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		on := newStage(t, syncSource("a"), nil, nil)
+		on := newStage(t, syncSource(), nil, nil)
 		began := time.Now()
 		if w := on.send(t, "POST", "/in/acme/a", "{}"); w.Code != 202 || w.Body.String() != "later" || time.Since(began) != 2*time.Second {
 			t.Errorf("%d %s after %v", w.Code, w.Body, time.Since(began))
@@ -75,7 +75,7 @@ func TestSyncTimeout(t *testing.T) {
 func TestSyncDuplicate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		src := syncSource("a")
+		src := syncSource()
 		src.Dedupe = event.DedupeBody
 		on := newStage(t, src, nil, nil)
 		on.answers = func(*event.Event) (event.Answer, bool) { return event.Answer{Status: 201}, true }
@@ -93,7 +93,7 @@ func TestSyncDuplicate(t *testing.T) {
 func TestSyncBound(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		on := newStage(t, syncSource("a"), nil, nil, func(c *inbound.Config) { c.MaxHeld = 1 })
+		on := newStage(t, syncSource(), nil, nil, func(c *inbound.Config) { c.MaxHeld = 1 })
 		done := make(chan int)
 		go func() { done <- on.send(t, "POST", "/in/acme/a", "{}").Code }()
 		synctest.Wait()
@@ -116,7 +116,7 @@ func TestSyncBound(t *testing.T) {
 func TestSyncCallerGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		on := newStage(t, syncSource("a"), nil, nil)
+		on := newStage(t, syncSource(), nil, nil)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {

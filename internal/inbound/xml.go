@@ -76,7 +76,7 @@ func xmlToJSON(body []byte) ([]byte, error) {
 	if len(stack) != 1 || document.members.len() == 0 {
 		return nil, errXML
 	}
-	return document.members.appendJSON(nil), nil
+	return document.members.json(), nil
 }
 
 func begin(t xml.StartElement) (*element, error) {
@@ -103,7 +103,7 @@ func (e *element) json() []byte {
 	if text != "" {
 		e.members.add("#text", quote(text))
 	}
-	return e.members.appendJSON(nil)
+	return e.members.json()
 }
 
 // charset reads the encodings of XML that need no tables.
