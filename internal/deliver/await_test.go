@@ -118,7 +118,10 @@ func TestAwaitTunnel(t *testing.T) {
 		big := make([]byte, event.MaxAnswerKept+10)
 		s, tunnels := newFakeStore(ep), &fakeTunnels{online: true}
 		tunnels.answer = func(n int) (event.Answer, error) {
-			if n == 2 {
+			switch n {
+			case 4:
+				return event.Answer{Status: 200, Body: make([]byte, event.MaxAnswer+1)}, nil
+			case 2:
 				return event.Answer{}, event.Errorf(event.KindUnavailable, "tunnel_offline", "the tunnel is not connected")
 			}
 			return event.Answer{Status: 200, Body: big, Headers: []event.Header{{Name: "Set-Cookie", Value: "a"}, {Name: "X-A", Value: "b"}}}, nil
@@ -136,6 +139,14 @@ func TestAwaitTunnel(t *testing.T) {
 		s.append(anEvent("e1"))
 		synctest.Wait()
 		if a, ok := got(two); !ok || a.Status != 0 || a.Reason != "the tunnel is not connected" {
+			t.Errorf("%+v %v", a, ok)
+		}
+		advance(time.Minute)
+		three, cancelThree := r.Await(ep.ID, "e2")
+		defer cancelThree()
+		s.append(anEvent("e2"))
+		synctest.Wait()
+		if a, ok := got(three); !ok || a.Status != 0 || a.Reason != tooLarge {
 			t.Errorf("%+v %v", a, ok)
 		}
 		advance(time.Minute)

@@ -94,7 +94,7 @@ func (s *HTTPSender) Send(r *Request) Answer {
 	}
 	if r.Whole {
 		if a.whole = whole(resp); err != nil {
-			a.whole = &event.Answer{Reason: "the answer is too large"}
+			a.whole = &event.Answer{Reason: tooLarge}
 		}
 	}
 	return a

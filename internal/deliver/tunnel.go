@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -60,7 +61,7 @@ func (m *Manager) sendTunnel(r *Request) Answer {
 	if r.Original != nil {
 		in.URL = r.Original.URL
 	}
-	got, err := m.cfg.Tunnels.Send(ctx, r.Endpoint, r.event, &in, event.MaxAnswer)
+	got, err := m.cfg.Tunnels.Send(ctx, r.Endpoint, r.event, &in, event.MaxAnswer+1)
 	a := Answer{Took: time.Since(start)}
 	if err != nil {
 		a.failure, a.reason = failureConnect, "no answer"
@@ -79,6 +80,9 @@ func (m *Manager) sendTunnel(r *Request) Answer {
 	return a
 }
 
+// tooLarge is why somebody who waits for an answer does not get it.
+const tooLarge = "the answer is too large"
+
 // take makes an answer from one that was read whole.
 func (a *Answer) take(got *event.Answer, whole bool) {
 	a.Status = got.Status
@@ -92,10 +96,12 @@ func (a *Answer) take(got *event.Answer, whole bool) {
 			a.Headers = append(a.Headers, h)
 		}
 	}
-	if whole {
+	a.Body = slices.Clone(a.Body) // alone, or the attempt would hold all of it
+	switch {
+	case whole && len(got.Body) > event.MaxAnswer:
+		a.whole = &event.Answer{Reason: tooLarge}
+	case whole:
 		a.whole = got
-	} else {
-		a.Body = append([]byte(nil), a.Body...) // alone, or the attempt would hold all of it
 	}
 }
 

@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,18 +58,15 @@ const keptHead = 32 << 10
 // The error is an [event.Error] whose detail may be shown; of KindUnavailable, nothing was sent.
 func (h *Hub) Send(ctx context.Context, ep *event.Endpoint, ev *event.Event, r *event.Request, limit int) (event.Answer, error) {
 	spec := specOf(ep)
-	req, err := request(ctx, r, r.Body, r.Headers())
-	if err != nil {
-		return event.Answer{}, &event.Error{Kind: event.KindInternal, Code: "tunnel_request", Detail: "the request cannot be sent on", Err: err}
-	}
-	if r.URL == "" {
-		req.Host = h.host
-	}
 	about := About{Kind: spec.Kind, ID: ev.ID, Seq: ev.Version, At: ev.Received, Kept: h.kept(ep.Tenant, spec.Name, ev.Received)}
 	if ev.Origin != nil {
 		about.URL, about.Remote = ev.Origin.URL, ev.Origin.Remote
 	}
-	a, err := h.send(ctx, ep.Tenant, spec.Name, req, about, limit)
+	m, err := newMessage(r, h.hostOf(r), r.Headers(), about, r.Body)
+	if err != nil {
+		return event.Answer{}, &event.Error{Kind: event.KindInternal, Code: "tunnel_request", Detail: "the request cannot be sent on", Err: err}
+	}
+	a, err := h.exchange(ctx, ep.Tenant, spec.Name, m, limit)
 	switch {
 	case err == nil:
 		return a, nil
@@ -88,15 +84,12 @@ func (h *Hub) kept(tenant event.TenantID, name string, received time.Time) bool 
 	return t != nil && received.Before(t.since)
 }
 
-// send passes a request to a tunnel and reads the answer, at most limit bytes of its body.
-func (h *Hub) send(ctx context.Context, tenant event.TenantID, name string, r *http.Request, about About, limit int) (event.Answer, error) {
-	about.set(r.Header)
-	resp, err := h.Do(ctx, tenant, name, r)
-	if err != nil {
-		return event.Answer{}, err
+// hostOf is the host that was called, the server's own where that is not known.
+func (h *Hub) hostOf(r *event.Request) string {
+	if u, err := url.Parse(r.URL); err == nil && u.Host != "" {
+		return u.Host
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return read(resp, limit)
+	return h.host
 }
 
 // read reads an answer; the caller closes it.
@@ -126,12 +119,12 @@ func read(resp *http.Response, limit int) (event.Answer, error) {
 // Forward passes a bin's request to its tunnel. Status 0 means that there was no answer, and Reason says why in safe words; then
 // it is to be sent again. An error is that of ctx. kept: its caller is no longer there.
 func (h *Hub) Forward(ctx context.Context, tenant event.TenantID, name string, c event.Capture, kept bool) (event.Answer, error) {
-	req, err := request(ctx, &c.Request, c.Body, codec.Forwarded(&c.Request))
+	about := About{Kind: KindBin, ID: c.ID, Seq: c.Seq, URL: c.URL, Remote: c.Remote, At: c.At, Kept: kept}
+	m, err := newMessage(&c.Request, h.hostOf(&c.Request), codec.Forwarded(&c.Request), about, c.Body)
 	if err != nil {
 		return event.Answer{Reason: "the request cannot be sent on"}, nil //nolint:nilerr // Reason says so
 	}
-	about := About{Kind: KindBin, ID: c.ID, Seq: c.Seq, URL: c.URL, Remote: c.Remote, At: c.At, Kept: kept}
-	a, err := h.send(ctx, tenant, name, req, about, event.MaxBinAnswer)
+	a, err := h.exchange(ctx, tenant, name, m, event.MaxBinAnswer)
 	switch {
 	case err == nil:
 		return a, nil
@@ -157,24 +150,6 @@ func reason(err error) string {
 		}
 	}
 	return "no answer"
-}
-
-// request makes a request that came in again, with some of its headers, for the address "/" followed by what came after the
-// address that was called.
-func request(ctx context.Context, r *event.Request, body []byte, headers []event.Header) (*http.Request, error) {
-	method, _, _ := r.Line()
-	req, err := http.NewRequestWithContext(ctx, method, "http://tunnel/", bytes.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("tunnel: %w", err)
-	}
-	setTarget(req.URL, r.Path)
-	if u, err := url.Parse(r.URL); err == nil && u.Host != "" {
-		req.Host = u.Host
-	}
-	for _, f := range headers {
-		req.Header.Add(f.Name, f.Value)
-	}
-	return req, nil
 }
 
 // setTarget sets a URL's path and query to be sent exactly as they are in target, which is empty or begins with "/" or "?".

@@ -25,21 +25,31 @@ func (h *Hub) Do(ctx context.Context, tenant event.TenantID, name string, req *h
 	return resp, err
 }
 
-func (h *Hub) do(ctx context.Context, tenant event.TenantID, name string, req *http.Request, body *source) (*http.Response, error) {
+func (h *Hub) do(ctx context.Context, tenant event.TenantID, name string, req *http.Request, body *source) (resp *http.Response, err error) {
+	err = h.try(ctx, tenant, name, func(s *session) error {
+		resp, err = s.roundTrip(ctx, req, body)
+		return err
+	})
+	return resp, err
+}
+
+// try makes a request to one of a tunnel's sessions, and to the next as long as nothing was sent. f gives the place in the
+// session back.
+func (h *Hub) try(ctx context.Context, tenant event.TenantID, name string, f func(*session) error) error {
 	var tried []*session
 	for {
 		s, err := h.pick(tenant, name, tried)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		resp, err := s.roundTrip(ctx, req, body)
+		err = f(s)
 		switch {
-		case err == nil:
-			return resp, nil
+		case err == nil, errors.Is(err, errLocal):
+			return err
 		case ctx.Err() != nil:
-			return nil, ctx.Err()
+			return ctx.Err()
 		case !errors.Is(err, errUnsent):
-			return nil, fmt.Errorf("%w: %w", ErrLost, err)
+			return fmt.Errorf("%w: %w", ErrLost, err)
 		}
 		tried = append(tried, s)
 	}
