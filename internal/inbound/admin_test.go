@@ -208,7 +208,7 @@ func TestSecretsRotate(t *testing.T) {
 		t.Fatalf("%+v %v", all, err)
 	}
 	for i, secret := range []string{"one", "two"} {
-		if w := on.github(t, secret, fmt.Sprint(i), push); w.Code != 200 {
+		if w := on.github(t, secret, fmt.Sprint(i)); w.Code != 200 {
 			t.Errorf("%s: %d", secret, w.Code)
 		}
 	}
@@ -216,10 +216,10 @@ func TestSecretsRotate(t *testing.T) {
 	on.mu.Lock()
 	on.now = start.Add(time.Hour)
 	on.mu.Unlock()
-	if w := on.github(t, "one", "3", push); w.Code != 401 {
+	if w := on.github(t, "one", "3"); w.Code != 401 {
 		t.Error(w.Code)
 	}
-	if w := on.github(t, "two", "4", push); w.Code != 200 {
+	if w := on.github(t, "two", "4"); w.Code != 200 {
 		t.Error(w.Code)
 	}
 	if all, err = on.s.AddSecret(t.Context(), acme, "github", "three", 0); err != nil || len(all.Secrets) != 1 {

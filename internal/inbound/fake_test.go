@@ -307,9 +307,8 @@ func githubSignature(secret, body string) string {
 }
 
 // github sends a push as GitHub does.
-func (on *stage) github(tb testing.TB, secret, id, body string, headers ...string) *httptest.ResponseRecorder {
+func (on *stage) github(tb testing.TB, secret, id string) *httptest.ResponseRecorder {
 	tb.Helper()
-	return on.send(tb, http.MethodPost, "/in/acme/github", body, append([]string{
-		"Content-Type", "application/json", "X-GitHub-Event", "push", "X-GitHub-Delivery", id, "X-Hub-Signature-256", githubSignature(secret, body),
-	}, headers...)...)
+	return on.send(tb, http.MethodPost, "/in/acme/github", push, "Content-Type", "application/json", "X-GitHub-Event", "push",
+		"X-GitHub-Delivery", id, "X-Hub-Signature-256", githubSignature(secret, push))
 }

@@ -22,8 +22,10 @@ func small(c *inbound.Config) { c.MaxBody = 1 << 10 }
 // TestOrder goes through what a request meets, one step after the other: what is wrong at two steps is refused at the first.
 func TestOrder(t *testing.T) {
 	t.Parallel()
-	on := newStage(t, event.Source{Name: "github", Provider: "github", Allow: []string{"192.0.2.0/24"}, Inspect: event.InspectRefused,
-		Map: event.SourceMap{Type: `"a." + body.kind`, Accept: `!has(body.skip)`}}, []string{"s3cret"}, nil, small)
+	on := newStage(t, event.Source{
+		Name: "github", Provider: "github", Allow: []string{"192.0.2.0/24"}, Inspect: event.InspectRefused,
+		Map: event.SourceMap{Type: `"a." + body.kind`, Accept: `!has(body.skip)`},
+	}, []string{"s3cret"}, nil, small)
 	off := on.make(t, event.Source{Name: "off", Provider: "none", Disabled: true}, nil, nil)
 	if off.Revision != 1 {
 		t.Fatal(off)
