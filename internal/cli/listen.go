@@ -92,12 +92,17 @@ func (l *listening) run() error {
 		}
 		g.Go(func() error { return l.agent.ServeInspector(ctx, in) })
 	}
+	// The view stays until the last requests are through; when it goes by itself, so does all.
+	shown, hide := context.WithCancel(context.WithoutCancel(ctx))
 	view := l.view()
 	g.Go(func() error {
-		defer stop() // the view is gone: so is the listener
-		return view(ctx)
+		defer stop()
+		return view(shown)
 	})
-	g.Go(func() error { return l.agent.Run(ctx) })
+	g.Go(func() error {
+		defer hide()
+		return l.agent.Run(ctx)
+	})
 	return g.Wait()
 }
 

@@ -71,31 +71,39 @@ func (l *listening) showLines(ctx context.Context) error {
 	}
 	told := map[int64]bool{} // by Seq, those that are still kept
 	state := connectionTeller{l: l}
-	for rev := int64(0); ; {
+	for rev, last := int64(0), false; ; {
 		changes, more := l.agent.Recorder().Changes(rev)
 		rev = changes.Rev
 		state.tell(l.agent.Status())
-		for i := range changes.Exchanges {
-			e := &changes.Exchanges[i]
-			if told[e.Seq] || !e.Finished() {
-				continue
-			}
-			told[e.Seq] = true
-			if err := l.writeExchange(e); err != nil {
-				return err
-			}
-		}
-		for seq := range told {
-			if seq < changes.Oldest {
-				delete(told, seq)
-			}
+		if err := l.tell(changes, told); err != nil || last {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			last = true
 		case <-more:
 		}
 	}
+}
+
+// tell writes the requests that are over and were not told yet.
+func (l *listening) tell(c agent.Changes, told map[int64]bool) error {
+	for i := range c.Exchanges {
+		e := &c.Exchanges[i]
+		if told[e.Seq] || !e.Finished() {
+			continue
+		}
+		told[e.Seq] = true
+		if err := l.writeExchange(e); err != nil {
+			return err
+		}
+	}
+	for seq := range told {
+		if seq < c.Oldest {
+			delete(told, seq)
+		}
+	}
+	return nil
 }
 
 func (l *listening) writeExchange(e *agent.Exchange) error {

@@ -86,26 +86,32 @@ func (v *listenView) block(now time.Time, columns, rows int) []string {
 	lines := v.head(now)
 	rule := v.paint(dim, strings.Repeat("─", max(min(columns-1, 76), 0)))
 	lines = append(lines, rule)
-	for i := range v.rows {
-		e := &v.rows[i]
-		mark := "  "
-		if e.Seq == v.selected {
-			mark = v.paint(bold, "▸ ")
-		}
-		lines = append(lines, mark+v.line(e, now))
-	}
-	if len(v.rows) == 0 {
+	switch {
+	case v.help:
+		lines = append(lines, helpLines...)
+	case len(v.rows) == 0:
 		lines = append(lines, "  "+v.paint(dim, v.waiting()))
+	default:
+		lines = append(lines, v.requests(now)...)
 	}
 	lines = append(lines, rule, v.foot(now))
-	if v.help {
-		lines = append(lines, v.helpLines()...)
-	}
 	if len(lines) > rows-1 { // a small window: its newest lines
 		lines = lines[len(lines)-max(rows-1, 0):]
 	}
 	for i := range lines {
 		lines[i] = cut(lines[i], columns-1)
+	}
+	return lines
+}
+
+func (v *listenView) requests(now time.Time) []string {
+	lines := make([]string, 0, len(v.rows))
+	for i := range v.rows {
+		mark := "  "
+		if v.rows[i].Seq == v.selected {
+			mark = v.paint(bold, "▸ ")
+		}
+		lines = append(lines, mark+v.line(&v.rows[i], now))
 	}
 	return lines
 }
@@ -156,12 +162,13 @@ func (v *listenView) foot(now time.Time) string {
 	return v.paint(dim, "↑↓ choose  r replay  o inspector  c copy the URL  ? help  q quit")
 }
 
-func (v *listenView) helpLines() []string {
-	return []string{
-		"", "↑ ↓  choose a request; Esc: the newest again",
-		"r    send the request that is chosen once more, else the newest", "o    open the inspector page, at the request that is chosen",
-		"c    copy the public URL, in terminals that allow it", "q    stop listening; so does Ctrl-C",
-	}
+var helpLines = []string{
+	"↑ ↓  choose a request; Esc: the newest again",
+	"r    send the request that is chosen once more, else the newest",
+	"o    open the inspector page, at the request that is chosen",
+	"c    copy the public URL, in terminals that allow it",
+	"?    the requests again",
+	"q    stop listening; so does Ctrl-C",
 }
 
 // line is one request on one line.

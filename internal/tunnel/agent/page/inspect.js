@@ -210,8 +210,8 @@ async function send(change) {
   const res = await ask("/api/requests/http", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ id: shown.id, ...change }) });
   await res.body?.cancel();
   const id = decodeURIComponent(res.headers.get("Location").split("/").pop());
-  chosen = id;
-  wanted = id;
+  if (all.has(id)) choose(id); // the stream was faster
+  else wanted = id;
 }
 let wanted = null; // a replay that is shown when it has come
 
