@@ -105,7 +105,8 @@ func hasToken(h http.Header, name, token string) bool {
 func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
-	through := newPipe(ctx, c)
+	open := &streams{}
+	through := newPipe(ctx, c, open)
 	mux, err := yamux.Client(through, &yamux.Config{
 		AcceptBacklog: maxStreams, EnableKeepAlive: true, KeepAliveInterval: keepAlive, ConnectionWriteTimeout: writeTimeout,
 		MaxStreamWindowSize: streamWindow, StreamOpenTimeout: openTimeout, StreamCloseTimeout: time.Minute, LogOutput: io.Discard,
@@ -115,7 +116,7 @@ func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 		h.log.Error("a tunnel's connection cannot be set up", slog.Any("error", err))
 		return
 	}
-	s := newSession(mux, through)
+	s := newSession(mux, through, open)
 	defer s.close()
 	if err := h.join(ctx, l, s); err != nil {
 		_ = c.Close(websocket.StatusPolicyViolation, "the tunnel was deleted")
@@ -158,7 +159,8 @@ func (h *Hub) watch(ctx context.Context, s *session, key *event.APIKey) {
 // pipe is a WebSocket as a stream of bytes for yamux.
 type pipe struct {
 	net.Conn
-	ws *websocket.Conn
+	ws   *websocket.Conn
+	open *streams // what goes through it
 	// held is the header of a frame whose data come with the next write: both go in one message.
 	held [frameHeader]byte
 	has  bool
@@ -171,8 +173,17 @@ const (
 	frameData   = 0 // the type of a frame with data
 )
 
-func newPipe(ctx context.Context, c *websocket.Conn) *pipe {
-	return &pipe{Conn: websocket.NetConn(ctx, c, websocket.MessageBinary), ws: c}
+func newPipe(ctx context.Context, c *websocket.Conn, open *streams) *pipe {
+	return &pipe{Conn: websocket.NetConn(ctx, c, websocket.MessageBinary), ws: c, open: open}
+}
+
+// Read is called by one goroutine, yamux's receiver.
+func (p *pipe) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	if err != nil {
+		p.open.interrupt()
+	}
+	return n, err
 }
 
 // Write is called by one goroutine, yamux's sender.
@@ -194,4 +205,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 }
 
 // Close does not wait for the other side to say goodbye.
-func (p *pipe) Close() error { return p.ws.CloseNow() }
+func (p *pipe) Close() error {
+	p.open.interrupt()
+	return p.ws.CloseNow()
+}

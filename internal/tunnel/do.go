@@ -27,7 +27,7 @@ func (h *Hub) Do(ctx context.Context, tenant event.TenantID, name string, req *h
 
 func (h *Hub) do(ctx context.Context, tenant event.TenantID, name string, req *http.Request, body *source) (resp *http.Response, err error) {
 	err = h.try(ctx, tenant, name, func(s *session) error {
-		resp, err = s.roundTrip(ctx, req, body)
+		resp, err = s.roundTrip(ctx, req, body) //nolint:bodyclose // the caller does
 		return err
 	})
 	return resp, err

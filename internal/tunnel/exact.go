@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -118,7 +117,7 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 	if err != nil {
 		return event.Answer{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -128,7 +127,7 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 	}()
 	defer func() {
 		stop()
-		_ = c.SetDeadline(time.Unix(1, 0)) // the rest, when the answer came before it was written
+		_ = c.SetDeadline(past) // the rest, when the answer came before it was written
 		_ = c.Close()
 		<-written
 	}()

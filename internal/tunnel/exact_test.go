@@ -42,7 +42,7 @@ func pair(t *testing.T, serve func(c net.Conn)) *session {
 			_ = c.Close()
 		}
 	}()
-	s := newSession(here, near)
+	s := newSession(here, near, &streams{})
 	t.Cleanup(func() { s.close(); _ = there.Close(); <-done })
 	return s
 }
@@ -64,8 +64,14 @@ func headOf(c net.Conn) string {
 func TestMessageBytes(t *testing.T) {
 	r := &event.Request{Head: []byte("PuT /b/x/y HTTP/1.1\r\n"), Path: "/y z\x00?q=é\x7f"}
 	headers := []event.Header{
-		{Name: "x-B", Value: "2"}, {Name: "X-b", Value: "1"}, {Name: "a", Value: "é\t"}, {Name: "bad name", Value: "x"}, {Name: "bad", Value: "a\r\nInjected: 1"},
-		{Name: "bad\r\nInjected", Value: "1"}, {Name: "", Value: "x"}, {Name: "Empty", Value: ""},
+		{Name: "x-B", Value: "2"},
+		{Name: "X-b", Value: "1"},
+		{Name: "a", Value: "é\t"},
+		{Name: "bad name", Value: "x"},
+		{Name: "bad", Value: "a\r\nInjected: 1"},
+		{Name: "bad\r\nInjected", Value: "1"},
+		{Name: "", Value: "x"},
+		{Name: "Empty", Value: ""},
 	}
 	m, err := newMessage(r, "h.example.com", headers, About{Kind: KindBin, URL: "https://h/\r\nInjected: 1"}, []byte("abc"))
 	if err != nil {

@@ -237,12 +237,13 @@ func (on *stage) connect(name string, h http.HandlerFunc) *agent {
 	cfg := yamux.DefaultConfig()
 	cfg.LogOutput = io.Discard
 	cfg.MaxStreamWindowSize = streamWindow
-	mux, err := yamux.Server(websocket.NetConn(context.Background(), c, websocket.MessageBinary), cfg)
+	open := &streams{}
+	mux, err := yamux.Server(newPipe(context.Background(), c, open), cfg)
 	if err != nil {
 		on.t.Fatal(err)
 	}
 	a := &agent{ws: c, mux: mux, http: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, done: make(chan struct{})}
-	go func() { defer close(a.done); _ = a.http.Serve(mux) }()
+	go func() { defer close(a.done); _ = a.http.Serve(calm{mux, open}) }()
 	on.t.Cleanup(a.close)
 	on.next(name, true)
 	return a
@@ -262,6 +263,20 @@ func (on *stage) next(name string, online bool) Change {
 			on.t.Fatalf("the tunnel %s did not come to be %v", name, online)
 		}
 	}
+}
+
+// calm is a listener whose streams do not spin at the end.
+type calm struct {
+	*yamux.Session
+	open *streams
+}
+
+func (l calm) Accept() (net.Conn, error) {
+	c, err := l.Session.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.open.add(c), nil
 }
 
 func (a *agent) close() {

@@ -333,3 +333,27 @@ func TestDeletedTunnelEndsItsConnections(t *testing.T) {
 	on.hub.TenantDeleted(on.tenant.ID)
 	<-b.mux.CloseChan()
 }
+
+// A connection that breaks with as much under way as there may be ends at once for all of it.
+func TestManyLost(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "web", Kind: KindHTTP})
+	here := make(chan struct{})
+	a := on.connect("web", func(_ http.ResponseWriter, r *http.Request) { here <- struct{}{}; <-r.Context().Done() })
+	failed := make(chan error, maxStreams)
+	for range maxStreams {
+		go func() { _, _, err := on.do(on.get("/")); failed <- err }()
+		<-here
+	}
+	start := time.Now()
+	_ = a.ws.CloseNow()
+	for range maxStreams {
+		if err := <-failed; !errors.Is(err, ErrLost) {
+			t.Errorf("%v", err)
+		}
+	}
+	on.next("web", false)
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
