@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -49,6 +50,7 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, name, prefix str
 	}
 	body := x.capture.Body
 	x.capture.Request = s.cfg.Arrived(r, prefix)
+	x.capture.Head = hideCookies(x.capture.Head)
 	x.capture.Body, x.capture.ID = body, newUUID()
 	if err := x.run(); err != nil {
 		s.fail(w, r, err)
@@ -188,8 +190,53 @@ func (x *exchange) pause(d time.Duration) bool {
 	return x.r.Context().Err() == nil
 }
 
+// ownCookie begins the names of cookies that are the server's own, in any case, also behind __Host- and __Secure-.
+const ownCookie = "posthorn_"
+
+// hideCookies blots out the values of the server's own cookies: a browser sends them by itself wherever on the server it is
+// led to, and whose bin that is must not act in its user's name.
+func hideCookies(head []byte) []byte {
+	if !contains(head, ownCookie) {
+		return head
+	}
+	out := bytes.Clone(head)
+	for start := 0; start < len(out); {
+		end := start + bytes.IndexByte(out[start:], '\n') + 1
+		if end == start {
+			end = len(out)
+		}
+		name, _, _ := bytes.Cut(out[start:end], []byte(":"))
+		if strings.EqualFold(string(name), "cookie") {
+			blot(out[start+len(name) : end])
+		}
+		start = end
+	}
+	return out
+}
+
+// blot overwrites the values of our own among cookies.
+func blot(cookies []byte) {
+	for start := 0; start < len(cookies); {
+		end := start + bytes.IndexByte(cookies[start:], ';') + 1
+		if end == start {
+			end = len(cookies)
+		}
+		if name, value, found := bytes.Cut(cookies[start:end], []byte("=")); found && contains(name, ownCookie) {
+			for i := range value {
+				if value[i] > ' ' && value[i] != ';' {
+					value[i] = '*'
+				}
+			}
+		}
+		start = end
+	}
+}
+
 // write gives an answer to the caller. A page in it may run no script in the server's name.
 func (x *exchange) write(c *event.Capture, a event.Answer) {
+	if a.Status < 200 || a.Status > 599 { // of a program behind a tunnel
+		a = event.Answer{Status: http.StatusBadGateway}
+	}
 	h := x.w.Header()
 	for _, field := range a.Headers {
 		if !notInAnswers[strings.ToLower(field.Name)] {
@@ -214,7 +261,9 @@ func (x *exchange) write(c *event.Capture, a event.Answer) {
 		x.w.WriteHeader(a.Status)
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	if x.r.Method != http.MethodHead || len(a.Body) > 0 { // else the local program's length is not known
+		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
 	x.w.WriteHeader(a.Status)
 	_, _ = x.w.Write(a.Body) // the caller may be gone; nobody is left to tell
 }

@@ -207,6 +207,22 @@ func TestStoreFails(t *testing.T) {
 	}
 }
 
+// TestOwnCookies keeps what a browser sends of the server's own to itself.
+func TestOwnCookies(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	b := makeBin(t, s, event.Bin{})
+	send(t.Context(), s, "GET", "/b/"+b.ID+"?posthorn_token=asked", "", "Cookie", `a=b; posthorn_token=eyJ.secret.x; Posthorn_UI="hush"; __Host-posthorn_s=hush; c=posthorn_d`, "X-Cookie", "posthorn_token=sent")
+	c := all(t, s, b.ID)[0]
+	want(t, "cookies", c.Header("Cookie"), `a=b; posthorn_token=************; Posthorn_UI=******; __Host-posthorn_s=****; c=posthorn_d`)
+	want(t, "another header", c.Header("X-Cookie"), "posthorn_token=sent")
+	for _, head := range []string{"", "Cookie", "cookie: posthorn_", "Cookie: posthorn_a=", "GET / HTTP/1.1\r\nCookie: ;;=;posthorn_=;\r\n", "Cookie:posthorn_a=b\n\nx"} {
+		if got := string(hideCookies([]byte(head))); len(got) != len(head) || strings.Contains(got, "=b") {
+			t.Errorf("%q: %q", head, got)
+		}
+	}
+}
+
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

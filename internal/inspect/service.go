@@ -55,8 +55,8 @@ type Config struct {
 const (
 	defaultMaxBody = 10 << 20
 	defaultMaxHeld = 10_000
-	maxWatchers    = 10_000 // of all bins
-	maxBinWatchers = 1000   // of one bin
+	maxWatchers    = 2000 // of all bins; each may hold some requests on their way to it
+	maxBinWatchers = 200  // of one bin
 )
 
 // Service is all bins of a server. It is safe for concurrent use. Make one with [New] and end it with [Service.Close].

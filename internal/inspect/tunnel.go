@@ -316,6 +316,10 @@ func (l *line) drain() {
 	retry := firstRetry
 	for !l.rest() {
 		page, err := l.page()
+		sent, ok := l.deliver(page)
+		if sent > 0 {
+			retry = firstRetry
+		}
 		switch {
 		case event.KindOf(err) == event.KindNotFound && err != nil:
 			l.end()
@@ -327,8 +331,7 @@ func (l *line) drain() {
 				return
 			}
 			continue
-		case l.deliver(page):
-			retry = firstRetry
+		case ok:
 			continue
 		}
 		l.pause(retry)
@@ -406,8 +409,8 @@ func (l *line) failed(err error) {
 	}
 }
 
-// deliver sends captures in their order; false when one was not delivered.
-func (l *line) deliver(page []event.Capture) bool {
+// deliver sends captures in their order and returns how many; false when one was not delivered.
+func (l *line) deliver(page []event.Capture) (sent int, ok bool) {
 	for i := range page {
 		c := &page[i]
 		l.mu.Lock()
@@ -415,11 +418,11 @@ func (l *line) deliver(page []event.Capture) bool {
 		l.mu.Unlock()
 		if !done {
 			if l.gone.Load() {
-				return true
+				return i, true
 			}
 			a, ok := l.forward(c, !caller)
 			if !ok {
-				return false
+				return i, false
 			}
 			l.mu.Lock()
 			l.answer(c.ID, a)
@@ -427,7 +430,7 @@ func (l *line) deliver(page []event.Capture) bool {
 		}
 		l.passed(c.Seq)
 	}
-	return true
+	return len(page), true
 }
 
 // passed moves the cursor of a draining line.

@@ -181,6 +181,62 @@ func TestTunnelStory(t *testing.T) {
 	})
 }
 
+// TestTunnelAnswers passes on what a local program says, as far as it may.
+func TestTunnelAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, b := tunnelled(t)
+		defer s.Close()
+		connect(s, f)
+		w := send(t.Context(), s, "POST", "/b/"+b.ID, "")
+		if w.Code != 202 || w.Header().Get("X-Local") != "yes" || w.Header().Get("Set-Cookie") != "" || w.Header().Get("Content-Security-Policy") != "sandbox" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		f.handleBy(func(context.Context, event.Capture, bool) (event.Answer, error) { return event.Answer{Status: 99}, nil })
+		if w := send(t.Context(), s, "POST", "/b/"+b.ID, ""); w.Code != 502 {
+			t.Errorf("an answer that is none: %d", w.Code)
+		}
+		f.handleBy(func(context.Context, event.Capture, bool) (event.Answer, error) {
+			return event.Answer{Status: 200}, nil
+		})
+		if w := send(t.Context(), s, "HEAD", "/b/"+b.ID, ""); w.Code != 200 || w.Header().Get("Content-Length") != "" {
+			t.Errorf("HEAD: %d %v", w.Code, w.Header())
+		}
+	})
+}
+
+// TestTunnelNoWait gives callers the set answer where they are not to wait, and delivers all the same.
+func TestTunnelNoWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, b := tunnelled(t)
+		defer s.Close()
+		s.cfg.Waits = func(*event.Bin) bool { return false }
+		connect(s, f)
+		f.handleBy(func(_ context.Context, c event.Capture, _ bool) (event.Answer, error) {
+			pass(time.Minute)
+			return local(&c), nil
+		})
+		began := time.Now()
+		for range maxFlying + 3 { // more than may be under way at once
+			want(t, "caller", <-call(t, s, &b), "299 ")
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("waited %s", took)
+		}
+		f.handleBy(nil)
+		pass(time.Hour)
+		if n := len(strings.Fields(f.delivered())); n != maxFlying+3 {
+			t.Errorf("%d delivered", n)
+		}
+		l := s.line(&b)
+		defer s.leave(l)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		want(t, "phase", fmt.Sprint(l.phase, len(l.flying), l.cursor), fmt.Sprint(live, 0, maxFlying+3))
+	})
+}
+
 // TestTunnelDraining holds callers up while older requests wait, in their order.
 func TestTunnelDraining(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,101 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/store/storetest"
+)
+
+// lingering is a store whose empty pages are a second on their way.
+type lingering struct{ *storetest.Model }
+
+func (l lingering) Captures(ctx context.Context, q event.CaptureQuery) ([]event.Capture, error) {
+	list, err := l.Model.Captures(ctx, q)
+	if len(list) == 0 && q.Limit == drainPage {
+		pass(time.Second)
+	}
+	return list, err
+}
+
+// TestTunnelLastLook delivers what arrives just after a drain has looked for the last time.
+func TestTunnelLastLook(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeTunnel{}
+		s := newService(t, func(c *Config) { c.Forwarder, c.Store = f, lingering{storetest.NewModel()} })
+		defer s.Close()
+		b := makeBin(t, s, event.Bin{Tunnel: "laptop"})
+		connect(s, f) // the page is on its way
+		began := time.Now()
+		want(t, "caller", <-call(t, s, &b), "202 local 1")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("waited %s", took)
+		}
+		pass(2 * time.Second)
+		want(t, "live", <-call(t, s, &b), "202 local 2")
+	})
+}
+
+// TestTunnelBrokenOnce sends again what failed while the tunnel stays connected, without being told to.
+func TestTunnelBrokenOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, b := tunnelled(t)
+		defer s.Close()
+		connect(s, f)
+		broken := false
+		f.handleBy(func(_ context.Context, c event.Capture, _ bool) (event.Answer, error) {
+			if !broken {
+				broken = true
+				return event.Answer{}, errLost
+			}
+			return local(&c), nil
+		})
+		want(t, "caller", <-call(t, s, &b), "299 ")
+		synctest.Wait()
+		want(t, "again", f.delivered(), "1k")
+		want(t, "live", <-call(t, s, &b), "202 local 2")
+	})
+}
+
+// TestTunnelStalls lets callers go that wait behind a request that fails, and begins with short waits after a success.
+func TestTunnelStalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, b := tunnelled(t)
+		defer s.Close()
+		for range 2 {
+			<-call(t, s, &b)
+		}
+		refusals := 3
+		f.handleBy(func(_ context.Context, c event.Capture, _ bool) (event.Answer, error) {
+			pass(100 * time.Millisecond)
+			if refusals--; refusals >= 0 || c.Seq == 2 && refusals == -2 {
+				return event.Answer{Reason: "refused"}, nil
+			}
+			return local(&c), nil
+		})
+		began := time.Now()
+		connect(s, f)
+		want(t, "caller", <-call(t, s, &b), "299 ")
+		if took := time.Since(began); took != 100*time.Millisecond {
+			t.Errorf("waited %s", took)
+		}
+		pass(time.Minute)
+		want(t, "delivered", f.delivered(), "1k 2k 3k")
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		var tries []string
+		for _, at := range f.at {
+			tries = append(tries, fmt.Sprint(at.Sub(began)))
+		}
+		// 1 s, 2 s and 4 s after the refusals of the first; after its success 1 s again.
+		want(t, "tries", strings.Join(tries, " "), "0s 1.1s 3.2s 7.3s 7.4s 8.5s 8.6s")
+	})
+}
