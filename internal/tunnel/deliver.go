@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,8 +108,8 @@ func read(resp *http.Response, limit int) (event.Answer, error) {
 	}
 	a := event.Answer{Status: resp.StatusCode, Body: body}
 	size := 0
-	for name, values := range resp.Header {
-		for _, v := range values {
+	for _, name := range slices.Sorted(maps.Keys(resp.Header)) {
+		for _, v := range resp.Header[name] {
 			if size += len(name) + len(v); size <= keptHead {
 				a.Headers = append(a.Headers, event.Header{Name: name, Value: v})
 			}

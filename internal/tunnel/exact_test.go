@@ -112,7 +112,9 @@ func TestExchange(t *testing.T) {
 		{"endless answers before it", strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", maxHead/20), 0, "", true},
 	} {
 		s := pair(t, func(conn net.Conn) {
-			headOf(conn)
+			if got := headOf(conn); got != string(m.head) {
+				t.Errorf("%s: %q came", c.name, got)
+			}
 			_, _ = io.WriteString(conn, c.answer)
 		})
 		a, err := s.exchange(t.Context(), m, 10)

@@ -177,13 +177,18 @@ func (h *Hub) rewrite(pr *httputil.ProxyRequest) {
 	out.Host = pr.In.Host
 	remote, called := h.cfg.Caller(pr.In)
 	out.Header.Set("X-Forwarded-For", remote) // what others say of it is believed from trusted proxies only
-	if c, err := url.Parse(called); err == nil && c.Host != "" {
-		out.Header.Set("X-Forwarded-Host", c.Host)
-		out.Header.Set("X-Forwarded-Proto", c.Scheme)
+	c, err := url.Parse(called)
+	if err != nil || c.Host == "" {
+		c = &url.URL{Scheme: "http", Host: pr.In.Host}
 	}
-	if p.prefix != "" {
+	if p.prefix == "" { // called by its own name, not by the server's
+		c.Host = pr.In.Host
+		called = c.Scheme + "://" + c.Host + sent
+	} else {
 		out.Header.Set("X-Forwarded-Prefix", p.prefix)
 	}
+	out.Header.Set("X-Forwarded-Host", c.Host)
+	out.Header.Set("X-Forwarded-Proto", c.Scheme)
 	if cookies, ok := out.Header["Cookie"]; ok {
 		delete(out.Header, "Cookie")
 		for _, c := range cookies {

@@ -111,7 +111,9 @@ func TestProxyByPath(t *testing.T) {
 }
 
 func TestProxyByHost(t *testing.T) {
-	on := newStage(t)
+	on := newStage(t, func(c *Config) { // a server with a public-url
+		c.Caller = func(r *http.Request) (string, string) { return "192.0.2.7", "https://hooks.example.com" + r.RequestURI }
+	})
 	made := on.setup(Spec{Name: "web", Kind: KindHTTP, Host: "jan"})
 	if made.HostURL != "https://jan.dev.example.com/" {
 		t.Errorf("%+v", made)
@@ -126,10 +128,15 @@ func TestProxyByHost(t *testing.T) {
 	}
 	on.connect("web", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=1")
-		_, _ = io.WriteString(w, r.Host+r.RequestURI+" "+r.Header.Get("X-Forwarded-Prefix"))
+		var about About
+		if err := json.Unmarshal([]byte(r.Header.Get(HeaderAbout)), &about); err != nil {
+			t.Error(err)
+		}
+		_, _ = io.WriteString(w, r.Host+r.RequestURI+" "+r.Header.Get("X-Forwarded-Prefix")+" "+r.Header.Get("X-Forwarded-Host")+" "+about.URL)
 	})
 	for host, want := range map[string]string{
-		"jan.dev.example.com": "jan.dev.example.com/t/acme/web/x?y ", "JAN.dev.Example.com:8080": "JAN.dev.Example.com:8080/t/acme/web/x?y ",
+		"jan.dev.example.com":      "jan.dev.example.com/t/acme/web/x?y  jan.dev.example.com https://jan.dev.example.com/t/acme/web/x?y",
+		"JAN.dev.Example.com:8080": "JAN.dev.Example.com:8080/t/acme/web/x?y  JAN.dev.Example.com:8080 https://JAN.dev.Example.com:8080/t/acme/web/x?y",
 	} {
 		resp, body := ask(host)
 		if resp.StatusCode != http.StatusOK || body != want || resp.Header.Get("Strict-Transport-Security") == "" {
