@@ -61,6 +61,8 @@ var codes = []code{
 	{"upgrade_required", 426, "At this path is a WebSocket; ask for one, version 13, over HTTP/1.1."},
 	{"too_many_subscriptions", 409, "The WebSocket has as many subscriptions as it may have; end one, or open another connection."},
 	{"subscription_exists", 409, "The WebSocket has a subscription with this id; unsubscribe first, or choose another id."},
+	{"host_taken", 409, "Another tunnel is connected at this host name."},
+	{"too_many_tunnels", 429, "The tenant has as many tunnels (409) or connections of them (429) as it may have; delete one, or try again after Retry-After."},
 	{"too_many_streams", 429, "The tenant, the token or the address has as many live connections as it may have; try again after Retry-After."},
 	{"rate_limited", 429, "The tenant publishes faster than it may; try again after Retry-After."},
 	{"headers_too_large", 431, "The request line and the headers are too large."},
