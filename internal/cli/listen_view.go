@@ -192,7 +192,8 @@ func requestLine(paints func(paint, string) string, e *agent.Exchange, now time.
 		duration = brief(took)
 	}
 	status, colour := statusCell(e)
-	line := fmt.Sprintf("%s  %s %s %s %8s", paints(dim, e.Started.Format("15:04:05")), paints(cyan, fmt.Sprintf("%-7s", clean(e.Method))), path, paints(colour, fmt.Sprintf("%3s", status)), duration)
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s  %s %s %s %8s", paints(dim, e.Started.Format("15:04:05")), paints(cyan, fmt.Sprintf("%-7s", clean(e.Method))), path, paints(colour, fmt.Sprintf("%3s", status)), duration)
 	for _, m := range []struct {
 		there bool
 		text  string
@@ -204,10 +205,10 @@ func requestLine(paints func(paint, string) string, e *agent.Exchange, now time.
 		{e.Error != "", e.Error, red},
 	} {
 		if m.there {
-			line += "  " + paints(m.paint, m.text)
+			line.WriteString("  " + paints(m.paint, m.text))
 		}
 	}
-	return line
+	return line.String()
 }
 
 func statusCell(e *agent.Exchange) (string, paint) {

@@ -43,14 +43,10 @@ func TestBytes(t *testing.T) {
 			req.ContentLength = -1
 		}
 		req.Header.Set("Content-Encoding", "br")
-		res, err := through(t, s.session()).Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := readAll(t, res.Body); !bytes.Equal(got, noise) {
+		if got := do(t, through(t, s.session()), req).body; !bytes.Equal(got, noise) {
 			t.Fatalf("got %d bytes that are not those that were sent", len(got))
 		}
-		e := finished(t, a, 1)[0]
+		e := finished(t, a)
 		for name, m := range map[string]Message{"request": e.Request, "answer": e.Answer} {
 			if m.Size != 3<<20 || len(m.Body) != MaxBody || !m.Cut || !bytes.Equal(m.Body, noise[:MaxBody]) {
 				t.Errorf("the %s was recorded with %d of %d bytes, cut: %t", name, len(m.Body), m.Size, m.Cut)
@@ -75,7 +71,7 @@ func rawApp(t *testing.T, answer string) (addr string, heads <-chan string) {
 				return
 			}
 			wg.Go(func() {
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				var head strings.Builder
 				s := bufio.NewReader(c)
 				for {
@@ -140,13 +136,24 @@ func TestHead(t *testing.T) {
 	if want := "HTTP/1.1 299 status code 299\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Two: a\r\nX-Two: b\r\nConnection: close\r\n\r\nok"; string(answer) != want {
 		t.Errorf("the answer:\n%q, want\n%q", answer, want)
 	}
-	e := finished(t, a, 1)[0]
+	e := finished(t, a)
 	if !cmp.Equal(e.Info, info) || e.Path != "/hooks/a%2Fb;x/%e4?q=1;2&&%zz" || string(e.Request.Body) != "body" || e.Status != 299 || e.StatusText != "299 Odd But Fine" || string(e.Answer.Body) != "ok" {
 		t.Errorf("recorded %+v", e)
 	}
 	order := []Field{
-		{"Host", "Called.Example.com"}, {"X-WebHook-ID", "Ünï"}, {"x-lower", "1"}, {"X-Two", "one"}, {"X-Two", "two, three"}, {"X-Empty", ""}, {"X-Space", "in  side"},
-		{"Accept", "*/*"}, {"Forwarded", "for=192.0.2.1"}, {"X-Forwarded-For", "192.0.2.1"}, {"Content-Length", "4"}, {"X-Forwarded-Host", "hooks.example.com"}, {"X-Forwarded-Proto", "https"},
+		{"Host", "Called.Example.com"},
+		{"X-WebHook-ID", "Ünï"},
+		{"x-lower", "1"},
+		{"X-Two", "one"},
+		{"X-Two", "two, three"},
+		{"X-Empty", ""},
+		{"X-Space", "in  side"},
+		{"Accept", "*/*"},
+		{"Forwarded", "for=192.0.2.1"},
+		{"X-Forwarded-For", "192.0.2.1"},
+		{"Content-Length", "4"},
+		{"X-Forwarded-Host", "hooks.example.com"},
+		{"X-Forwarded-Proto", "https"},
 	}
 	if diff := cmp.Diff(order, e.Request.Header); diff != "" {
 		t.Errorf("the recorded header (-want +got):\n%s", diff)
@@ -158,11 +165,7 @@ func TestHostRewrite(t *testing.T) {
 	app := local(t, func(_ http.ResponseWriter, r *http.Request) { hosts <- r.Host })
 	s := newTestServer(t)
 	startAgent(t, s, app.URL, func(o *Options) { o.RewriteHost = true })
-	res, err := through(t, s.session()).Get("http://called.example.com/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	readAll(t, res.Body)
+	do(t, through(t, s.session()), asking(t, "GET", "http://called.example.com/", ""))
 	if got := <-hosts; "http://"+got != app.URL {
 		t.Errorf("the target was called %s", got)
 	}
@@ -206,7 +209,7 @@ func TestUpgrade(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 		_, _ = io.Copy(c, rw)
 	})
@@ -218,7 +221,7 @@ func TestUpgrade(t *testing.T) {
 	}
 	_, _ = io.WriteString(c, "GET /socket HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
 	r := bufio.NewReader(c)
-	res, err := http.ReadResponse(r, nil)
+	res, err := http.ReadResponse(r, nil) //nolint:bodyclose // the body is the connection
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Upgrade") != "echo" {
 		t.Fatalf("answered %v, %v", res, err)
 	}
@@ -235,7 +238,7 @@ func TestUpgrade(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	e := finished(t, a, 1)[0]
+	e := finished(t, a)
 	if e.State != Done || e.Request.Size != 100_005 || e.Answer.Size != 100_005 || e.Request.Body != nil || e.Request.Cut {
 		t.Errorf("recorded %+v", e)
 	}
@@ -252,15 +255,11 @@ func TestRefused(t *testing.T) {
 	s := newTestServer(t)
 	a := startAgent(t, s, "http://"+addr)
 	c := through(t, s.session())
-	res, err := c.Post("http://h/x", "text/plain", strings.NewReader("body"))
-	if err != nil {
-		t.Fatal(err)
+	r := do(t, c, asking(t, "POST", "http://h/x", "body"))
+	if text := string(r.body); r.status != http.StatusBadGateway || r.header.Get(errorHeader) != ErrorRefused || !strings.Contains(text, "Nothing listens") || strings.Contains(text, addr) {
+		t.Errorf("answered %d %v %q", r.status, r.header, text)
 	}
-	text := string(readAll(t, res.Body))
-	if res.StatusCode != http.StatusBadGateway || res.Header.Get(errorHeader) != ErrorRefused || !strings.Contains(text, "Nothing listens") || strings.Contains(text, addr) {
-		t.Errorf("answered %d %v %q", res.StatusCode, res.Header, text)
-	}
-	if e := finished(t, a, 1)[0]; e.State != Failed || e.Error != ErrorRefused || e.Status != 502 || e.RawAnswer() != nil {
+	if e := finished(t, a); e.State != Failed || e.Error != ErrorRefused || e.Status != 502 || e.RawAnswer() != nil {
 		t.Errorf("recorded %+v", e)
 	}
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
@@ -270,10 +269,9 @@ func TestRefused(t *testing.T) {
 	app := &httptest.Server{Listener: l, Config: &http.Server{ReadHeaderTimeout: patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })}}
 	app.Start()
 	t.Cleanup(app.Close)
-	if res, err = c.Get("http://h/x"); err != nil || res.StatusCode != http.StatusAccepted {
-		t.Errorf("answered %v, %v", res, err)
+	if r := do(t, c, asking(t, "GET", "http://h/x", "")); r.status != http.StatusAccepted {
+		t.Errorf("answered %d", r.status)
 	}
-	_ = res.Body.Close()
 }
 
 // TestBroken: answers that end before their end are told apart from whole ones.
@@ -286,7 +284,7 @@ func TestBroken(t *testing.T) {
 		addr, _ := rawApp(t, answer)
 		s := newTestServer(t)
 		a := startAgent(t, s, "http://"+addr)
-		res, err := through(t, s.session()).Get("http://h/")
+		res, err := through(t, s.session()).Do(asking(t, "GET", "http://h/", ""))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -295,7 +293,7 @@ func TestBroken(t *testing.T) {
 		if strings.Contains(answer, "200") != (err != nil) {
 			t.Errorf("%q: the caller read: %v", answer, err)
 		}
-		if e := finished(t, a, 1)[0]; e.State != Failed || e.Error != want {
+		if e := finished(t, a); e.State != Failed || e.Error != want {
 			t.Errorf("%q: recorded as %s, %q", answer, e.State, e.Error)
 		}
 	}
@@ -327,7 +325,7 @@ func TestCallerGone(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("the target was not told")
 	}
-	if e := finished(t, a, 1)[0]; e.Error != ErrorCanceled || e.Status != 0 {
+	if e := finished(t, a); e.Error != ErrorCanceled || e.Status != 0 {
 		t.Errorf("recorded as %s %d %q", e.State, e.Status, e.Error)
 	}
 }
@@ -344,11 +342,11 @@ func TestStreaming(t *testing.T) {
 	})
 	s := newTestServer(t)
 	a := startAgent(t, s, app.URL)
-	res, err := through(t, s.session()).Get("http://h/")
+	res, err := through(t, s.session()).Do(asking(t, "GET", "http://h/", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	first := make([]byte, 9)
 	if _, err := io.ReadFull(res.Body, first); err != nil || string(first) != "data: 1\n\n" {
 		t.Fatalf("%q, %v", first, err)
@@ -381,11 +379,7 @@ func TestReconnect(t *testing.T) {
 	_ = first.Close()
 	await(t, a, "it is not connected", func() bool { st := a.Status(); return !st.Connected && st.Err != nil && !st.Retry.IsZero() })
 	s.start(s.addr)
-	res, err := through(t, s.session()).Get("http://h/")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := string(readAll(t, res.Body)); got != "here" {
+	if got := string(do(t, through(t, s.session()), asking(t, "GET", "http://h/", "")).body); got != "here" {
 		t.Errorf("answered %q", got)
 	}
 	if st := a.Status(); !st.Connected || st.Connects != 2 || st.Err != nil {
@@ -460,13 +454,18 @@ func TestStop(t *testing.T) {
 	go func() { ended <- a.Run(ctx) }()
 	c := through(t, s.session())
 	answers := make(chan string, 1)
+	req := asking(t, "GET", "http://h/", "")
 	go func() {
-		res, err := c.Get("http://h/")
+		res, err := c.Do(req)
 		if err != nil {
 			answers <- err.Error()
 			return
 		}
-		answers <- string(readAll(t, res.Body))
+		body, err := io.ReadAll(res.Body)
+		if err = errors.Join(err, res.Body.Close()); err != nil {
+			t.Error(err)
+		}
+		answers <- string(body)
 	}()
 	<-inside
 	stop()

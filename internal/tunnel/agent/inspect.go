@@ -71,7 +71,9 @@ func (a *Agent) ServeInspector(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("tunnel: inspector: %w", err)
 	case <-ctx.Done():
 		_ = s.Close()
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("tunnel: inspector: %w", err)
+		}
 		return nil
 	}
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -184,22 +185,18 @@ func await(t *testing.T, a *Agent, what string, holds func() bool) {
 	}
 }
 
-// finished waits for n finished exchanges and returns them, oldest first.
-func finished(t *testing.T, a *Agent, n int) []Exchange {
+// finished waits until the first exchange is over and returns it.
+func finished(t *testing.T, a *Agent) Exchange {
 	t.Helper()
-	var list []Exchange
-	await(t, a, "exchanges are finished", func() bool {
+	var e Exchange
+	await(t, a, "the exchange is over", func() bool {
 		c, _ := a.Recorder().Changes(0)
-		list = list[:0]
-		for _, e := range c.Exchanges {
-			if e.Finished() {
-				full, _ := a.Recorder().Get(e.ID)
-				list = append(list, full)
-			}
+		if len(c.Exchanges) > 0 {
+			e, _ = a.Recorder().Get(c.Exchanges[0].ID)
 		}
-		return len(list) >= n
+		return e.Finished()
 	})
-	return list
+	return e
 }
 
 func infoJSON(t *testing.T, i Info) string {
@@ -211,12 +208,33 @@ func infoJSON(t *testing.T, i Info) string {
 	return string(b)
 }
 
-func readAll(t *testing.T, r io.ReadCloser) []byte {
+// reply is an answer that was read.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do sends a request and reads the answer.
+func do(t *testing.T, c *http.Client, req *http.Request) reply {
 	t.Helper()
-	defer r.Close()
-	b, err := io.ReadAll(r)
+	res, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return b
+	body, err := io.ReadAll(res.Body)
+	if err := errors.Join(err, res.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, body}
+}
+
+// asking makes a request.
+func asking(t *testing.T, method, url, body string) *http.Request {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
 }

@@ -92,7 +92,7 @@ func (a *Agent) session(ctx context.Context) error {
 	case err = <-served:
 	case <-ctx.Done():
 		a.leave(mux, server, ws)
-		<-served
+		err = <-served
 	}
 	_ = mux.Close()
 	_ = server.Close()
@@ -132,7 +132,7 @@ func (a *Agent) dial(ctx context.Context) (*websocket.Conn, error) {
 	if a.o.Key != "" {
 		header.Set("Authorization", "Bearer "+a.o.Key)
 	}
-	ws, res, err := websocket.Dial(ctx, a.o.Connect, &websocket.DialOptions{
+	ws, res, err := websocket.Dial(ctx, a.o.Connect, &websocket.DialOptions{ //nolint:bodyclose // it needs no closing, says its documentation
 		HTTPClient: &http.Client{
 			Transport:     a.o.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key is for this server
