@@ -10,9 +10,9 @@ import (
 func TestSources(t *testing.T) {
 	t.Parallel()
 	const source = `{"name":"github","provider":"github","url":"https://x/in/acme/github","secret_hints":[{"hint":"whse…"}],"settings":{"verify_token":""},"disabled":false}`
-	tag := map[string][]string{"Etag": {`"3"`}}
+	const tag = `ETag: "3"`
 	s := &script{answers: []answer{
-		{201, "", source, tag}, {200, "", source, tag}, {200, "", `{"data":[` + source + `]}`, nil}, {200, "", source, tag}, {200, "", source, tag},
+		{201, tag, source, nil}, {200, tag, source, nil}, {200, "", `{"data":[` + source + `]}`, nil}, {200, tag, source, nil}, {200, tag, source, nil},
 		{204, "", "", nil}, {200, "", `{"secrets":[{"secret":"a"}]}`, nil}, {200, "", `{"secrets":[{"secret":"b"},{"secret":"a","expires":"2026-11-21T08:30:00Z"}]}`, nil},
 		{200, "", `{"data":[{"name":"github","title":"GitHub"}]}`, nil}, {409, "", `{"code":"already_exists"}`, nil},
 	}}

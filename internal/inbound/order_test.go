@@ -258,8 +258,14 @@ func TestAnswer(t *testing.T) {
 	if s := on.state(t, "a"); s.Accepted != 1 || s.Duplicates != 1 {
 		t.Errorf("%+v", s)
 	}
-	if w := on.send(t, "HEAD", "/in/acme/a", ""); w.Code != 202 || w.Body.Len() != 0 {
-		t.Errorf("%d %s", w.Code, w.Body)
+	// A question is answered, and is no event.
+	for _, method := range []string{"HEAD", "OPTIONS"} {
+		if w := on.send(t, method, "/in/acme/a", "", "Content-Type", "x"); w.Code != 202 || (w.Body.Len() == 0) != (method == "HEAD") || len(on.events) != 1 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	}
+	if s := on.state(t, "a"); s.Dropped != 2 {
+		t.Errorf("%+v", s)
 	}
 }
 

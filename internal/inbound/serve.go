@@ -122,9 +122,12 @@ func (x *exchange) run() (outcome string, answer *receiver.Answer) {
 	if err != nil {
 		return x.refuse(err)
 	}
-	e, wanted, err := x.event(&delivery)
-	if err != nil {
-		return x.refuse(err)
+	var e *event.Event
+	wanted := !asks(x.r.Method)
+	if wanted {
+		if e, wanted, err = x.event(&delivery); err != nil {
+			return x.refuse(err)
+		}
 	}
 	if !wanted {
 		x.count(OutcomeDropped, "", "")
@@ -132,6 +135,11 @@ func (x *exchange) run() (outcome string, answer *receiver.Answer) {
 		return OutcomeDropped, x.accepted(&delivery)
 	}
 	return x.publish(e, &delivery)
+}
+
+// asks reports whether a method only asks what is there: a monitor's or a browser's question is no event.
+func asks(method string) bool {
+	return method == http.MethodHead || method == http.MethodOptions || method == http.MethodTrace
 }
 
 // read reads the body. What is larger than the limit is refused without reading the rest.
@@ -150,6 +158,7 @@ func (x *exchange) read() error {
 		x.req.Body = buf.Bytes()
 	}
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
+		x.w.Header().Set("Connection", "close") // the rest is not read
 		x.req.Body = nil
 		return errTooLarge
 	}
@@ -392,11 +401,14 @@ func statusOf(k event.Kind) int {
 
 // failed logs what a caller is not told.
 func (s *Service) failed(r *http.Request, err error) {
-	if k := event.KindOf(err); k == event.KindRateLimited || r.Context().Err() != nil {
-		return
-	} else if k == event.KindUnavailable || k == event.KindFull {
-		s.Logger.LogAttrs(r.Context(), slog.LevelDebug, "a source's request cannot be taken now", slog.String("path", r.URL.Path), slog.Any("error", err))
+	kind := event.KindOf(err)
+	if kind == event.KindRateLimited || r.Context().Err() != nil {
 		return
 	}
-	s.Logger.LogAttrs(r.Context(), slog.LevelError, "a source's request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+	level := slog.LevelError
+	if kind == event.KindUnavailable || kind == event.KindFull {
+		level = slog.LevelDebug // the provider sends it again
+	}
+	tenant, source, _ := splitPath(r.URL.EscapedPath()) // what follows may be the sender's secret
+	s.Logger.LogAttrs(r.Context(), level, "a source's request failed", slog.String("tenant", tenant), slog.String("source", source), slog.Any("error", err))
 }
