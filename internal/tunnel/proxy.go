@@ -200,14 +200,13 @@ func (h *Hub) rewrite(pr *httputil.ProxyRequest) {
 	About{Kind: KindHTTP, URL: called, Remote: remote, At: h.cfg.now().UTC()}.set(out.Header)
 }
 
-// clean takes off an answer what would reach beyond the tunnel's own part of the server's origin.
+// clean takes off an answer what would reach beyond the tunnel's own part of the server's origin, and the server's own cookie,
+// which a host name could set for the server's domain too.
 func clean(resp *http.Response) error {
-	p, _ := resp.Request.Context().Value(placeKey{}).(place) // set by ServeHTTP
-	if p.prefix == "" {
-		return nil
-	}
-	for _, name := range []string{"Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc"} {
-		resp.Header.Del(name)
+	if p, _ := resp.Request.Context().Value(placeKey{}).(place); p.prefix != "" { // set by ServeHTTP
+		for _, name := range []string{"Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc"} {
+			resp.Header.Del(name)
+		}
 	}
 	cookies := resp.Header["Set-Cookie"]
 	delete(resp.Header, "Set-Cookie")

@@ -128,6 +128,7 @@ func TestProxyByHost(t *testing.T) {
 	}
 	on.connect("web", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=1")
+		w.Header().Set("Set-Cookie", "posthorn_token=stolen; Domain=example.com")
 		var about About
 		if err := json.Unmarshal([]byte(r.Header.Get(HeaderAbout)), &about); err != nil {
 			t.Error(err)
@@ -139,7 +140,7 @@ func TestProxyByHost(t *testing.T) {
 		"JAN.dev.Example.com:8080": "JAN.dev.Example.com:8080/t/acme/web/x?y  JAN.dev.Example.com:8080 https://JAN.dev.Example.com:8080/t/acme/web/x?y",
 	} {
 		resp, body := ask(host)
-		if resp.StatusCode != http.StatusOK || body != want || resp.Header.Get("Strict-Transport-Security") == "" {
+		if resp.StatusCode != http.StatusOK || body != want || resp.Header.Get("Strict-Transport-Security") == "" || resp.Header.Get("Set-Cookie") != "" {
 			t.Errorf("%s: %d %s", host, resp.StatusCode, body)
 		}
 	}
