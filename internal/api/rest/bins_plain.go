@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -17,7 +18,8 @@ import (
 
 const (
 	binKeepAlive = 15 * time.Second // between two signs of life on a stream
-	binWrite     = 30 * time.Second // that one write to a listener may take
+	binWrite     = 30 * time.Second // that the writing of one piece may take
+	binPiece     = 64 << 10         // bytes
 	exportPage   = 200              // captures of one read
 	maxExport    = 10_000           // captures of one export
 )
@@ -93,8 +95,32 @@ func (a *API) captureBytes(w http.ResponseWriter, r *http.Request, c *call) erro
 	inert(w, kind, name)
 	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write(content) // the client may be gone; nobody is left to tell
+	_, _ = patiently(w).Write(content) // the client may be gone; nobody is left to tell
 	return nil
+}
+
+// patientWriter gives each piece of an answer a time in which it must be read. Without it a listener that does not read
+// would be held for as long as the connection lives; with one time for all, a slow one would never get a large answer.
+type patientWriter struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+func patiently(w http.ResponseWriter) *patientWriter {
+	return &patientWriter{w, http.NewResponseController(w)}
+}
+
+// Write is for [io.Writer].
+func (p *patientWriter) Write(b []byte) (n int, err error) {
+	for piece := range slices.Chunk(b, binPiece) {
+		_ = p.control.SetWriteDeadline(time.Now().Add(binWrite)) // not supported: then there is no such limit
+		m, err := p.w.Write(piece)
+		n += m
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // binQuery reads which captured requests are asked for.
@@ -145,7 +171,7 @@ func (a *API) exportBin(w http.ResponseWriter, r *http.Request, c *call) error {
 	inert(w, kind, "bin-"+b.ID+"."+extension)
 	w.WriteHeader(http.StatusOK)
 	pages := &capturePages{api: a, r: r, ask: ask, text: text}
-	if _, err := inspect.Export(w, format, pages.next); err != nil {
+	if _, err := inspect.Export(patiently(w), format, pages.next); err != nil {
 		if ctx.Err() == nil {
 			a.logCause(problemOf(fmt.Errorf("export of a bin: %w", err)), c.id, r.Method, r.URL.Path)
 		}
@@ -218,7 +244,8 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	s := &binStream{api: a, out: bufio.NewWriterSize(w, 16<<10), control: http.NewResponseController(w), expires: c.key.Expires}
+	out := patiently(w)
+	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, expires: c.key.Expires}
 	if !s.send(": connected\n\n") {
 		return nil
 	}
@@ -259,22 +286,16 @@ func (s *binStream) event(c *event.Capture) bool {
 	if err != nil {
 		return false // strings and numbers only
 	}
-	s.deadline()
 	_, err = fmt.Fprintf(s.out, "id: %d\nevent: request\ndata: %s\n\n", c.Seq, body)
 	return err == nil
 }
 
 // send writes text and everything before it out.
 func (s *binStream) send(text string) bool {
-	s.deadline()
 	if _, err := s.out.WriteString(text); err != nil {
 		return false
 	}
 	return s.out.Flush() == nil && s.control.Flush() == nil
-}
-
-func (s *binStream) deadline() {
-	_ = s.control.SetWriteDeadline(time.Now().Add(binWrite)) // not supported: then a listener that does not read is held by TCP only
 }
 
 // documentBins adds the routes whose answers are not JSON to the document.
