@@ -99,7 +99,7 @@ func (h *Hub) Setup(ctx context.Context, t *event.Tenant, s Spec) (Tunnel, error
 	}
 	h.setups.Lock()
 	defer h.setups.Unlock()
-	old, err := h.find(ctx, t, s.Name)
+	old, err := h.stored(ctx, t, s.Name)
 	switch {
 	case event.KindOf(err) == event.KindNotFound:
 		if err := h.room(ctx, t); err != nil {
@@ -320,6 +320,18 @@ func (h *Hub) find(ctx context.Context, t *event.Tenant, name string) (Spec, err
 	h.mu.RLock()
 	known := h.tenants[t.ID][name]
 	if known != nil {
+		s := known.spec
+		h.mu.RUnlock()
+		return s, nil
+	}
+	h.mu.RUnlock()
+	return h.stored(ctx, t, name)
+}
+
+// stored is find for those who change something: a bin may have been deleted or changed behind the hub's back.
+func (h *Hub) stored(ctx context.Context, t *event.Tenant, name string) (Spec, error) {
+	h.mu.RLock()
+	if known := h.tenants[t.ID][name]; known != nil && known.spec.Kind == KindHTTP {
 		s := known.spec
 		h.mu.RUnlock()
 		return s, nil

@@ -75,6 +75,21 @@ func TestSetupBin(t *testing.T) {
 	}
 }
 
+// A bin that was deleted while somebody is connected is made anew, for those who are.
+func TestSetupDeletedBin(t *testing.T) {
+	on := newStage(t)
+	made := on.setup(Spec{Name: "box", Kind: KindBin})
+	on.connect("box", func(http.ResponseWriter, *http.Request) {})
+	if err := on.keep.Delete(t.Context(), made.Bin, 0); err != nil {
+		t.Fatal(err)
+	}
+	if again := on.setup(Spec{Name: "box", Kind: KindBin, Answer: true}); again.Bin == made.Bin || again.Bin == "" || again.Connections != 1 || !on.hub.Waits(on.tenant.ID, "box") {
+		t.Errorf("%+v", again)
+	}
+	on.hub.BinDeleted(on.tenant.ID, on.keep.bins[0].ID)
+	on.next("box", false)
+}
+
 func TestSetupRefusals(t *testing.T) {
 	on := newStage(t, func(c *Config) { c.MaxTunnels = 3 })
 	on.setup(Spec{Name: "hooks", Kind: KindSource, Source: "github"})
