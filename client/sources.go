@@ -27,8 +27,8 @@ func (c *Client) Sources(ctx context.Context, tenant string, opts ...ListOption)
 	return list[Source](ctx, c, path("tenants", tenant, "sources"), opts)
 }
 
-// UpdateSource replaces a source's configuration; with its ETag set, only the version that was read. Secrets that are nil, and settings
-// that are nil or empty, stay as they are.
+// UpdateSource replaces a source's configuration; with its ETag set, only the version that was read. Secrets and
+// settings that are nil, and settings whose value is empty, stay as they are.
 func (c *Client) UpdateSource(ctx context.Context, tenant string, s Source, opts ...CallOption) (*Source, error) {
 	k := newCall(http.MethodPut, sourcePath(tenant, s.Name), opts)
 	k.set("If-Match", s.ETag)

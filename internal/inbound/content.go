@@ -56,7 +56,7 @@ func readContent(header string, body []byte) (*content, error) {
 		return c, nil
 	}
 	media, params, err := mime.ParseMediaType(header)
-	if err != nil {
+	if err != nil || !strings.Contains(media, "/") {
 		media = ""
 	}
 	switch {

@@ -2,7 +2,9 @@ package inbound_test
 
 import (
 	"encoding/json"
+	"mime"
 	"reflect"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -61,6 +63,9 @@ func FuzzBody(f *testing.F) {
 			e := on.events[0]
 			if message := event.CheckType(e.Type); message != "" || !utf8.ValidString(e.Subject+e.Key+e.ID) || len(e.Subject) > 1<<10 || len(e.Key) > 1<<10 || len(e.ID) > 256 {
 				t.Errorf("%+v", e)
+			}
+			if media, _, err := mime.ParseMediaType(e.ContentType); e.ContentType != "" && (err != nil || !strings.Contains(media, "/")) {
+				t.Errorf("%q", e.ContentType)
 			}
 			if e.IsJSON() && e.Data != nil && !json.Valid(e.Data) {
 				t.Errorf("%q", e.Data)

@@ -109,8 +109,8 @@ const (
 	defaultMaxBody    = 256 << 10
 	defaultMaxHeld    = 10_000
 	defaultMaxSources = 1000
-	// cachedSources bounds the sources in memory, each some KiB; counted the sources whose figures are.
-	cachedSources = 20_000
+	// cachedSources bounds the sources in memory, each some KiB, with expressions some 100 KiB; counted the sources whose figures are.
+	cachedSources = 5_000
 	counted       = 100_000
 	// sourceTTL is how long a source is believed without asking the store: another node may have changed it.
 	sourceTTL = 10 * time.Second

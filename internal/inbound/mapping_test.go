@@ -57,6 +57,8 @@ func TestData(t *testing.T) {
 		{"XML", "application/xml", "<a>1</a>", "<a>1</a>", "application/xml"},
 		{"bytes of a type", "image/png", "\x89PNG", "\x89PNG", "image/png"},
 		{"a type that is none", "what is this", "x", "x", "text/plain; charset=utf-8"},
+		{"a type without a slash", "text", "x", "x", "text/plain; charset=utf-8"},
+		{"a type with a damaged parameter", "image/png; a", "\x89", "\x89", "application/octet-stream"},
 		{
 			"a form", "application/x-www-form-urlencoded", "b=2&a=1&b=%D1%8F+x&=e&c&data[merges][EMAIL]=m%40x&bad=%zz&u=%ff",
 			`{"b":["2","я x"],"a":"1","":"e","c":"","data[merges][EMAIL]":"m@x","bad":"%zz","u":"` + "\uFFFD" + `"}`, "",
