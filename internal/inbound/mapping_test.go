@@ -148,6 +148,19 @@ func TestFieldsOfForms(t *testing.T) {
 	}
 }
 
+// TestEmptyBodyMapped: what a map makes of a request without a body is not taken for its body.
+func TestEmptyBodyMapped(t *testing.T) {
+	t.Parallel()
+	on := newStage(t, event.Source{Name: "form", Provider: "none", Map: event.SourceMap{Data: `query`}}, nil, nil)
+	if w := on.send(t, "GET", "/in/acme/form?a=1", ""); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	e := on.last(t)
+	if string(e.Data) != `{"a":"1"}` || e.Origin.Body == nil || len(on.s.Shown(t.Context(), acme, &e).Body) != 0 {
+		t.Errorf("%s %q", e.Data, e.Origin.Body)
+	}
+}
+
 // TestMapFails: a request that the map does not fit is refused, so that it is seen and sent again, and what is said of it holds nothing
 // of the request.
 func TestMapFails(t *testing.T) {

@@ -233,8 +233,11 @@ func (x *exchange) event(d *receiver.Delivery) (*event.Event, bool, error) {
 		return nil, false, err
 	}
 	origin := x.req
-	if bytes.Equal(origin.Body, e.Data) {
+	switch {
+	case bytes.Equal(origin.Body, e.Data):
 		origin.Body = nil
+	case origin.Body == nil:
+		origin.Body = []byte{} // nil would say that the data are the body
 	}
 	e.Origin = &origin
 	return e, true, nil
