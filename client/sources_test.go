@@ -12,9 +12,16 @@ func TestSources(t *testing.T) {
 	const source = `{"name":"github","provider":"github","url":"https://x/in/acme/github","secret_hints":[{"hint":"whse…"}],"settings":{"verify_token":""},"disabled":false}`
 	const tag = `ETag: "3"`
 	s := &script{answers: []answer{
-		{201, tag, source, nil}, {200, tag, source, nil}, {200, "", `{"data":[` + source + `]}`, nil}, {200, tag, source, nil}, {200, tag, source, nil},
-		{204, "", "", nil}, {200, "", `{"secrets":[{"secret":"a"}]}`, nil}, {200, "", `{"secrets":[{"secret":"b"},{"secret":"a","expires":"2026-11-21T08:30:00Z"}]}`, nil},
-		{200, "", `{"data":[{"name":"github","title":"GitHub"}]}`, nil}, {409, "", `{"code":"already_exists"}`, nil},
+		{201, tag, source, nil},
+		{200, tag, source, nil},
+		{200, "", `{"data":[` + source + `]}`, nil},
+		{200, tag, source, nil},
+		{200, tag, source, nil},
+		{204, "", "", nil},
+		{200, "", `{"secrets":[{"secret":"a"}]}`, nil},
+		{200, "", `{"secrets":[{"secret":"b"},{"secret":"a","expires":"2026-11-21T08:30:00Z"}]}`, nil},
+		{200, "", `{"data":[{"name":"github","title":"GitHub"}]}`, nil},
+		{409, "", `{"code":"already_exists"}`, nil},
 	}}
 	c := newClient(t, s)
 	made, err := c.CreateSource(t.Context(), "acme", client.Source{Name: "github", Provider: "github", Secrets: []string{"x"}, Map: &client.SourceMap{Fields: map[string]string{"a": "b"}}})
