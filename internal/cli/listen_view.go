@@ -20,6 +20,7 @@ type listenView struct {
 	target    string
 	inspector string
 	hint      string // of the secret
+	noKeys    bool   // there is no keyboard
 	paint     func(paint, string) string
 
 	status   agent.Status
@@ -158,6 +159,9 @@ func reasonOf(err error) string {
 func (v *listenView) foot(now time.Time) string {
 	if v.note != "" && now.Before(v.noteEnds) {
 		return v.paint(cyan, clean(v.note))
+	}
+	if v.noKeys {
+		return v.paint(dim, "Ctrl-C stops")
 	}
 	return v.paint(dim, "↑↓ choose  r replay  o inspector  c copy the URL  ? help  q quit")
 }

@@ -25,7 +25,8 @@ const (
 	mostPorts = 20
 	// maxWatchers bounds the pages that are kept up to date at once.
 	maxWatchers = 32
-	beatEvery   = 15 * time.Second // a sign of life on a stream of events
+	beatEvery   = 15 * time.Second      // a sign of life on a stream of events
+	restEvery   = 40 * time.Millisecond // between two messages: what comes meanwhile is one
 )
 
 // contentPolicy lets the page load nothing but its own script, style, image and connections.
@@ -162,6 +163,8 @@ func (a *Agent) watch(w http.ResponseWriter, r *http.Request) {
 	out := http.NewResponseController(w)
 	beat := time.NewTicker(beatEvery)
 	defer beat.Stop()
+	rest := time.NewTimer(restEvery)
+	defer rest.Stop()
 	for rev, first := int64(0), true; ; first = false {
 		changes, more := a.rec.Changes(rev)
 		if first || changes.Rev != rev {
@@ -177,6 +180,12 @@ func (a *Agent) watch(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if out.Flush() != nil {
+			return
+		}
+		rest.Reset(restEvery)
+		select {
+		case <-rest.C:
+		case <-r.Context().Done():
 			return
 		}
 		select {
