@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // The providers that sign the address that they call. It has to be the one that was given to them: see URL and Origin.
@@ -72,6 +73,9 @@ func init() {
 	register(provider{
 		Info: Info{
 			Name: "hubspot", Title: "HubSpot", Secret: "the app's client secret",
+			Settings: []SettingInfo{{
+				Name: "older", Doc: "v1, v2 or both with a space between: older signatures to be taken from requests that have no newer one. They say nothing of the time: a request that was caught can be sent again",
+			}},
 			Event: "type and object id of the first event; one request may hold up to 100 events whose ids are not unique, so there is no id",
 		},
 		verify: verifyHubSpot,
@@ -80,8 +84,8 @@ func init() {
 	})
 }
 
-// verifyTwilio is over the address and the sorted fields of a form. A body that is no form is covered by its hash, which is
-// a part of the address.
+// verifyTwilio is over the address and the sorted fields of a form. Another body is covered by its hash, which is a part of the
+// address.
 func verifyTwilio(r *request) error {
 	got, err := r.header("X-Twilio-Signature")
 	if err != nil {
@@ -89,12 +93,7 @@ func verifyTwilio(r *request) error {
 	}
 	var fields []byte
 	switch {
-	case r.isForm():
-		form, err := url.ParseQuery(string(r.body))
-		if err != nil {
-			return failWith(CodeMalformed, "the form cannot be read", err)
-		}
-		fields = sortedFields(form)
+	// First: called a form, a body with no fields in it would need no signature.
 	case r.query().Has("bodySHA256"):
 		want, err := r.param("bodySHA256")
 		if err != nil {
@@ -104,6 +103,12 @@ func verifyTwilio(r *request) error {
 		if is := sha256.Sum256(r.body); err != nil || !hmac.Equal(sum, is[:]) {
 			return fail(CodeSignature, "the body is not the one that bodySHA256 is about")
 		}
+	case r.isForm():
+		form, err := url.ParseQuery(string(r.body))
+		if err != nil {
+			return failWith(CodeMalformed, "the form cannot be read", err)
+		}
+		fields = sortedFields(form)
 	case len(r.body) > 0:
 		return fail(CodeMissing, "the parameter bodySHA256 is missing")
 	}
@@ -191,24 +196,36 @@ func (r *request) inside(text string) *request {
 	return &inner
 }
 
-// verifyHubSpot takes the newest of the three rules that the request has a signature for.
+// verifyHubSpot takes the third version of the signature. HubSpot sends the older ones, which nobody can tell the age of, with the
+// same requests: to take them wherever the newest is missing would let everybody leave it out.
 func verifyHubSpot(r *request) error {
-	if r.has("X-HubSpot-Signature-v3") {
-		got, err := r.header("X-HubSpot-Signature-v3")
-		if err != nil {
-			return err
+	older := strings.Fields(r.setting("older"))
+	for _, version := range older {
+		if version != "v1" && version != "v2" {
+			return fail(CodeWrongSetting, "the setting older is not v1, v2 or both")
 		}
-		stamp, err := r.header("X-HubSpot-Request-Timestamp")
-		if err != nil {
-			return err
-		}
-		for _, address := range []string{r.url(), hubSpotDecode.Replace(r.url())} {
-			if err = r.anyHMAC(sha256Base64, got, []byte(r.http.Method), []byte(address), r.body, []byte(stamp)); err == nil {
-				return r.fresh(stamp, time.Millisecond)
-			}
-		}
+	}
+	if len(older) > 0 && !r.has("X-HubSpot-Signature-v3") {
+		return r.olderHubSpot(older)
+	}
+	got, err := r.header("X-HubSpot-Signature-v3")
+	if err != nil {
 		return err
 	}
+	stamp, err := r.header("X-HubSpot-Request-Timestamp")
+	if err != nil {
+		return err
+	}
+	for _, address := range []string{r.url(), hubSpotDecode.Replace(r.url())} {
+		if err = r.anyHMAC(sha256Base64, got, []byte(r.http.Method), []byte(address), r.body, []byte(stamp)); err == nil {
+			return r.fresh(stamp, time.Millisecond)
+		}
+	}
+	return err
+}
+
+// olderHubSpot is the rule of the first and the second version.
+func (r *request) olderHubSpot(taken []string) error {
 	got, err := r.header("X-HubSpot-Signature")
 	if err != nil {
 		return err
@@ -217,14 +234,18 @@ func verifyHubSpot(r *request) error {
 	if err != nil {
 		return err
 	}
-	switch version {
-	case "v1":
-		return r.anyHash(got, "", r.body)
-	case "v2":
-		return r.anyHash(got, r.http.Method+r.url(), r.body)
-	default:
-		return fail(CodeMalformed, "X-HubSpot-Signature-Version is not v1 or v2")
+	if !slices.Contains(taken, version) {
+		return fail(CodeMalformed, "X-HubSpot-Signature-Version is not one that the setting older names")
 	}
+	// These are hashes that begin with a secret: from one, that of a longer text can be made, whose added part begins with bytes that no
+	// text has.
+	if !utf8.Valid(r.body) {
+		return fail(CodeMalformed, "the body is not UTF-8")
+	}
+	if version == "v2" {
+		return r.anyHash(got, r.http.Method+r.url(), r.body)
+	}
+	return r.anyHash(got, "", r.body)
 }
 
 // anyHash checks a plain SHA-256, in hex, that begins with the secret: HubSpot's old rules.

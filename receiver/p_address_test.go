@@ -96,12 +96,14 @@ func addHubSpot() {
 		proof: []string{"X-HubSpot-Signature-v3", "X-HubSpot-Request-Timestamp"}, tolerance: 5 * time.Minute,
 	}
 	v2, v1 := v3, v3
+	v2.settings = map[string]string{"older": "v1 v2"}
 	v2.name, v2.tolerance, v2.proof = "v2", 0, []string{"X-HubSpot-Signature", "X-HubSpot-Signature-Version"}
 	v2.sign = func(m *message, secret string, _ time.Time) {
 		sum := sha256.Sum256([]byte(secret + m.method + m.url + string(m.body)))
 		m.header.Set("X-HubSpot-Signature-Version", "v2")
 		m.header.Set("X-HubSpot-Signature", hex.EncodeToString(sum[:]))
 	}
+	v1.settings = map[string]string{"older": "v1"}
 	v1.name, v1.tolerance, v1.proof = "v1", 0, v2.proof
 	v1.sign = func(m *message, secret string, _ time.Time) {
 		sum := sha256.Sum256([]byte(secret + string(m.body)))

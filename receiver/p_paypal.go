@@ -65,7 +65,11 @@ func verifyPayPal(r *request) error {
 	if err != nil {
 		return failWith(CodeMalformed, "the transmission's time is not one", err)
 	}
-	return r.recent(when)
+	if err := r.recent(when); err != nil {
+		return err
+	}
+	// A CRC is no proof: who caught a request can make another body with the same one.
+	return r.useOnce("paypal:" + message)
 }
 
 // paypalKey fetches a certificate from PayPal and checks that it is issued to PayPal for this purpose.

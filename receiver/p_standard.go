@@ -38,7 +38,7 @@ func init() {
 				Event: p.event + "; id from webhook-id or svix-id",
 			},
 			verify:   standard(p.raw),
-			describe: describe(p.typ, first(head("Webhook-Id"), head("Svix-Id")), p.subject, p.at),
+			describe: describe(p.typ, standardID, p.subject, p.at),
 		})
 	}
 	register(provider{
@@ -48,9 +48,22 @@ func init() {
 			SecretHeaders: []string{"X-Gitlab-Token"},
 		},
 		verify: verifyGitLab,
-		describe: describe(first(field("object_kind"), field("event_name"), head("X-Gitlab-Event")), first(head("Idempotency-Key"), head("Webhook-Id")),
+		describe: describe(first(field("object_kind"), field("event_name"), head("X-Gitlab-Event")), gitlabID,
 			first(field("project", "path_with_namespace"), field("group", "group_path"), field("path_with_namespace"), field("project_name")), nil),
 	})
+}
+
+// standardID is the id that is signed. Of the headers of the other family, which nothing covers, somebody could add any.
+func standardID(r *request) string {
+	return standardHeaders(r.http.Header).Get(webhook.HeaderID)
+}
+
+// gitlabID is the same text in both headers; where there is a signature it covers one of them.
+func gitlabID(r *request) string {
+	if r.has(webhook.HeaderSignature) {
+		return standardID(r)
+	}
+	return head("Idempotency-Key")(r)
 }
 
 // verifyGitLab checks the signature if there is one, else the token. A webhook that has a signing token sends a signature always.

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -14,10 +15,21 @@ func init() {
 			Name: "x", Title: "X (Twitter)", Aliases: []string{"twitter"}, Secret: "the app's consumer secret (API secret key)", Handshakes: []string{http.MethodGet},
 			Event: "type is the name of the list of events, such as tweet_create_events, subject for_user_id; there is no delivery id",
 		},
-		verify:    bodyHMAC("X-Twitter-Webhooks-Signature", "sha256=", sha256Base64),
+		verify:    verifyX,
 		describe:  describe(typeOfX, nil, field("for_user_id"), nil),
 		handshake: handshakeX,
 	})
+}
+
+// verifyX takes JSON objects only: a CRC token is signed for whoever asks, in the same way, and is none.
+func verifyX(r *request) error {
+	if err := bodyHMAC("X-Twitter-Webhooks-Signature", "sha256=", sha256Base64)(r); err != nil {
+		return err
+	}
+	if !bytes.HasPrefix(r.body, []byte("{")) {
+		return fail(CodeMalformed, "the body is not a JSON object")
+	}
+	return nil
 }
 
 // typeOfX is the member of the body that ends with _events, or _event.
@@ -40,7 +52,7 @@ func handshakeX(r *request) (*Answer, *Learned, error) {
 		return nil, nil, err
 	}
 	// Events are signed in the same way with the same key. If any text were answered, whoever asks could have his own event
-	// signed here: so nothing that could be JSON is.
+	// signed here: so only what is no JSON object is answered, and only JSON objects are events.
 	if !isToken(token) {
 		return nil, nil, fail(CodeRefused, "the crc_token is not a token")
 	}

@@ -162,7 +162,7 @@ func TestDamaged(t *testing.T) {
 		{"of another program", foreign, []string{"another program"}},
 		{"without a schema", schema, []string{"damaged"}},
 	} {
-		for _, file := range []string{"log.db", "state.db"} {
+		for _, file := range []string{"log.db", "state.db", "bins.db"} {
 			t.Run(file+" "+c.name, func(t *testing.T) {
 				t.Parallel()
 				s := copied(t, good)

@@ -370,7 +370,7 @@ func TestReadmeQuickStart(t *testing.T) {
 func TestGuides(t *testing.T) {
 	t.Parallel()
 	for _, page := range []string{
-		"guides/bins", "guides/browsers", "guides/endpoints", "guides/listening", "guides/operating", "guides/queues", "guides/receiving-webhooks", "guides/sources",
+		"guides/bins", "guides/browsers", "guides/connect", "guides/endpoints", "guides/listening", "guides/operating", "guides/queues", "guides/receiving-webhooks", "guides/sources",
 		"guides/support", "flexibee",
 	} {
 		t.Run(page, func(t *testing.T) {

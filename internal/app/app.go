@@ -73,6 +73,7 @@ type App struct {
 	sources  *inbound.Service
 	tunnels  *tunnel.Hub
 	faces    *hooksite.API
+	hold     func() (release func(), ok bool)
 	listener net.Listener
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
@@ -103,6 +104,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w", cfg.Listen, cause(err))
 	}
+	a.hold = holding(cfg.MaxHeld)
 	a.arrivals = arrivals{public: cfg.PublicURL, trusted: cfg.TrustedProxies}
 	if a.cfg.PublicURL == "" {
 		a.cfg.PublicURL = config.PublicURLFor(a.listener.Addr().String())
@@ -195,7 +197,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	api := rest.New(rest.Config{
 		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
-		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: a.bins, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: binKeeper{a.bins, a.tunnels.BinDeleted}, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),

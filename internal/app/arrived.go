@@ -20,7 +20,7 @@ type arrivals struct {
 
 // request returns a request without its body. prefix is the part of the escaped path that belongs to the server.
 func (a arrivals) request(r *http.Request, prefix string) event.Request {
-	out := event.Request{Head: front.Head(r)}
+	out := event.Request{Head: hideCookies(front.Head(r))}
 	out.Remote, out.URL = a.caller(r)
 	if rest, ok := strings.CutPrefix(target(r), prefix); ok {
 		out.Path = rest

@@ -3,9 +3,11 @@ package app
 import (
 	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/posthornhq/posthorn/internal/api/hooksite"
 	"github.com/posthornhq/posthorn/internal/config"
@@ -21,8 +23,29 @@ func (a *App) newBins(checks *guard.Guard) *inspect.Service {
 	return inspect.New(inspect.Config{
 		Store: a.store, Sender: (&resender{checks: checks, client: guarded(checks)}).send, Forwarder: carrier{a}, Waits: carrier{a}.waits,
 		Arrived: a.arrivals.request, PublicURL: a.cfg.PublicURL,
-		MaxBody: a.cfg.MaxBinBody, MaxBins: a.cfg.MaxBins, MaxHeld: a.cfg.MaxHeld, Logger: a.log,
+		MaxBody: a.cfg.MaxBinBody, MaxBins: a.cfg.MaxBins, Hold: a.hold, Logger: a.log,
 	})
+}
+
+// binKeeper is the bins of which a tunnel is told when its own is deleted.
+type binKeeper struct {
+	*inspect.Service
+	tunnels func(tenant event.TenantID, bin string)
+}
+
+// Delete deletes a bin, and takes its tunnel down.
+func (k binKeeper) Delete(ctx context.Context, id string, revision int64) error {
+	b, err := k.Bin(ctx, 0, id)
+	if err != nil && event.KindOf(err) != event.KindGone {
+		return err
+	}
+	if err := k.Service.Delete(ctx, id, revision); err != nil {
+		return err
+	}
+	if b.Tunnel != "" {
+		k.tunnels(b.Tenant, b.ID)
+	}
+	return nil
 }
 
 // newFaces makes the interfaces of Webhook.site and smee.io to the bins.
@@ -37,13 +60,24 @@ func (a *App) newFaces() *hooksite.API {
 func (a *App) newSources(keys *keyring.Keyring, limits event.Limits) (*inbound.Service, error) {
 	return inbound.New(inbound.Config{
 		Store: a.store, Sealer: keys, Tenants: a.control, Publish: a.publishOne, Arrived: a.arrivals.request, Inspector: inspector{a.bins},
-		Awaiter: awaiter{a}, Observer: a.metrics, PublicURL: a.cfg.PublicURL, MaxBody: limits.MaxEvent, MaxHeld: a.cfg.MaxHeld,
+		Awaiter: awaiter{a}, Observer: a.metrics, PublicURL: a.cfg.PublicURL, MaxBody: limits.MaxEvent, Hold: a.hold,
 		MaxSources: a.cfg.MaxSources, Logger: a.log,
 		Endpoint: func(ctx context.Context, t *event.Tenant, id event.EndpointID) error {
 			_, err := a.control.Endpoint(ctx, t, id)
 			return err
 		},
 	})
+}
+
+// holding counts the callers of sources, bins and tunnels that wait for an answer.
+func holding(most int) func() (release func(), ok bool) {
+	places := semaphore.NewWeighted(int64(most))
+	return func() (func(), bool) {
+		if !places.TryAcquire(1) {
+			return nil, false
+		}
+		return sync.OnceFunc(func() { places.Release(1) }), true
+	}
 }
 
 // publishOne stores what a source took.

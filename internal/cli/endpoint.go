@@ -36,7 +36,7 @@ type endpointAddCmd struct {
 	Start       int64             `help:"The first version that it gets; what comes without it." placeholder:"VERSION"`
 	Order       string            `help:"none: best effort; key: events of one key in order; strict: all in order." enum:",none,key,strict" default:"" placeholder:"ORDER"`
 	Payload     string            `help:"full, or thin: a URL instead of the data." enum:",full,thin" default:"" placeholder:"PAYLOAD"`
-	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary or raw." enum:",standard,cloudevents,cloudevents-binary,raw" default:"" placeholder:"ENVELOPE"`
+	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary, raw or original." enum:",standard,cloudevents,cloudevents-binary,raw,original" default:"" placeholder:"ENVELOPE"`
 	BatchMax    int               `help:"The most events in one request, 1 to 200." placeholder:"N"`
 	BatchWait   time.Duration     `help:"How long a first event may wait for others." placeholder:"DURATION"`
 	Coalesce    bool              `help:"Keep only the newest event of each key within a batch."`

@@ -74,6 +74,7 @@ func TestEveryOptionFromEveryPlace(t *testing.T) {
 		"encryption-key-file": "e.key", "allow-targets": "127.0.0.0/8,::1/128", "deny-targets": "8.8.8.8", "publish-burst": "0",
 		"allow-origins": "https://app.example.com,*", "trusted-proxies": "10.0.0.0/8", "token-jwks-url": "https://id.example.com/jwks",
 		"token-keys-file": "keys.pem", "token-issuer": "https://id.example.com", "token-audience": "push",
+		"tunnel-hosts": "*.dev.example.com",
 	}
 	const issuer, keys = "POSTHORN_TOKEN_ISSUER=https://id.example.com", "POSTHORN_TOKEN_KEYS_FILE=keys.pem"
 	needs := map[string][]string{ // what an option cannot be without

@@ -22,7 +22,7 @@ var inboundOptions = []Option{{
 	bind: func(c *Config) value { return intValue{&c.MaxBins, 1, 1_000_000} },
 }, {
 	Name: "max-bin-body", Group: "Webhooks in", Default: "10MiB",
-	Help: "The largest body that a bin or a tunnel takes. A larger one is answered with 413, without reading it.",
+	Help: "The largest body that a bin takes, one with a tunnel too. A larger one is answered with 413, without reading it.",
 	bind: func(c *Config) value { return sizeValue[int]{p: &c.MaxBinBody, min: kib, max: 256 * mib} },
 }, {
 	Name: "captures-retention-age", Group: "Webhooks in", Default: "30d",

@@ -25,6 +25,7 @@ func TestValues(t *testing.T) {
 			[]string{"http://localhost", "https://push.example.com/base", "http://[::1]:8080"},
 			[]string{"push.example.com", "ftp://x", "http://", "https://u:p@x", "https://x?q", "https://x?", "https://x#f", "https://x#", "http:x", "http://x y"},
 		},
+		{"tunnel-hosts", []string{"", "*.dev.example.com", "*.Example.com"}, []string{"dev.example.com", "*", "*.", "*.a..b", "*.a/b", "*.a b", "a.*.b"}},
 		{"data", []string{"/var/lib/posthorn", "a b"}, []string{"a\x00b", "a\nb"}},
 		{"store", []string{"sqlite"}, []string{"SQLite", "mysql", "postgres://db"}},
 		{"log-level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace", "info+1"}},
@@ -141,7 +142,7 @@ func TestTable(t *testing.T) {
 // checkFields sets one option at a time and looks that no other option's text changes.
 func checkFields(t *testing.T) {
 	t.Helper()
-	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", strings.Repeat("7", 77)}
+	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", "*.seventy.seven", "on", strings.Repeat("7", 77)}
 	for _, o := range Options() {
 		c := Default()
 		before := c.Redacted()

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -243,14 +244,30 @@ func newService(tb testing.TB, w *world, change ...func(*inbound.Config)) *inbou
 // stage is a service with one source.
 type stage struct {
 	*world
-	s *inbound.Service
-	h http.Handler
+	s    *inbound.Service
+	h    http.Handler
+	held atomic.Int64 // callers that wait now
 }
+
+// hold counts callers, of whom so many may wait at once.
+func (on *stage) hold(most int64) func() (func(), bool) {
+	return func() (func(), bool) {
+		if on.held.Add(1) > most {
+			on.held.Add(-1)
+			return nil, false
+		}
+		return func() { on.held.Add(-1) }, true
+	}
+}
+
+// most is how many callers of a stage may wait at once.
+const most = 2
 
 func newStage(tb testing.TB, src event.Source, secrets []string, settings map[string]string, change ...func(*inbound.Config)) *stage {
 	tb.Helper()
 	w := newWorld()
-	on := &stage{world: w, s: newService(tb, w, change...)}
+	on := &stage{world: w}
+	on.s = newService(tb, w, append([]func(*inbound.Config){func(c *inbound.Config) { c.Hold = on.hold(most) }}, change...)...)
 	on.h = on.s.Handler()
 	on.make(tb, src, secrets, settings)
 	return on

@@ -95,8 +95,8 @@ type Config struct {
 	PublicURL string
 	// MaxBody bounds a body, in bytes, as it is sent and once it is decompressed.
 	MaxBody int
-	// MaxHeld bounds the callers that wait for an endpoint's answer.
-	MaxHeld int
+	// Hold counts a caller that waits for an endpoint's answer, until release is called; not ok: too many wait. nil: no bound.
+	Hold func() (release func(), ok bool)
 	// MaxSources bounds the sources of a tenant.
 	MaxSources int
 	Logger     *slog.Logger
@@ -107,7 +107,6 @@ type Config struct {
 // Defaults of a Config, and what is kept in memory.
 const (
 	defaultMaxBody    = 256 << 10
-	defaultMaxHeld    = 10_000
 	defaultMaxSources = 1000
 	// cachedSources bounds the sources in memory, each some KiB, with expressions some 100 KiB; counted the sources whose figures are.
 	cachedSources = 5_000
@@ -123,7 +122,6 @@ type Service struct {
 	// changes counts what was changed here: what was read from the store before a change is not cached after it.
 	changes atomic.Int64
 	making  sync.Mutex // of new sources, so that their limit holds
-	held    atomic.Int64
 
 	mu       sync.Mutex
 	counters map[event.SourceID]*counters
@@ -146,8 +144,8 @@ func New(c Config) (*Service, error) {
 	if c.MaxBody <= 0 {
 		c.MaxBody = defaultMaxBody
 	}
-	if c.MaxHeld <= 0 {
-		c.MaxHeld = defaultMaxHeld
+	if c.Hold == nil {
+		c.Hold = func() (func(), bool) { return func() {}, true }
 	}
 	if c.MaxSources <= 0 {
 		c.MaxSources = defaultMaxSources
@@ -169,9 +167,6 @@ func (nobody) Received(string, string, time.Duration) {}
 func (s *Service) URL(t *event.Tenant, source string) string {
 	return strings.TrimSuffix(s.PublicURL, "/") + Prefix + t.Name + "/" + source
 }
-
-// Held returns how many callers wait for an endpoint's answer.
-func (s *Service) Held() int { return int(s.held.Load()) }
 
 // TenantDeleted forgets a tenant's sources.
 func (s *Service) TenantDeleted(id event.TenantID) {

@@ -122,7 +122,7 @@ func TestSyncOutlastsTheReadLimit(t *testing.T) {
 	if code, _ := status(t, c); code != 202 {
 		t.Errorf("%d", code)
 	}
-	if on.s.Held() != 0 {
-		t.Error(on.s.Held())
+	if on.held.Load() != 0 {
+		t.Error(on.held.Load())
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // waiting is a caller's wait for an endpoint's answer; nil when there is none to wait for.
 type waiting struct {
-	s       *Service
+	release func()
 	answers <-chan event.Answer
 	cancel  func()
 	timer   *time.Timer
@@ -34,14 +34,14 @@ func (x *exchange) await(e *event.Event) (*waiting, error) {
 			return nil, nil
 		}
 	}
-	if x.s.held.Add(1) > int64(x.s.MaxHeld) {
-		x.s.held.Add(-1)
+	release, ok := x.s.Hold()
+	if !ok {
 		return nil, &event.Error{Kind: event.KindUnavailable, Code: "busy", Detail: "too many callers wait for an answer", RetryAfter: time.Second}
 	}
 	if e.ID == "" {
 		e.ID = newID(x.start)
 	}
-	w := &waiting{s: x.s, timer: time.NewTimer(x.source.syncWait())}
+	w := &waiting{release: release, timer: time.NewTimer(x.source.syncWait())}
 	w.answers, w.cancel = x.s.Awaiter.Await(x.tenant.ID, endpoint, e.ID)
 	// The request is read to its end; while the caller waits it has nothing more to send in time.
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // not supported: then there is no such limit
@@ -54,7 +54,7 @@ func (w *waiting) end() {
 	}
 	w.timer.Stop()
 	w.cancel()
-	w.s.held.Add(-1)
+	w.release()
 }
 
 // answer returns what the endpoint answered; nil when it did not in time, or could not be reached.

@@ -40,26 +40,14 @@ func (s *Service) room(ctx context.Context, tenant event.TenantID) error {
 	if s.cfg.MaxBins <= 0 {
 		return nil
 	}
-	const page = 1000
-	n, after := 0, ""
-	for {
-		list, err := s.cfg.Store.Bins(ctx, tenant, after, page)
-		if err != nil {
-			return mapError(err)
-		}
-		for i := range list {
-			if list[i].Tenant == tenant && !s.Expired(&list[i]) {
-				n++
-			}
-		}
-		if n >= s.cfg.MaxBins {
-			return event.Errorf(event.KindConflict, "too_many_bins", fmt.Sprintf("there are %d bins, as many as there may be; delete one, or let them expire", n))
-		}
-		if len(list) < page {
-			return nil
-		}
-		after = list[len(list)-1].ID
+	n, err := s.cfg.Store.CountBins(ctx, tenant, s.now())
+	if err != nil {
+		return mapError(err)
 	}
+	if n >= s.cfg.MaxBins {
+		return event.Errorf(event.KindConflict, "too_many_bins", fmt.Sprintf("there are %d bins, as many as there may be; delete one, or let them expire", n))
+	}
+	return nil
 }
 
 // Expired reports whether a bin's time is over. It is answered like one that was deleted, but with 410.

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -50,7 +49,6 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, name, prefix str
 	}
 	body := x.capture.Body
 	x.capture.Request = s.cfg.Arrived(r, prefix)
-	x.capture.Head = hideCookies(x.capture.Head)
 	x.capture.Body, x.capture.ID = body, newUUID()
 	if err := x.run(); err != nil {
 		s.fail(w, r, err)
@@ -116,18 +114,18 @@ func (x *exchange) run() error {
 		}
 		return err
 	}
-	release := x.s.slot()
-	if release == nil && x.b.Tunnel == "" { // a tunnel gets it later
+	release, held := x.s.cfg.Hold()
+	if !held && x.b.Tunnel == "" { // a tunnel gets it later
 		return busy("as many callers wait for an answer as may; try again later")
 	}
-	if release != nil {
+	if held {
 		defer release()
 	}
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{}) // all is here; not supported: then there is no such limit
 	var answer event.Answer
 	var err error
 	if x.b.Tunnel != "" {
-		answer, err = x.forward(release != nil)
+		answer, err = x.forward(held)
 	} else {
 		answer, err = x.hold()
 	}
@@ -188,48 +186,6 @@ func (x *exchange) pause(d time.Duration) bool {
 		}
 	}
 	return x.r.Context().Err() == nil
-}
-
-// ownCookie begins the names of cookies that are the server's own, in any case, also behind __Host- and __Secure-.
-const ownCookie = "posthorn_"
-
-// hideCookies blots out the values of the server's own cookies: a browser sends them by itself wherever on the server it is
-// led to, and whose bin that is must not act in its user's name.
-func hideCookies(head []byte) []byte {
-	if !contains(head, ownCookie) {
-		return head
-	}
-	out := bytes.Clone(head)
-	for start := 0; start < len(out); {
-		end := start + bytes.IndexByte(out[start:], '\n') + 1
-		if end == start {
-			end = len(out)
-		}
-		name, _, _ := bytes.Cut(out[start:end], []byte(":"))
-		if strings.EqualFold(string(name), "cookie") {
-			blot(out[start+len(name) : end])
-		}
-		start = end
-	}
-	return out
-}
-
-// blot overwrites the values of our own among cookies.
-func blot(cookies []byte) {
-	for start := 0; start < len(cookies); {
-		end := start + bytes.IndexByte(cookies[start:], ';') + 1
-		if end == start {
-			end = len(cookies)
-		}
-		if name, value, found := bytes.Cut(cookies[start:end], []byte("=")); found && contains(name, ownCookie) {
-			for i := range value {
-				if value[i] > ' ' && value[i] != ';' {
-					value[i] = '*'
-				}
-			}
-		}
-		start = end
-	}
 }
 
 // write gives an answer to the caller. A page in it may run no script in the server's name.

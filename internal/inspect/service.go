@@ -44,8 +44,8 @@ type Config struct {
 	MaxBody int
 	// MaxBins bounds the bins of one tenant, and of those that belong to none; 0: no bound.
 	MaxBins int
-	// MaxHeld bounds the callers that wait for an answer at once; 0: 10,000.
-	MaxHeld int
+	// Hold counts a caller that waits for an answer, until release is called; not ok: too many wait. nil: no bound.
+	Hold func() (release func(), ok bool)
 	// Clock gives the time; nil: [time.Now].
 	Clock  func() time.Time
 	Logger *slog.Logger
@@ -54,7 +54,6 @@ type Config struct {
 // Bounds of those who wait and watch.
 const (
 	defaultMaxBody = 10 << 20
-	defaultMaxHeld = 10_000
 	maxWatchers    = 2000 // of all bins; each may hold some requests on their way to it
 	maxBinWatchers = 200  // of one bin
 )
@@ -67,7 +66,6 @@ type Service struct {
 	work   sync.WaitGroup
 	hub    hub
 	held   held
-	slots  chan struct{} // one for each caller that waits
 
 	mu       sync.Mutex
 	lines    map[string]*line // by the bin's ID
@@ -80,13 +78,13 @@ func New(c Config) *Service {
 	if c.MaxBody <= 0 {
 		c.MaxBody = defaultMaxBody
 	}
-	if c.MaxHeld <= 0 {
-		c.MaxHeld = defaultMaxHeld
+	if c.Hold == nil {
+		c.Hold = func() (func(), bool) { return func() {}, true }
 	}
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	s := &Service{cfg: c, slots: make(chan struct{}, c.MaxHeld), lines: map[string]*line{}, stopped: make(chan struct{})}
+	s := &Service{cfg: c, lines: map[string]*line{}, stopped: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub.init()
 	s.held.init()
@@ -120,16 +118,6 @@ func (s *Service) start(f func()) bool {
 	}
 	s.work.Go(f)
 	return true
-}
-
-// slot takes one of the places of callers that wait; nil when all are taken.
-func (s *Service) slot() (release func()) {
-	select {
-	case s.slots <- struct{}{}:
-		return sync.OnceFunc(func() { <-s.slots })
-	default:
-		return nil
-	}
 }
 
 // now is the time as it is saved.
