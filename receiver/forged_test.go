@@ -1,0 +1,167 @@
+package receiver
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash/crc32"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// What can be made of requests that somebody caught, and of what a receiver tells to strangers.
+
+// TestXSignsNoEvents asks the check of X for a signature, and sends what was signed as an event.
+func TestXSignsNoEvents(t *testing.T) {
+	for _, body := range []string{"tweet_create_events=1", "123", "true", "abc"} {
+		ask := message{method: http.MethodGet, url: "https://hooks.example.com/hook?crc_token=" + body, header: http.Header{}}
+		answer, _, err := Handshake("x", []string{secretOne}, ask.request(), nil)
+		if err != nil {
+			continue // Not even asked for.
+		}
+		got := textOf(t, answer.Body, "response_token")
+		m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{"Content-Type": {formType}}, body: []byte(body)}
+		m.header.Set("X-Twitter-Webhooks-Signature", got)
+		if _, err := Verify("x", []string{secretOne}, m.request(), m.body); err == nil {
+			t.Errorf("an event that the check signed was taken: %s", body)
+		}
+	}
+}
+
+func textOf(t *testing.T, object []byte, name string) string {
+	t.Helper()
+	value := textIn(object, name)
+	if value == "" {
+		t.Fatalf("no %s in %s", name, object)
+	}
+	return value
+}
+
+// TestIDsThatAreSigned adds the header of another family to requests: it must not become the id.
+func TestIDsThatAreSigned(t *testing.T) {
+	for _, c := range []struct{ provider, secret, header string }{
+		{"svix", "whsec_OEhxMnlDMGRUNm00c1YxeFprOWIzblc3", "Webhook-Id"},
+		{"gitlab", "whsec_OEhxMnlDMGRUNm00c1YxeFprOWIzblc3", "Idempotency-Key"},
+	} {
+		prefix := map[string]string{"svix": "svix", "gitlab": "webhook"}[c.provider]
+		m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}, body: []byte(`{"type":"x"}`)}
+		signStandard(prefix, false)(&m, c.secret, now)
+		opts := []Option{At(func() time.Time { return now })}
+		want, err := Verify(c.provider, []string{c.secret}, m.request(), m.body, opts...)
+		if err != nil || want.ID == "" {
+			t.Fatalf("%s: %+v %v", c.provider, want, err)
+		}
+		m.header.Set(c.header, "another")
+		if got, err := Verify(c.provider, []string{c.secret}, m.request(), m.body, opts...); err != nil || got.ID != want.ID {
+			t.Errorf("%s: with %s the id is %q, want %q: %v", c.provider, c.header, got.ID, want.ID, err)
+		}
+	}
+}
+
+// TestTwilioBodyIsNotLeftOut calls the body of a request whose address is signed a form without fields.
+func TestTwilioBodyIsNotLeftOut(t *testing.T) {
+	sum := sha256.Sum256([]byte(`{"a":1}`))
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook?bodySHA256=" + hex.EncodeToString(sum[:]), header: http.Header{}}
+	m.header.Set("X-Twilio-Signature", base1(secretOne, m.url))
+	for _, c := range []struct {
+		kind, body string
+		good       bool
+	}{{"application/json", `{"a":1}`, true}, {formType, "", false}, {formType, "&&", false}, {"application/json", "", false}} {
+		m.header.Set("Content-Type", c.kind)
+		m.body = []byte(c.body)
+		if _, err := Verify("twilio", []string{secretOne}, m.request(), m.body); (err == nil) != c.good {
+			t.Errorf("%s %q: error %v", c.kind, c.body, err)
+		}
+	}
+}
+
+// TestHubSpotOlder leaves the newest signature out, to send an old request again, and makes a longer body of an old one.
+func TestHubSpotOlder(t *testing.T) {
+	body := []byte(`[{"subscriptionType":"contact.creation","objectId":1}]`)
+	verify := func(m message, older string) error {
+		_, err := Verify("hubspot", []string{secretOne}, m.request(), m.body, At(func() time.Time { return now }), Setting("older", older))
+		return err
+	}
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}, body: body}
+	sum := sha256.Sum256([]byte(secretOne + string(body)))
+	m.header.Set("X-HubSpot-Signature-Version", "v1")
+	m.header.Set("X-HubSpot-Signature", hex.EncodeToString(sum[:]))
+	if err := verify(m, ""); !errors.Is(err, ErrMissing) {
+		t.Errorf("without a time: error %v", err)
+	}
+	if err := verify(m, "v2"); !errors.Is(err, ErrMalformed) {
+		t.Errorf("a version that is not taken: error %v", err)
+	}
+	if err := verify(m, "v4"); !errors.Is(err, ErrSetting) {
+		t.Errorf("a version that there is not: error %v", err)
+	}
+	if err := verify(m, "v1"); err != nil {
+		t.Errorf("a version that is taken: error %v", err)
+	}
+	m.body, m.header["X-Hubspot-Signature"] = extended(t, len(secretOne), body, sum, `,{"subscriptionType":"contact.deletion"}]`)
+	if err := verify(m, "v1"); err == nil {
+		t.Error("a body that was made longer was taken")
+	}
+}
+
+// extended makes a longer text of one whose hash with an unknown secret before it is known, and that text's hash.
+func extended(t *testing.T, secret int, body []byte, sum [sha256.Size]byte, more string) (longer []byte, hash []string) {
+	t.Helper()
+	size := secret + len(body)
+	padded := (size + 9 + 63) / 64 * 64
+	pad := make([]byte, padded-size)
+	pad[0] = 0x80
+	binary.BigEndian.PutUint64(pad[len(pad)-8:], uint64(size)*8)
+	h := sha256.New()
+	state := append([]byte("sha\x03"), sum[:]...)
+	state = binary.BigEndian.AppendUint64(append(state, make([]byte, 64)...), uint64(padded))
+	u, ok := h.(interface{ UnmarshalBinary([]byte) error })
+	if !ok || u.UnmarshalBinary(state) != nil {
+		t.Fatal("the hash takes no state")
+	}
+	h.Write([]byte(more))
+	longer = append(append(bytes.Clone(body), pad...), more...)
+	return longer, []string{hex.EncodeToString(h.Sum(nil))}
+}
+
+// TestPayPalBodyOfTheSameCRC sends another body with what was signed for one.
+func TestPayPalBodyOfTheSameCRC(t *testing.T) {
+	c := paypalCase(pemOf(paypalLeaf(paypalRoot, "messageverificationcerts.paypal.com", nil)))
+	c.opts = append(c.opts, Once(NewMemory(100)))
+	good := c.message("", now)
+	opts := []Option{At(func() time.Time { return now }), Setting("webhook_id", c.settings["webhook_id"])}
+	opts = append(opts, c.opts...)
+	verify := func(body []byte) error {
+		_, err := Verify("paypal", nil, good.request(), body, opts...)
+		return err
+	}
+	forged := sameCRC([]byte(`{"id":"WH-2","event_type":"PAYMENT.CAPTURE.COMPLETED","x":"`), crc32.ChecksumIEEE(good.body))
+	if crc32.ChecksumIEEE(forged) != crc32.ChecksumIEEE(good.body) {
+		t.Fatal("the body has another CRC")
+	}
+	for range 2 { // PayPal may send it again.
+		if err := verify(good.body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := verify(forged); !errors.Is(err, ErrReplayed) {
+		t.Errorf("a body of the same CRC: error %v", err)
+	}
+}
+
+// sameCRC adds four bytes to a text, so that it has a CRC.
+func sameCRC(text []byte, want uint32) []byte {
+	state := ^want
+	for range 4 {
+		for i, v := range crc32.IEEETable {
+			if v>>24 == state>>24 {
+				state = (state^v)<<8 | uint32(i)
+				break
+			}
+		}
+	}
+	return binary.LittleEndian.AppendUint32(text, state^^crc32.ChecksumIEEE(text))
+}
