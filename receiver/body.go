@@ -20,6 +20,7 @@ const (
 	maxInflated = 4 << 20 // bytes of a compressed body, unpacked
 	maxDepth    = 32      // levels of a path into JSON
 	maxParts    = 1000    // parts of a multipart body
+	maxMembers  = 10_000  // members of an object, elements of an array: many small ones take far more memory than the body
 )
 
 // content returns the body unpacked, for reading fields. Signatures are over the body as it arrived.
@@ -27,9 +28,17 @@ func (r *request) content() []byte {
 	if !strings.EqualFold(r.http.Header.Get("Content-Encoding"), "gzip") {
 		return r.body
 	}
-	z, err := gzip.NewReader(bytes.NewReader(r.body))
+	if !r.isUnpacked {
+		r.unpacked, r.isUnpacked = unpack(r.body), true
+	}
+	return r.unpacked
+}
+
+// unpack returns what gzip packed, nothing if it is too long, and what is no gzip as it is.
+func unpack(body []byte) []byte {
+	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {
-		return r.body
+		return body
 	}
 	data, err := io.ReadAll(io.LimitReader(z, maxInflated+1))
 	if err != nil || len(data) > maxInflated {
@@ -140,7 +149,7 @@ type member struct {
 	value jsontext.Value
 }
 
-// members returns the members of an object, or the elements of an array.
+// members returns the members of an object, or the elements of an array, at most maxMembers of them.
 func members(data []byte) ([]member, error) {
 	list := make([]member, 0, 16)
 	err := walk(data, func(n int, name []byte, value jsontext.Value) bool {
@@ -148,12 +157,32 @@ func members(data []byte) ([]member, error) {
 			name = strconv.AppendInt(nil, int64(n), 10)
 		}
 		list = append(list, member{name, value})
-		return true
+		return len(list) <= maxMembers
 	})
 	if err != nil {
 		return nil, err
 	}
+	if len(list) > maxMembers {
+		return nil, fail(CodeMalformed, "the body has too many members")
+	}
 	return list, nil
+}
+
+// distinct refuses an object with a name that is there twice, however its letters are written. Rules whose proof is a part of the body need
+// it: the next reader could take the other one, which nobody signed.
+func distinct(object []byte) error {
+	list, err := members(object)
+	if err != nil {
+		return err
+	}
+	names := make(map[string]bool, len(list))
+	for _, m := range list {
+		names[strings.ToLower(string(m.name))] = true
+	}
+	if len(names) != len(list) {
+		return fail(CodeRepeated, "a name is in the body several times")
+	}
+	return nil
 }
 
 // hasElement reports whether an array has an element of a number.

@@ -2,14 +2,22 @@ package receiver
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"hash/crc32"
 	"net/http"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // What can be made of requests that somebody caught, and of what a receiver tells to strangers.
@@ -164,4 +172,139 @@ func sameCRC(text []byte, want uint32) []byte {
 		}
 	}
 	return binary.LittleEndian.AppendUint32(text, state^^crc32.ChecksumIEEE(text))
+}
+
+// TestSecretsThatAnybodyKnows signs with what a secret is that was left empty.
+func TestSecretsThatAnybodyKnows(t *testing.T) {
+	body := `{"type":"x"}`
+	for _, c := range []struct {
+		provider, name, secret string
+		sign                   func(*message)
+	}{
+		{"github", "zero bytes", "\x00", func(m *message) { signBody("X-Hub-Signature-256", "sha256=", hex256)(m, "", now) }},
+		{"github", "a space of no width", "\u200b", func(m *message) { signBody("X-Hub-Signature-256", "sha256=", hex256)(m, "\u200b", now) }},
+		{"standard", "zeros", "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", func(m *message) { signStandard("webhook", true)(m, "", now) }},
+		{"polar", "nothing but the prefix", "whsec_", func(m *message) { signStandard("webhook", true)(m, "whsec_", now) }},
+		{"basic", "no password", "user:", func(m *message) { sendBasic(m, "user:", now) }},
+		{"postmark", "nothing but the colon", ":", func(m *message) { sendBasic(m, ":", now) }},
+		{"chargebee", "no colon", "user", func(m *message) { sendBasic(m, "user", now) }},
+		{"adyen", "zeros", "0000", func(m *message) { signBody("HmacSignature", "", base256)(m, "", now) }},
+	} {
+		t.Run(c.provider+"/"+c.name, func(t *testing.T) {
+			m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}, body: []byte(body)}
+			c.sign(&m)
+			_, err := Verify(c.provider, []string{c.secret}, m.request(), m.body, At(func() time.Time { return now }))
+			if !errors.Is(err, ErrSecret) && !errors.Is(err, ErrWrongSecret) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// TestPublicKeyIsNoSharedSecret signs with the text of a public key, in every form in which it may have been set.
+func TestPublicKeyIsNoSharedSecret(t *testing.T) {
+	key := must(x509.MarshalPKIXPublicKey(&rsaKeys()[0].PublicKey))
+	block := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: key}))
+	for name, secret := range map[string]string{
+		"PEM": block, "PEM after a comment": "# FusionAuth's key\n" + block, "base64": base64.StdEncoding.EncodeToString(key),
+		"broken PEM": "-----BEGIN PUBLIC KEY-----\nAAAA",
+	} {
+		m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}, body: []byte(`{}`)}
+		sum := sha256.Sum256(m.body)
+		claims := jwt.MapClaims{"request_body_sha256": base64.StdEncoding.EncodeToString(sum[:])}
+		m.header.Set("X-FusionAuth-Signature-JWT", token(jwt.SigningMethodHS256, []byte(secret), "", claims))
+		if _, err := Verify("fusionauth", []string{secret}, m.request(), m.body, At(func() time.Time { return now })); err == nil {
+			t.Errorf("%s: a token signed with the public key was taken", name)
+		}
+		if name == "broken PEM" {
+			continue
+		}
+		m.header.Set("X-FusionAuth-Signature-JWT", token(jwt.SigningMethodRS256, rsaKeys()[0], "", claims))
+		if _, err := Verify("fusionauth", []string{secret}, m.request(), m.body, At(func() time.Time { return now })); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestTwitchRevocationIsSigned calls an event that somebody caught a revocation.
+func TestTwitchRevocationIsSigned(t *testing.T) {
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}}
+	m.body = []byte(`{"subscription":{"id":"f1","type":"channel.follow"},"event":{"user_id":"1"}}`)
+	signTwitch(&m, secretOne, now)
+	m.header.Set("Twitch-Eventsub-Message-Type", "revocation")
+	m.header.Set("Twitch-Eventsub-Subscription-Type", "stream.offline")
+	d, err := Verify("twitch", []string{secretOne}, m.request(), m.body, At(func() time.Time { return now }))
+	if err != nil || d.Type != "channel.follow" {
+		t.Errorf("the type is %q, error %v", d.Type, err)
+	}
+}
+
+// TestNamesThatAreThereTwice adds a member that nobody signed beside one that was: the next reader may take that one.
+func TestNamesThatAreThereTwice(t *testing.T) {
+	sns := snsCase("2", nil)
+	adyen := testCase{provider: "adyen", sign: signAdyenItems(1), secret: adyenKey}
+	for _, c := range []struct {
+		of       testCase
+		old, new string
+	}{
+		{sns, `"Message":`, `"message":"other","Message":`},
+		{sns, `"Message":`, `"Message":"other","Message":`},
+		{adyen, `"notificationItems":`, `"NotificationItems":[],"notificationItems":`},
+		{adyen, `"eventCode":`, `"eventcode":"REFUND","eventCode":`},
+		{adyen, `"value":`, `"Value":1,"value":`},
+	} {
+		m := c.of.message(c.of.one(), now)
+		if _, err := c.of.verify(m, []string{c.of.one()}, now); err != nil {
+			t.Fatal(err)
+		}
+		m.body = bytes.Replace(m.body, []byte(c.old), []byte(c.new), 1)
+		c.of.refused(t, m, []string{c.of.one()}, now, ErrRepeated)
+	}
+}
+
+// TestAdyenItemIsNoBody sends what is signed of an item as a body that is signed.
+func TestAdyenItemIsNoBody(t *testing.T) {
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}}
+	m.body = []byte("7914073381342284::TestMerchant:TestPayment-1407325143704:1130:EUR:AUTHORISATION:true")
+	m.header.Set("HmacSignature", adyenHMACOf(adyenKey, string(m.body)))
+	if _, err := Verify("adyen", []string{adyenKey}, m.request(), m.body); !errors.Is(err, ErrMalformed) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestManyMembers unpacks a body of a few kilobytes that has a million elements.
+func TestManyMembers(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte("[" + strings.Repeat("0,", 1<<20-1) + "0]"))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{"Content-Encoding": {"gzip"}}, body: packed.Bytes()}
+	r := m.request()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if answer, _, err := Handshake("slack", []string{secretOne}, r, m.body); answer != nil || err != nil {
+		t.Errorf("answer %v, error %v", answer, err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
+		t.Errorf("a body of %d bytes took %d bytes of memory", packed.Len(), took)
+	}
+}
+
+// TestTypesThatAreSigned changes headers that say what signed bodies say too.
+func TestTypesThatAreSigned(t *testing.T) {
+	for _, c := range []struct{ provider, signature, header, body, want string }{
+		{"lemonsqueezy", "X-Signature", "X-Event-Name", `{"meta":{"event_name":"order_created"}}`, "order_created"},
+		{"linear", "Linear-Signature", "Linear-Event", `{"type":"Issue","action":"create","webhookTimestamp":` + unixMilli(now) + `}`, "Issue.create"},
+	} {
+		m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{}, body: []byte(c.body)}
+		m.header.Set(c.header, "other")
+		signBody(c.signature, "", hex256)(&m, secretOne, now)
+		d, err := Verify(c.provider, []string{secretOne}, m.request(), m.body, At(func() time.Time { return now }))
+		if err != nil || d.Type != c.want {
+			t.Errorf("%s: the type is %q, want %q: %v", c.provider, d.Type, c.want, err)
+		}
+	}
 }

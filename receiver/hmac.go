@@ -1,7 +1,9 @@
 package receiver
 
 import (
+	"bytes"
 	"crypto/hmac"
+
 	//nolint:gosec // Some providers sign with HMAC-SHA1, which is not broken; the choice is theirs.
 	"crypto/sha1"
 	"crypto/sha256"
@@ -86,6 +88,9 @@ func (r *request) anySecret(match func(secret string) bool) error {
 	}
 	return fail(CodeSignature, "no secret matches")
 }
+
+// allZero reports whether a key is to an HMAC the same as none.
+func allZero(key []byte) bool { return len(bytes.Trim(key, "\x00")) == 0 }
 
 // anyToken checks a secret that the request carries as it is. What is compared are hashes, so that the time taken
 // says nothing about the secret's length either.

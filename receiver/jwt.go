@@ -82,10 +82,14 @@ func methodsFor(key any) []string {
 	return nil
 }
 
-// keyOrSecret reads a secret that may be a public key: PEM is one, everything else is a shared secret as it is.
+// keyOrSecret reads a secret that may be a public key: PEM, with or without text around it, or the same in base64 alone. Everything else
+// is a shared secret as it is. A public key must never be taken for one, since everybody knows it.
 func keyOrSecret(secret string) (any, error) {
-	if strings.HasPrefix(strings.TrimSpace(secret), "-----BEGIN") {
+	if strings.Contains(secret, "-----BEGIN") {
 		return parsePublicKey(secret)
+	}
+	if key, err := parsePublicKey(secret); err == nil {
+		return key, nil
 	}
 	return []byte(secret), nil
 }

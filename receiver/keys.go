@@ -33,7 +33,7 @@ var errKey = fail(CodeWrongSecret, "not a public key of a kind that is known (RS
 // parsePublicKey reads a public key: PEM (a public key or a certificate), or its DER as base64.
 func parsePublicKey(text string) (crypto.PublicKey, error) {
 	text = strings.TrimSpace(text)
-	if strings.HasPrefix(text, "-----BEGIN") {
+	if strings.Contains(text, "-----BEGIN") {
 		block, _ := pem.Decode([]byte(text))
 		if block == nil {
 			return nil, errKey

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -38,16 +39,37 @@ func verifyAdyen(r *request) error {
 		if err != nil {
 			return err
 		}
+		// What is signed of an item must not do as a body.
+		if !bytes.HasPrefix(r.body, []byte("{")) {
+			return fail(CodeMalformed, "the body is not a JSON object")
+		}
 		return r.adyenHMAC(text, r.body)
+	}
+	if err := distinct(r.content()); err != nil {
+		return err
 	}
 	items, err := adyenItems(r)
 	if err != nil {
 		return err
 	}
 	for _, item := range items {
+		if err := adyenDistinct(item); err != nil {
+			return err
+		}
 		if err := r.adyenHMAC(textIn(item, "additionalData", "hmacSignature"), adyenSigned(item)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// adyenDistinct is distinct for an item and the objects in it of which something is signed.
+func adyenDistinct(item jsontext.Value) error {
+	if err := distinct(item); err != nil {
+		return err
+	}
+	if amount, ok := within(item, []string{"amount"}); ok && amount.Kind() == '{' {
+		return distinct(amount)
 	}
 	return nil
 }
@@ -100,7 +122,7 @@ func (r *request) adyenHMAC(text string, message []byte) error {
 	readable := false
 	if err := r.anySecret(func(secret string) bool {
 		key, err := hex.DecodeString(strings.TrimSpace(secret))
-		if err != nil || len(key) == 0 {
+		if err != nil || allZero(key) {
 			return false
 		}
 		readable = true

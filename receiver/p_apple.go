@@ -61,6 +61,9 @@ var (
 )
 
 func verifyApple(r *request) error {
+	if err := distinct(r.content()); err != nil {
+		return err
+	}
 	payload := r.text("signedPayload")
 	if payload == "" {
 		return fail(CodeMissing, "the field signedPayload is missing")
@@ -75,16 +78,11 @@ func verifyApple(r *request) error {
 	if err != nil {
 		return err
 	}
-	data, _ := claims["data"].(map[string]any)
-	for _, name := range []string{"summary", "externalPurchaseToken"} {
-		if data == nil {
-			data, _ = claims[name].(map[string]any)
-		}
-	}
-	if bundle, _ := data["bundleId"].(string); !same(bundle, r.setting("bundle_id")) {
+	bundle, environment := appleApp(claims)
+	if !same(bundle, r.setting("bundle_id")) {
 		return fail(CodeSignature, "the notification is another app's")
 	}
-	if want := r.setting("environment"); want != "" && data["environment"] != want {
+	if want := r.setting("environment"); want != "" && environment != want {
 		return fail(CodeSignature, "the notification is another environment's")
 	}
 	signed, ok := claims["signedDate"].(float64)
@@ -92,6 +90,29 @@ func verifyApple(r *request) error {
 		return fail(CodeMissing, "signedDate is missing")
 	}
 	return r.recent(time.UnixMilli(int64(signed)))
+}
+
+// appleParts are the members of a notification that may say whose it is: the first one that is there does.
+var appleParts = []string{"data", "summary", "externalPurchaseToken", "appData"}
+
+// appleApp returns the bundle id and the environment of the app that a notification is about.
+func appleApp(claims jwt.MapClaims) (bundle, environment string) {
+	for _, name := range appleParts {
+		part, ok := claims[name].(map[string]any)
+		if !ok {
+			continue
+		}
+		bundle, _ = part["bundleId"].(string)
+		environment, _ = part["environment"].(string)
+		if name == "externalPurchaseToken" { // It has no environment of its own.
+			environment = "Production"
+			if id, _ := part["externalPurchaseId"].(string); strings.HasPrefix(id, "SANDBOX") {
+				environment = "Sandbox"
+			}
+		}
+		return bundle, environment
+	}
+	return "", ""
 }
 
 // rootsOfSecrets returns the roots that the secrets hold.
@@ -170,9 +191,13 @@ func describeApple(r *request) Delivery {
 		return Delivery{}
 	}
 	v := jsontext.Value(bytes.TrimSpace(claims))
+	reads := make([]func(jsontext.Value) string, len(appleParts))
+	for i, name := range appleParts {
+		reads[i] = at(name, "bundleId")
+	}
 	d := Delivery{
 		Type: textIn(v, "notificationType"), ID: clean(textIn(v, "notificationUUID")), Time: millis(func(*request) string { return textIn(v, "signedDate") })(r),
-		Subject: clean(firstOf(at("data", "bundleId"), at("summary", "bundleId"), at("externalPurchaseToken", "bundleId"))(v)),
+		Subject: clean(firstOf(reads...)(v)),
 	}
 	if sub := textIn(v, "subtype"); sub != "" {
 		d.Type += "." + sub

@@ -154,3 +154,31 @@ func TestAppleRefuses(t *testing.T) {
 		t.Errorf("delivery %+v, error %v", d, err)
 	}
 }
+
+// TestAppleParts has the notifications that say whose they are elsewhere than in data.
+func TestAppleParts(t *testing.T) {
+	s := newAppleSigner(withMark(appleLeafMark), withMark(appleIssuerMark))
+	for _, c := range []struct {
+		part, environment string
+		value             map[string]any
+		good              bool
+	}{
+		{"summary", "Sandbox", map[string]any{"bundleId": "com.example.app", "environment": "Sandbox"}, true},
+		{"appData", "Production", map[string]any{"bundleId": "com.example.app", "environment": "Production"}, true},
+		{"appData", "Production", map[string]any{"bundleId": "com.example.app", "environment": "Sandbox"}, false},
+		{"appData", "", map[string]any{"bundleId": "com.example.other"}, false},
+		{"externalPurchaseToken", "Production", map[string]any{"bundleId": "com.example.app", "externalPurchaseId": "00000000-1111"}, true},
+		{"externalPurchaseToken", "Production", map[string]any{"bundleId": "com.example.app", "externalPurchaseId": "SANDBOX_00000000-1111"}, false},
+		{"externalPurchaseToken", "Sandbox", map[string]any{"bundleId": "com.example.app", "externalPurchaseId": "SANDBOX_00000000-1111"}, true},
+		{"other", "", map[string]any{"bundleId": "com.example.app"}, false},
+	} {
+		claims := appleClaims(now, jwt.MapClaims{c.part: c.value})
+		delete(claims, "data")
+		m := message{method: "POST", url: "https://hooks.example.com/hook", header: nil, body: applePayload(s.sign(jwt.SigningMethodES256, s.key, claims))}
+		d, err := Verify("apple", []string{pemOf(s.root.cert)}, m.request(), m.body, At(func() time.Time { return now }),
+			Setting("bundle_id", "com.example.app"), Setting("environment", c.environment))
+		if (err == nil) != c.good || c.good && d.Subject != "com.example.app" {
+			t.Errorf("%s %v: subject %q, error %v", c.part, c.value, d.Subject, err)
+		}
+	}
+}

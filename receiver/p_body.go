@@ -131,10 +131,10 @@ func registerShops() {
 	register(provider{
 		Info: Info{
 			Name: "lemonsqueezy", Title: "Lemon Squeezy", Secret: "the signing secret of the webhook",
-			Event: "type from X-Event-Name, subject is the object's id; there is no delivery id",
+			Event: "type from meta.event_name, subject is the object's id; there is no delivery id",
 		},
 		verify:   bodyHMAC("X-Signature", "", sha256Hex),
-		describe: describe(first(head("X-Event-Name"), field("meta", "event_name")), nil, field("data", "id"), nil),
+		describe: describe(first(field("meta", "event_name"), head("X-Event-Name")), nil, field("data", "id"), nil),
 	})
 }
 

@@ -31,18 +31,7 @@ func verifyEventGrid(r *request) error {
 	if name := r.setting("header"); name != "" {
 		return headerToken(name)(r)
 	}
-	key, err := r.param(orDefaultText(r.setting("query"), "code"))
-	if err != nil {
-		return err
-	}
-	return r.anyToken(key)
-}
-
-func orDefaultText(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
+	return verifyAddress(r)
 }
 
 func describeEventGrid(r *request) Delivery {

@@ -21,7 +21,7 @@ func init() {
 	})
 }
 
-var falKeys = keySetAt{url: "https://rest.alpha.fal.ai/.well-known/jwks.json", own: onlyHosts("rest.alpha.fal.ai")}
+var falKeys = keySetAt{url: "https://rest.fal.ai/.well-known/jwks.json", own: onlyHosts("rest.fal.ai")}
 
 func verifyFal(r *request) error {
 	var head [4]string

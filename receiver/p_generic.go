@@ -67,7 +67,7 @@ func Masked(name string, settings map[string]string) (headers, query []string) {
 		return nil, nil
 	}
 	headers, query = info.SecretHeaders, info.SecretQuery
-	if info.Name == "token" && settings["header"] != "" {
+	if (info.Name == "token" || info.Name == "eventgrid") && settings["header"] != "" {
 		headers = append(headers, http.CanonicalHeaderKey(settings["header"]))
 	}
 	if p := settings["query"]; p != "" {

@@ -92,6 +92,8 @@ func TestMasked(t *testing.T) {
 		{"gitlab", nil, []string{"X-Gitlab-Token"}, nil},
 		{"token", map[string]string{"header": "x-key"}, []string{"Authorization", "X-Key"}, nil},
 		{"dreamkas", map[string]string{"query": "s"}, nil, []string{"code", "s"}},
+		{"eventgrid", map[string]string{"header": "x-key"}, []string{"X-Key"}, []string{"code"}},
+		{"instagram-sha1", nil, nil, []string{"hub.verify_token"}},
 		{"nobody", nil, nil, nil},
 	} {
 		headers, query := Masked(tt.provider, tt.settings)

@@ -28,7 +28,7 @@ func init() {
 			return describeBatch(events, firstOf(at("lifecycleEvent"), at("changeType")), at("id"), at("resource"))
 		},
 		handshake: func(r *request) (*Answer, *Learned, error) {
-			if _, ok := r.query()["validationToken"]; !ok {
+			if _, ok := r.query()["validationToken"]; !ok || r.http.Method != http.MethodPost {
 				return nil, nil, nil
 			}
 			token, err := r.param("validationToken")

@@ -61,11 +61,12 @@ func init() {
 		provider: "graph", name: "validation", url: "https://hooks.example.com/hook?validationToken=Validation%3A+Testing+%3Cscript%3Ealert(1)%3C%2Fscript%3E",
 		want: "Validation: Testing <script>alert(1)</script>", headers: map[string]string{"Content-Type": "text/plain; charset=utf-8"},
 	}
-	two, empty, none := question, question, question
+	two, empty, none, get := question, question, question, question
+	get.name, get.method, get.none = "by a browser", "GET", true
 	two.name, two.url, two.err = "two tokens", "https://hooks.example.com/hook?validationToken=a&validationToken=b", ErrRepeated
 	empty.name, empty.url, empty.err = "empty token", "https://hooks.example.com/hook?validationToken=", ErrMissing
 	none.name, none.url, none.none = "event", "", true
-	addHandshake(question, two, empty, none)
+	addHandshake(question, two, empty, none, get)
 }
 
 func TestGraphOneOfManyIsAnothers(t *testing.T) {

@@ -3,7 +3,6 @@ package receiver
 import (
 	"net/http"
 	"strings"
-	"time"
 )
 
 // Older rules of providers that have better ones now, and that senders which were set up for ASP.NET WebHooks still use.
@@ -22,7 +21,7 @@ func init() {
 	})
 	register(provider{
 		Info: Info{
-			Name: "instagram-sha1", Title: "Instagram, by the older signature", Handshakes: []string{http.MethodGet},
+			Name: "instagram-sha1", Title: "Instagram, by the older signature", Handshakes: []string{http.MethodGet}, SecretQuery: []string{"hub.verify_token"},
 			Secret:   "the client secret",
 			Settings: []SettingInfo{{Name: "verify_token", Doc: "the token that the subscription was made with", Secret: true}},
 			Event:    "type from object, subject is the object's id; of several, of the first",
@@ -65,7 +64,7 @@ func init() {
 			Event:  "type from the first event's name, subject is its channel",
 		},
 		verify:   aspnetRule("", verifyPusherKeys),
-		describe: describe(field("events", "0", "name"), nil, field("events", "0", "channel"), unixTime(field("time_ms"), time.Millisecond)),
+		describe: describe(field("events", "0", "name"), nil, field("events", "0", "channel"), millis(field("time_ms"))),
 		refused:  refuseAspnet,
 	})
 }
@@ -105,21 +104,7 @@ func handshakeInstagram(r *request) (*Answer, *Learned, error) {
 }
 
 // verifyStripeUntimed is Stripe's rule without a look at the clock.
-func verifyStripeUntimed(r *request) error {
-	text, err := r.header("Stripe-Signature")
-	if err != nil {
-		return err
-	}
-	found := pairs(text, ",")
-	stamp, err := one(found, "Stripe-Signature", "t")
-	if err != nil {
-		return err
-	}
-	if len(found["v1"]) == 0 {
-		return fail(CodeMissing, "v1 in the header Stripe-Signature is missing")
-	}
-	return r.anyOfHMAC(sha256Hex, found["v1"], []byte(stamp+"."), r.body)
-}
+var verifyStripeUntimed = timedPairs("Stripe-Signature", ",", "t", "v1", ".", sha256Hex, 0)
 
 // verifyPusherKeys checks the signature with the secret of the key that the request names.
 func verifyPusherKeys(r *request) error {

@@ -40,6 +40,9 @@ var snsSigned = map[string][]string{
 }
 
 func verifySNS(r *request) error {
+	if err := distinct(r.content()); err != nil {
+		return err
+	}
 	// First whose topic it is: a stranger's costs nothing.
 	if err := r.anyToken(r.text("TopicArn")); err != nil {
 		return err

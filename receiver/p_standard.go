@@ -123,11 +123,11 @@ func (r *request) standardKeys(raw bool) []webhook.Key {
 		}
 		text, prefixed := strings.CutPrefix(secret, webhook.PrefixSecret)
 		if !raw || prefixed {
-			if key, err := decodeBase64(text); err == nil && len(key) > 0 {
+			if key, err := decodeBase64(text); err == nil && !allZero(key) {
 				add(sized(key))
 			}
 		}
-		if raw {
+		if raw && text != "" {
 			add(sized([]byte(secret)))
 		}
 	}

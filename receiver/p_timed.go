@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"encoding/base64"
 	"strings"
 	"time"
@@ -76,11 +77,11 @@ func registerTimedHeaders() {
 	register(provider{
 		Info: Info{
 			Name: "linear", Title: "Linear", Secret: "the webhook's signing secret",
-			Event: "type is Linear-Event and the action, id Linear-Delivery, subject the object's id",
+			Event: "type is type and action of the body, id Linear-Delivery, subject the object's id",
 		},
 		tolerance: time.Minute,
 		verify:    verifyLinear,
-		describe: describe(first(joined(".", first(head("Linear-Event"), field("type")), field("action")), first(head("Linear-Event"), field("type"))),
+		describe: describe(first(joined(".", field("type"), field("action")), field("type"), head("Linear-Event")),
 			head("Linear-Delivery"), field("data", "id"), millis(field("webhookTimestamp"))),
 	})
 	register(provider{
@@ -156,10 +157,7 @@ func verifyLinear(r *request) error {
 }
 
 func verifyGrafana(r *request) error {
-	header := r.setting("header")
-	if header == "" {
-		header = "X-Grafana-Alerting-Signature"
-	}
+	header := cmp.Or(r.setting("header"), "X-Grafana-Alerting-Signature")
 	if stamp := r.setting("timestamp_header"); stamp != "" {
 		return r.headersHMAC(header, "", stamp, time.Second, sha256Hex, beforeBody(":"))
 	}

@@ -1,6 +1,7 @@
 package receiver
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 )
@@ -96,11 +97,7 @@ func registerAddressTokens() {
 
 // verifyAddress is the rule of a secret in the address.
 func verifyAddress(r *request) error {
-	name := r.setting("query")
-	if name == "" {
-		name = "code"
-	}
-	got, err := r.param(name)
+	got, err := r.param(cmp.Or(r.setting("query"), "code"))
 	if err != nil {
 		return err
 	}
@@ -121,7 +118,21 @@ func verifyBasic(r *request) error {
 	if err != nil {
 		return fail(CodeMalformed, "the header Authorization is not base64")
 	}
-	return r.anyToken(string(raw))
+	readable := false
+	if err := r.anySecret(func(secret string) bool {
+		// Without a password it is no secret: user names can be guessed.
+		if _, password, _ := strings.Cut(secret, ":"); unseen(password) {
+			return false
+		}
+		readable = true
+		return same(string(raw), secret)
+	}); err != nil {
+		if !readable && len(r.secrets) > 0 {
+			return fail(CodeWrongSecret, "the secret is not user:password")
+		}
+		return err
+	}
+	return nil
 }
 
 // answerVerified answers 200 to verified requests by a method that is never an event's.

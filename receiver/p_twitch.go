@@ -9,7 +9,7 @@ func init() {
 	register(provider{
 		Info: Info{
 			Name: "twitch", Title: "Twitch EventSub", Secret: "the secret given when the subscription was made", Handshakes: []string{http.MethodPost},
-			Event: "type from Twitch-Eventsub-Subscription-Type, or revocation; id from Twitch-Eventsub-Message-Id, subject the broadcaster's id",
+			Event: "type is the subscription's, or revocation; id from Twitch-Eventsub-Message-Id, subject the broadcaster's id",
 		},
 		tolerance: 10 * time.Minute,
 		verify:    verifyTwitch,
@@ -27,11 +27,15 @@ func init() {
 	})
 }
 
+// typeOfTwitch reads the body. The headers that say the same are not signed: with them, an event that somebody caught would become a
+// revocation, which has no event.
 func typeOfTwitch(r *request) string {
-	if r.http.Header.Get("Twitch-Eventsub-Message-Type") == "revocation" {
+	_, event := r.raw("event")
+	_, events := r.raw("events")
+	if !event && !events && r.http.Header.Get("Twitch-Eventsub-Message-Type") == "revocation" {
 		return "revocation"
 	}
-	return first(head("Twitch-Eventsub-Subscription-Type"), field("subscription", "type"))(r)
+	return first(field("subscription", "type"), head("Twitch-Eventsub-Subscription-Type"))(r)
 }
 
 func verifyTwitch(r *request) error {

@@ -3,9 +3,11 @@ package receiver
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Limits on what a request can make a rule do.
@@ -30,10 +32,12 @@ type request struct {
 	opts     *options
 
 	// Made when they are first asked for.
-	object   []member
-	isParsed bool
-	values   url.Values
-	params   url.Values
+	unpacked   []byte
+	isUnpacked bool
+	object     []member
+	isParsed   bool
+	values     url.Values
+	params     url.Values
 }
 
 func newRequest(p *provider, secrets []string, r *http.Request, body []byte, o *options) *request {
@@ -50,21 +54,16 @@ func newRequest(p *provider, secrets []string, r *http.Request, body []byte, o *
 	return req
 }
 
-// usable leaves out secrets that are nothing but white space: anybody could sign with them.
+// usable leaves out secrets in which nothing can be seen: anybody could sign with them. (To an HMAC, zeros are the same as no key.)
 func usable(secrets []string) []string {
-	for i, s := range secrets {
-		if strings.TrimSpace(s) != "" {
-			continue
-		}
-		kept := append([]string(nil), secrets[:i]...)
-		for _, s := range secrets[i+1:] {
-			if strings.TrimSpace(s) != "" {
-				kept = append(kept, s)
-			}
-		}
-		return kept
+	if !slices.ContainsFunc(secrets, unseen) {
+		return secrets
 	}
-	return secrets
+	return slices.DeleteFunc(slices.Clone(secrets), unseen)
+}
+
+func unseen(secret string) bool {
+	return strings.IndexFunc(secret, func(c rune) bool { return unicode.IsGraphic(c) && !unicode.IsSpace(c) }) < 0
 }
 
 // header returns the one value of a header. A header that is there twice is refused: a proxy on the way could have read

@@ -77,20 +77,22 @@ type outboundParser struct {
 	seen    map[string]bool
 }
 
+// soapPath is where the notifications are.
+var soapPath = [3]xml.Name{
+	{Space: soapSpace, Local: "Envelope"}, {Space: soapSpace, Local: "Body"}, {Space: outboundSpace, Local: "notifications"},
+}
+
 func (p *outboundParser) start(t xml.StartElement) error {
 	if len(p.path) == maxXMLDepth {
 		return errors.New("the body is nested too deep")
 	}
 	p.path = append(p.path, t.Name)
 	p.chars.Reset()
-	want := []xml.Name{
-		{Space: soapSpace, Local: "Envelope"}, {Space: soapSpace, Local: "Body"}, {Space: outboundSpace, Local: "notifications"},
-	}
 	switch n := len(p.path); {
-	case n == 1 && t.Name != want[0]:
+	case n == 1 && t.Name != soapPath[0]:
 		return errSOAP
-	case n == 3 && p.path[1] == want[1]:
-		if t.Name != want[2] || p.done {
+	case n == 3 && p.path[1] == soapPath[1]:
+		if t.Name != soapPath[2] || p.done {
 			return errSOAP
 		}
 		p.done = true
@@ -124,7 +126,7 @@ func (p *outboundParser) start(t xml.StartElement) error {
 
 // at says whether the parser is in an element below notifications.
 func (p *outboundParser) at(local ...string) bool {
-	if len(p.path) != 3+len(local) || p.path[1].Local != "Body" || p.path[2].Local != "notifications" {
+	if len(p.path) != 3+len(local) || p.path[1] != soapPath[1] || p.path[2] != soapPath[2] {
 		return false
 	}
 	for i, name := range local {
