@@ -8,15 +8,16 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // maxRecorded bounds what is kept of a request's head; net/http refuses longer ones. Its limit counts some slack.
 const maxRecorded = maxHeader + 8<<10
 
 // recorder keeps the head of the present request of a connection as it was received, for [Head]: net/http brings names into
-// one case and forgets the order. It is used by the connection's own goroutine, and by net/http's read ahead, one after the
-// other.
+// one case and forgets the order. The connection's own goroutine and net/http's read ahead use it.
 type recorder struct {
+	mu   sync.Mutex
 	head []byte
 	done bool
 	// ahead is what net/http read ahead, one byte, while it waited for the caller to leave: the next request's first.
@@ -25,6 +26,8 @@ type recorder struct {
 
 // saw takes what was read, a buffer of the given size filled in part or whole.
 func (c *recorder) saw(b []byte, size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.done {
 		if size == 1 {
 			c.ahead = append(c.ahead[:0], b...)
@@ -44,8 +47,20 @@ func (c *recorder) saw(b []byte, size int) {
 
 // next begins the next request.
 func (c *recorder) next() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.head, c.done = append([]byte(nil), c.ahead...), false
 	c.ahead = c.ahead[:0]
+}
+
+// of returns the lines of a request, or nil when what was kept is not known to be its own.
+func (c *recorder) of(r *http.Request) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.done || !matches(c.head, r) {
+		return nil
+	}
+	return crlf(c.head)
 }
 
 // ignored reports whether a request is for the API, whose requests nobody asks to see.
@@ -87,8 +102,10 @@ func nextRequest(c net.Conn, state http.ConnState) {
 // what was received is not known, it writes them as HTTP/1.1 would have them, the names in order. To be called before the
 // handler returns.
 func Head(r *http.Request) []byte {
-	if c, ok := r.Context().Value(recorderKey{}).(*recorder); ok && c.done && matches(c.head, r) {
-		return crlf(c.head)
+	if c, ok := r.Context().Value(recorderKey{}).(*recorder); ok {
+		if head := c.of(r); head != nil {
+			return head
+		}
 	}
 	var b bytes.Buffer
 	b.WriteString(r.Method + " " + r.RequestURI + " " + r.Proto + "\r\nHost: " + r.Host + "\r\n")
@@ -103,9 +120,52 @@ func Head(r *http.Request) []byte {
 	return b.Bytes()
 }
 
-// matches reports whether a recorded head is that of the request.
+// matches reports whether a recorded head is that of the request as net/http read it. Of requests that were sent together the
+// later ones were read before they were recorded, and what is recorded then is whatever the caller put where a head would be.
 func matches(head []byte, r *http.Request) bool {
-	return bytes.HasPrefix(head, []byte(r.Method+" "+r.RequestURI+" "+r.Proto))
+	rest, ok := bytes.CutPrefix(head, []byte(r.Method+" "+r.RequestURI+" "+r.Proto))
+	first, rest, _ := bytes.Cut(rest, []byte("\n"))
+	if !ok || len(bytes.TrimSuffix(first, []byte("\r"))) > 0 {
+		return false
+	}
+	left := 0
+	for _, values := range r.Header {
+		left += len(values)
+	}
+	caching := false
+	for line := range bytes.Lines(rest) {
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		key := http.CanonicalHeaderKey(string(name))
+		caching = caching || key == "Cache-Control"
+		switch {
+		case !ok:
+			return false
+		case takenOut(key, r):
+		case slices.Contains(r.Header[key], string(bytes.Trim(value, " \t\r\n"))):
+			left--
+		default:
+			return false
+		}
+	}
+	if !caching && r.Header.Get("Pragma") == "no-cache" {
+		left-- // net/http adds a Cache-Control that says the same
+	}
+	return left == 0
+}
+
+// takenOut reports whether net/http takes a header out of the request's.
+func takenOut(key string, r *http.Request) bool {
+	switch key {
+	case "Host":
+		return true
+	case "Transfer-Encoding":
+		return len(r.TransferEncoding) > 0
+	case "Content-Length":
+		return len(r.TransferEncoding) > 0
+	case "Trailer":
+		return r.Trailer != nil
+	}
+	return false
 }
 
 // crlf returns a copy of lines in which each ends with CRLF.

@@ -97,6 +97,35 @@ func TestHeadOfPipelinedRequests(t *testing.T) {
 	}
 }
 
+// A body that looks like the head of its own request is not taken for it, whatever was sent together.
+func TestHeadIsNotForged(t *testing.T) {
+	c := dial(t, heads(t))
+	forged := "POST /b/2 HTTP/1.1\r\nHost: x\r\nX-Forged: 1\r\n\r\n"
+	true2 := fmt.Sprintf("POST /b/2 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nX-True: 1\r\n", len(forged))
+	c.ask(t, "GET /b/1 HTTP/1.1\r\nHost: x\r\n\r\n"+true2+"\r\n")
+	if _, got := c.ask(t, forged); got != true2 {
+		t.Errorf("head %q, want %q", got, true2)
+	}
+}
+
+// What net/http takes out of the headers, or adds to them, stays as it was sent.
+func TestHeadWithWhatIsTakenOut(t *testing.T) {
+	c := dial(t, heads(t))
+	for _, head := range []string{
+		"GET /b/x HTTP/1.1\r\npragma: no-cache\r\nHost: x\r\n",
+		"GET /b/x HTTP/1.1\r\nPragma: no-cache\r\nCache-Control: no-cache\r\nHost: x\r\n",
+		"GET http://y/b/x HTTP/1.1\r\nz: \r\nHost: x\r\n",
+	} {
+		if status, got := c.ask(t, head+"\r\n"); status != http.StatusOK || got != head {
+			t.Errorf("answer %d %q, want %q", status, got, head)
+		}
+	}
+	trailed := "POST /b/x HTTP/1.1\r\nz: 1\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\nHost: x\r\n"
+	if status, got := c.ask(t, trailed+"\r\n2\r\nhi\r\n0\r\nX-T: 1\r\n\r\n"); status != http.StatusOK || got != trailed {
+		t.Errorf("answer %d %q, want %q", status, got, trailed)
+	}
+}
+
 // A first byte that was read while the answer before was under way belongs to the next request.
 func TestRecorderReadAhead(t *testing.T) {
 	var c recorder
