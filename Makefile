@@ -55,6 +55,7 @@ tidy-check: ## Check that go.mod and go.sum are tidy.
 docs: ## Write the generated pages anew.
 	$(GO) run ./internal/config/gendocs docs/configuration.md
 	$(GO) test -count=1 -run '^TestDocs$$' ./internal/cli -update
+	$(GO) test -count=1 -run '^TestDocs$$' ./receiver -update
 
 .PHONY: generated-check
 generated-check: ## Check that the generated pages are up to date.

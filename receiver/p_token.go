@@ -3,6 +3,7 @@ package receiver
 import (
 	"cmp"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -106,6 +107,10 @@ func verifyAddress(r *request) error {
 
 // verifyBasic is the rule of HTTP basic authentication (RFC 7617). The secret is user:password.
 func verifyBasic(r *request) error {
+	// Without a password it is no secret: user names can be guessed.
+	if !slices.ContainsFunc(r.secrets, hasPassword) {
+		return fail(CodeWrongSecret, "the secret is not user:password")
+	}
 	got, err := r.header("Authorization")
 	if err != nil {
 		return err
@@ -118,21 +123,12 @@ func verifyBasic(r *request) error {
 	if err != nil {
 		return fail(CodeMalformed, "the header Authorization is not base64")
 	}
-	readable := false
-	if err := r.anySecret(func(secret string) bool {
-		// Without a password it is no secret: user names can be guessed.
-		if _, password, _ := strings.Cut(secret, ":"); unseen(password) {
-			return false
-		}
-		readable = true
-		return same(string(raw), secret)
-	}); err != nil {
-		if !readable && len(r.secrets) > 0 {
-			return fail(CodeWrongSecret, "the secret is not user:password")
-		}
-		return err
-	}
-	return nil
+	return r.anySecret(func(secret string) bool { return hasPassword(secret) && same(string(raw), secret) })
+}
+
+func hasPassword(secret string) bool {
+	_, password, _ := strings.Cut(secret, ":")
+	return !unseen(password)
 }
 
 // answerVerified answers 200 to verified requests by a method that is never an event's.
