@@ -18,8 +18,12 @@ import (
 	"github.com/posthornhq/posthorn/receiver"
 )
 
-// captureTimeout bounds the keeping of one request in a bin.
-const captureTimeout = 5 * time.Second
+const (
+	// captureTimeout bounds the keeping of one request in a bin.
+	captureTimeout = 5 * time.Second
+	// publishTimeout bounds the storing of one event.
+	publishTimeout = 30 * time.Second
+)
 
 // exchange is one request to a source, on its way to an answer.
 type exchange struct {
@@ -66,9 +70,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	outcome, answer := x.run()
 	s.Observer.Received(x.source.info.Name, outcome, s.Now().Sub(x.start))
-	if answer != nil {
-		x.write(*answer)
-	}
+	x.write(*answer)
 }
 
 var notFound = receiver.Text(http.StatusNotFound, "not found\n")
@@ -100,7 +102,8 @@ func (x *exchange) find(tenant, name string) error {
 	return nil
 }
 
-// run takes the request through all steps. The answer is nil when the caller is gone.
+// run takes the request through all steps. There is always an answer: a handler that gives none has accepted, in net/http, and a
+// caller whose side of the connection has ended may still read.
 func (x *exchange) run() (outcome string, answer *receiver.Answer) {
 	x.req = x.s.Arrived(x.r, x.prefix)
 	if !x.source.admits(x.req.Remote) {
@@ -250,7 +253,7 @@ func (x *exchange) publish(e *event.Event, d *receiver.Delivery) (string, *recei
 		return x.fail(err)
 	}
 	defer wait.end()
-	receipt, err := x.s.Publish(x.r.Context(), x.tenant, e)
+	receipt, err := x.store(e)
 	if err != nil {
 		switch event.KindOf(err) {
 		case event.KindTooLarge, event.KindInvalid, event.KindMalformed:
@@ -270,6 +273,13 @@ func (x *exchange) publish(e *event.Event, d *receiver.Delivery) (string, *recei
 		}
 	}
 	return outcome, x.accepted(d)
+}
+
+// store stores the event, also when its caller has ended its side of the connection meanwhile.
+func (x *exchange) store(e *event.Event) (event.Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), publishTimeout)
+	defer cancel()
+	return x.s.Publish(ctx, x.tenant, e)
 }
 
 // accepted is the answer to what the source took.
@@ -315,9 +325,6 @@ func (x *exchange) refuse(err error) (string, *receiver.Answer) {
 
 // fail answers when the server cannot take a request now: the provider will send it again.
 func (x *exchange) fail(err error) (string, *receiver.Answer) {
-	if x.r.Context().Err() != nil {
-		return OutcomeFailed, nil
-	}
 	x.s.failed(x.r, err)
 	answer := answerOf(err)
 	return OutcomeFailed, &answer

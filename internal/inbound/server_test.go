@@ -2,6 +2,7 @@ package inbound_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/inbound"
 )
 
 // served serves the sources by a real server with the limits of the front.
@@ -108,6 +110,39 @@ func TestHeaderFlood(t *testing.T) {
 	}()
 	if code, _ := status(t, c); code != 431 || len(on.events) != 0 {
 		t.Errorf("%d", code)
+	}
+}
+
+// TestHalfClosed: who has sent all and ends his side of the connection is not told that his event is taken unless it is.
+func TestHalfClosed(t *testing.T) {
+	t.Parallel()
+	for _, fail := range []bool{false, true} {
+		entered, gone := make(chan struct{}), make(chan struct{})
+		var on *stage
+		on = newStage(t, event.Source{Name: "a", Provider: "none"}, nil, nil, func(c *inbound.Config) {
+			c.Publish = func(ctx context.Context, tenant *event.Tenant, e *event.Event) (event.Receipt, error) {
+				close(entered)
+				<-gone
+				if err := ctx.Err(); err != nil || fail {
+					return event.Receipt{}, context.Canceled
+				}
+				return on.publish(ctx, tenant, e)
+			}
+		})
+		watched := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			go func() { <-r.Context().Done(); close(gone) }()
+			on.s.Handler().ServeHTTP(w, r)
+		})
+		on.h = watched
+		c := dial(t, served(t, on))
+		_, _ = fmt.Fprintf(c, "POST /in/acme/a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}")
+		<-entered
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if code, _ := status(t, c); (code < 300) == fail || (len(on.events) == 1) == fail {
+			t.Errorf("fails %v: answer %d, %d events", fail, code, len(on.events))
+		}
 	}
 }
 
