@@ -308,3 +308,13 @@ func TestTypesThatAreSigned(t *testing.T) {
 		}
 	}
 }
+
+// TestStripeTimeIsANumber calls the beginning of a body, up to a dot, a part of the timestamp.
+func TestStripeTimeIsANumber(t *testing.T) {
+	m := message{method: http.MethodPost, url: "https://hooks.example.com/hook", header: http.Header{"Content-Type": {"application/json"}}}
+	m.body = []byte(`{"type":"charge.succeeded"}`)
+	m.header.Set("Stripe-Signature", `t=1.{"note":"a,v1=`+hex256(secretOne, `1.{"note":"a.`, string(m.body)))
+	if _, err := Verify("stripe-untimed", []string{secretOne}, m.request(), m.body); !errors.Is(err, ErrMalformed) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -81,14 +81,15 @@ type Fetcher interface {
 	Fetch(ctx context.Context, url string) ([]byte, error)
 }
 
-// Once sets where values are kept that are good for one request only, such as Mailgun's token. Without it the process
+// Once sets where values are kept that are good for one request only, such as Mailgun's token or what PayPal signed. Without it the process
 // keeps the latest ones in memory.
 func Once(seen Seen) Option { return func(o *options) { o.once = seen } }
 
 // MaxBody sets the largest body that [Middleware] takes, in bytes; larger ones are answered 413 without being read whole.
 func MaxBody(n int64) Option { return func(o *options) { o.maxBody = n } }
 
-// Dedupe sets where [Middleware] keeps the deliveries that were handled; without it, it keeps the latest ones in memory.
+// Dedupe sets where [Middleware] keeps the deliveries that were handled; without it, it keeps the latest ones in memory. The keys are the
+// provider's name and the delivery's id: receivers whose senders do not trust each other need one each.
 func Dedupe(seen Seen) Option { return func(o *options) { o.dedupe = seen } }
 
 // Learn sets what [Middleware] does with a secret that a provider hands over in a handshake: keep it for good. An error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -38,10 +39,12 @@ func verifyMailgun(r *request) error {
 	return r.useOnce("mailgun:" + token)
 }
 
-// usedTokens is where values that are good for one request are kept unless Once says otherwise; asking and keeping is one step.
+// usedTokens is where values that are good for one request are kept unless Once says otherwise. Asking and keeping is one step for each
+// value; many values share a lock, but not all: what Once names may be slow.
 var (
 	usedTokens = NewMemory(0)
-	useMutex   sync.Mutex
+	useLocks   [64]sync.Mutex
+	useSeed    = maphash.MakeSeed()
 )
 
 // useOnce refuses a value that came with another body before. With the same body it is the same request again, which
@@ -53,8 +56,9 @@ func (r *request) useOnce(value string) error {
 	}
 	sum := sha256.Sum256(r.body)
 	with := value + ":" + hex.EncodeToString(sum[:])
-	useMutex.Lock()
-	defer useMutex.Unlock()
+	lock := &useLocks[maphash.String(useSeed, value)%uint64(len(useLocks))]
+	lock.Lock()
+	defer lock.Unlock()
 	ctx := context.WithoutCancel(r.http.Context())
 	used, err := seen.Seen(ctx, value)
 	if err == nil && !used {

@@ -15,7 +15,7 @@ func init() {
 }
 
 // timedPairs is the rule of Stripe and those that follow it: a header of pairs holds a timestamp and signatures of timestamp,
-// joint and body.
+// joint and body. A unit of 0 says that the timestamp is not compared with the clock.
 func timedPairs(header, separator, stamp, version, joint string, s scheme, unit time.Duration) func(*request) error {
 	return func(r *request) error {
 		text, err := r.header(header)
@@ -33,8 +33,9 @@ func timedPairs(header, separator, stamp, version, joint string, s scheme, unit 
 		if err := r.anyOfHMAC(s, found[version], []byte(at+joint), r.body); err != nil {
 			return err
 		}
-		if unit == 0 { // However old it is.
-			return nil
+		if unit == 0 { // However old it is. But it is a number: else what is up to a later joint, in the body, would pass as one.
+			_, err := parseUnix(at, time.Second)
+			return err
 		}
 		return r.fresh(at, unit)
 	}

@@ -3,6 +3,8 @@ package receiver
 import (
 	"crypto"
 	"crypto/rsa"
+	"slices"
+	"strings"
 )
 
 func init() {
@@ -10,7 +12,10 @@ func init() {
 		Info: Info{
 			Name: "wise", Title: "Wise",
 			Secret: "Wise's public key (PEM) of the environment, as its documentation gives it",
-			Event:  "type from event_type, id from X-Delivery-Id, subject is the id of the resource",
+			Settings: []SettingInfo{{
+				Name: "subscriptions", Doc: "the ids of your subscriptions, with spaces between, whose events are taken: Wise signs for everybody with the same key",
+			}},
+			Event: "type from event_type, id from X-Delivery-Id, subject is the id of the resource",
 		},
 		verify: verifyWise,
 		describe: describe(field("event_type"), head("X-Delivery-Id"), first(field("data", "resource", "id"), field("data", "transfer_reference")),
@@ -27,8 +32,14 @@ func verifyWise(r *request) error {
 	if err != nil {
 		return failWith(CodeSignature, "the signature is not base64", err)
 	}
-	return r.anyKey(func(key crypto.PublicKey) bool {
+	if err := r.anyKey(func(key crypto.PublicKey) bool {
 		k, ok := key.(*rsa.PublicKey)
 		return ok && verifyRSA256(k, r.body, signature)
-	})
+	}); err != nil {
+		return err
+	}
+	if own := strings.Fields(r.setting("subscriptions")); len(own) > 0 && !slices.Contains(own, r.text("subscription_id")) {
+		return fail(CodeSignature, "the event is another subscription's")
+	}
+	return nil
 }
