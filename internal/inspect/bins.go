@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"net/url"
 	"strings"
 
@@ -124,7 +125,7 @@ func (s *Service) Delete(ctx context.Context, id string, revision int64) error {
 		return mapError(err)
 	}
 	s.hub.tell(id)
-	s.dropLine(id)
+	s.dropLine(id, math.MaxInt64)
 	return nil
 }
 

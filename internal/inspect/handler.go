@@ -134,7 +134,7 @@ func (x *exchange) run() error {
 	}
 	if answer.Status == 0 {
 		answer = set
-		if !x.pause(x.b.Delay) {
+		if held && !x.pause(x.b.Delay) {
 			x.record(event.Answer{Reason: "the caller went away"})
 			return nil
 		}

@@ -51,8 +51,9 @@ type line struct {
 	kicked chan struct{} // ends a wait between two tries
 	landed chan struct{} // a delivery under way has ended
 
-	users int         // who hold it; guarded by Service.mu
-	gone  atomic.Bool // the bin was deleted, or has another tunnel
+	users    int         // who hold it; guarded by Service.mu
+	revision int64       // the newest of the bin that was seen; guarded by Service.mu
+	gone     atomic.Bool // the bin was deleted, or has another tunnel
 
 	mu      sync.Mutex
 	phase   phase
@@ -60,30 +61,38 @@ type line struct {
 	cursor  int64 // all up to it are delivered, or no longer there
 	saved   int64 // the cursor that the store has
 	saving  bool
-	dirty   bool                         // something arrived since the drain looked last
-	stalled bool                         // the newest delivery failed: nobody waits for the next
-	done    map[int64]bool               // delivered, after the cursor
-	flying  map[int64]bool               // under way, while live or just before
-	waiting map[string]chan event.Answer // callers, by the ID of their capture
+	dirty   bool               // something arrived since the drain looked last
+	stalled bool               // the newest delivery failed: nobody waits for the next
+	done    map[int64]bool     // delivered, after the cursor
+	flying  map[int64]bool     // under way, while live or just before
+	waiting map[string]*caller // by the ID of their capture
 }
 
-// line returns a bin's line, made when there is none; it must be left.
+// caller waits for the local answer.
+type caller struct {
+	given chan event.Answer
+	kept  bool // its capture is in the bin, and the line has heard of it
+}
+
+// line returns a bin's line, made when there is none; it must be left. Who read the bin before its tunnel was changed gets
+// the line of the tunnel that it has now.
 func (s *Service) line(b *event.Bin) *line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.lines[b.ID]
-	if l != nil && (l.tunnel != b.Tunnel || l.tenant != b.Tenant) {
+	if l != nil && l.tunnel != b.Tunnel && l.revision < b.Revision {
 		l.end()
 		l = nil
 	}
 	if l == nil {
 		l = &line{
 			s: s, bin: b.ID, tenant: b.Tenant, tunnel: b.Tunnel, kicked: make(chan struct{}, 1), landed: make(chan struct{}, 1),
-			done: map[int64]bool{}, flying: map[int64]bool{}, waiting: map[string]chan event.Answer{},
+			done: map[int64]bool{}, flying: map[int64]bool{}, waiting: map[string]*caller{},
 		}
 		s.lines[b.ID] = l
 	}
 	l.users++
+	l.revision = max(l.revision, b.Revision)
 	return l
 }
 
@@ -99,11 +108,11 @@ func (s *Service) leave(l *line) {
 	}
 }
 
-// dropLine ends the line of a bin that is no more, or that has another tunnel.
-func (s *Service) dropLine(bin string) {
+// dropLine ends the line of a bin that has another tunnel since a revision.
+func (s *Service) dropLine(bin string, revision int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l := s.lines[bin]; l != nil {
+	if l := s.lines[bin]; l != nil && l.revision < revision {
 		l.end()
 		delete(s.lines, bin)
 	}
@@ -166,6 +175,13 @@ func (s *Service) kick(b *event.Bin) {
 	}
 }
 
+// kickNow is kick for a request that came while its bin's tunnel was being changed.
+func (s *Service) kickNow(bin string) {
+	if b, err := s.Bin(s.ctx, 0, bin); err == nil && b.Tunnel != "" {
+		s.kick(&b)
+	}
+}
+
 // newTunnel makes a bin's new tunnel begin behind what is in the bin.
 func (s *Service) newTunnel(ctx context.Context, b, stored *event.Bin) error {
 	if b.Tunnel == "" || b.Tunnel == stored.Tunnel {
@@ -183,7 +199,7 @@ func (s *Service) changed(b, stored *event.Bin) {
 	if b.Tunnel == stored.Tunnel {
 		return
 	}
-	s.dropLine(b.ID)
+	s.dropLine(b.ID, b.Revision)
 	if b.Tunnel != "" {
 		s.kick(b)
 	}
@@ -210,7 +226,7 @@ func (l *line) expect(id string) <-chan event.Answer {
 	ch := make(chan event.Answer, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.waiting[id] = ch
+	l.waiting[id] = &caller{given: ch}
 	return ch
 }
 
@@ -222,16 +238,19 @@ func (l *line) forget(id string) {
 
 // answer tells the caller of a capture, if it waits. l.mu is held.
 func (l *line) answer(id string, a event.Answer) {
-	if ch := l.waiting[id]; ch != nil {
+	if c := l.waiting[id]; c != nil {
 		delete(l.waiting, id)
-		ch <- a // has room: it gets one
+		c.given <- a // has room: it gets one
 	}
 }
 
-// answerAll lets all callers that wait go. l.mu is held.
+// answerAll lets the callers go whose requests are kept. Those whose are about to be find out when the line hears of them.
+// l.mu is held.
 func (l *line) answerAll() {
-	for id := range l.waiting {
-		l.answer(id, event.Answer{})
+	for id, c := range l.waiting {
+		if c.kept {
+			l.answer(id, event.Answer{})
+		}
 	}
 }
 
@@ -249,6 +268,9 @@ func (l *line) arrived(c *event.Capture) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.dirty = true
+	if w := l.waiting[c.ID]; w != nil {
+		w.kept = true
+	}
 	if !l.online() {
 		if l.phase == live {
 			l.phase = resting
@@ -528,6 +550,9 @@ func (x *exchange) forward(mayWait bool) (event.Answer, error) {
 	}
 	x.capture = c
 	l.arrived(&c)
+	if l.gone.Load() {
+		s.kickNow(x.b.ID)
+	}
 	if given == nil {
 		return event.Answer{}, nil
 	}

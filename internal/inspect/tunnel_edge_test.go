@@ -3,6 +3,9 @@ package inspect
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -39,6 +42,71 @@ func TestTunnelLastLook(t *testing.T) {
 		}
 		pass(2 * time.Second)
 		want(t, "live", <-call(t, s, &b), "202 local 2")
+	})
+}
+
+// slowly is a store in which the second capture is a second on its way.
+type slowly struct{ *storetest.Model }
+
+func (l slowly) AddCapture(ctx context.Context, c event.Capture, keep int, refuse bool) (event.Capture, error) {
+	if string(c.Body) == "slow" {
+		pass(time.Second)
+	}
+	return l.Model.AddCapture(ctx, c, keep, refuse)
+}
+
+// TestTunnelArrivalDuringTheEnd gives the local answer to a caller whose request is being kept while a drain ends.
+func TestTunnelArrivalDuringTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeTunnel{}
+		s := newService(t, func(c *Config) { c.Forwarder, c.Store = f, slowly{storetest.NewModel()} })
+		defer s.Close()
+		b := makeBin(t, s, event.Bin{Tunnel: "laptop", Answer: event.Answer{Status: 299}})
+		f.set(true) // as after a start: the line does not know yet
+		got := make(chan string, 1)
+		go func() {
+			w := send(context.Background(), s, http.MethodPost, "/b/"+b.ID, "slow")
+			got <- fmt.Sprint(w.Code, " ", w.Body)
+		}()
+		synctest.Wait()
+		want(t, "first", <-call(t, s, &b), "202 local 1")
+		want(t, "slow", <-got, "202 local 2")
+	})
+}
+
+// TestTunnelOfAnOldRequest lets a request that was begun under another tunnel not end the line of the present one.
+func TestTunnelOfAnOldRequest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeTunnel{}
+		s := newService(t, func(c *Config) { c.Forwarder = f })
+		defer s.Close()
+		b := makeBin(t, s, event.Bin{Tunnel: "other", Answer: event.Answer{Status: 299}})
+		pr, pw := io.Pipe()
+		got := make(chan int, 1)
+		go func() {
+			r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/b/"+b.ID, pr)
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			got <- w.Code
+		}()
+		synctest.Wait() // it sends slowly
+		now := b
+		now.Tunnel = "laptop"
+		now, err := s.Update(t.Context(), now, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		connect(s, f)
+		want(t, "live", <-call(t, s, &now), "202 local 1")
+		if err := pw.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if code := <-got; code != 202 {
+			t.Errorf("the old request: %d", code)
+		}
+		want(t, "delivered", f.delivered(), "1 2")
 	})
 }
 

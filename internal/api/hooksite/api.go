@@ -186,9 +186,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		if e.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter/time.Second))))
 		}
-	} else if r.Context().Err() != nil {
-		return // the caller is gone
-	} else {
+	} else if r.Context().Err() == nil { // else the caller is gone, or has ended its side: no answer would be a 200
 		a.Logger.LogAttrs(r.Context(), slog.LevelError, "request of a bin failed", slog.String("method", r.Method), slog.Any("error", err))
 	}
 	p.Error.Message = p.Message
