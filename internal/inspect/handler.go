@@ -42,39 +42,17 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, name, prefix str
 	if b.CORS && preflight(w, r) {
 		return
 	}
-	x := &exchange{s: s, w: w, r: r, b: &b}
-	if x.capture.Body, err = s.body(w, r); err != nil {
+	x := &exchange{s: s, w: w, r: r, b: &b, body: body{s: s}}
+	defer x.body.letGo()
+	if err := x.body.read(w, r); err != nil {
 		s.fail(w, r, err)
 		return
 	}
-	body := x.capture.Body
-	x.capture.Request = s.cfg.Arrived(r, prefix)
-	x.capture.Body, x.capture.ID = body, newUUID()
+	x.capture = event.Capture{ID: newUUID(), Request: s.cfg.Arrived(r, prefix)}
+	x.capture.Body = x.body.bytes
 	if err := x.run(); err != nil {
 		s.fail(w, r, err)
 	}
-}
-
-// body reads a request's body whole. One that says that it is too large is not read.
-func (s *Service) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := int64(s.cfg.MaxBody)
-	if r.ContentLength > limit {
-		w.Header().Set("Connection", "close")
-		return nil, tooLarge(limit)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, tooLarge(limit)
-	}
-	if err != nil {
-		w.Header().Set("Connection", "close")
-		return nil, event.Errorf(event.KindMalformed, "malformed", "the body ended before it was complete")
-	}
-	return body, nil
-}
-
-func tooLarge(limit int64) error {
-	return event.Errorf(event.KindTooLarge, "too_large", "the body may have at most "+strconv.FormatInt(limit, 10)+" bytes")
 }
 
 // preflight answers the question of a browser whether a page may send; it is not captured.
@@ -100,7 +78,8 @@ type exchange struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	b       *event.Bin
-	capture event.Capture
+	body    body
+	capture event.Capture // without its body once it is kept
 }
 
 // run keeps the request, finds the answer, and gives it. An error means that nothing was answered.
@@ -144,18 +123,26 @@ func (x *exchange) run() error {
 	return nil
 }
 
+// forget lets go of a body that is in the bin: its caller may wait for long.
+func (x *exchange) forget() {
+	x.capture.Body = nil
+	x.body.letGo()
+}
+
 // hold keeps the request and waits for a client's answer; a zero Status means that none was given. A bin that does not
 // hold has none at once.
 func (x *exchange) hold() (event.Answer, error) {
 	var err error
 	if x.b.Hold == 0 {
 		x.capture, err = x.s.keep(x.r.Context(), x.b, x.capture)
+		x.forget()
 		return event.Answer{}, err
 	}
 	// Who sees the capture may answer at once, so nobody is told of it before the caller can be.
 	if x.capture, err = x.s.add(x.r.Context(), x.b, x.capture); err != nil {
 		return event.Answer{}, err
 	}
+	x.forget()
 	given, end := x.s.held.begin(x.b.ID, x.capture.Seq)
 	defer end()
 	x.s.hub.tell(x.b.ID)

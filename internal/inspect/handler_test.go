@@ -364,3 +364,47 @@ func TestOverNetwork(t *testing.T) {
 		}
 	}
 }
+
+// TestBodiesInMemory bounds what of large bodies is in memory at once, by what came of them, and counts none that is kept.
+func TestBodiesInMemory(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, func(c *Config) { c.MaxBody = 10 << 20 })
+		b := makeBin(t, s, event.Bin{Hold: time.Second})
+		large := strings.Repeat("x", 5<<20)
+		if !s.bodies.TryAcquire(maxBodies - 6<<20) {
+			t.Fatal("in use")
+		}
+		pr, pw := io.Pipe()
+		results := make(chan int, 2)
+		go func() { // promises 10 MiB, and sends none of them yet
+			r := httptest.NewRequestWithContext(t.Context(), "POST", "/b/"+b.ID, pr)
+			r.ContentLength = 10 << 20
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			results <- w.Code
+		}()
+		go func() { results <- send(t.Context(), s, "POST", "/b/"+b.ID, large).Code }()
+		synctest.Wait()
+		if n := len(all(t, s, b.ID)); n != 1 || !s.bodies.TryAcquire(6<<20) {
+			t.Fatalf("%d are kept, or their bodies are held while their callers are", n)
+		}
+		w := send(t.Context(), s, "POST", "/b/"+b.ID, large)
+		if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("Connection") != "close" {
+			t.Errorf("too many: %d %v", w.Code, w.Header())
+		}
+		s.bodies.Release(maxBodies)
+		if _, err := io.WriteString(pw, large); err != nil {
+			t.Error(err)
+		}
+		_ = pw.CloseWithError(io.ErrUnexpectedEOF)
+		for range 2 {
+			if code := <-results; code != 200 && code != 400 {
+				t.Error(code)
+			}
+		}
+		if !s.bodies.TryAcquire(maxBodies) {
+			t.Error("places were not given back")
+		}
+	})
+}

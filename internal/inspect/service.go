@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/store"
 )
@@ -66,6 +68,7 @@ type Service struct {
 	work   sync.WaitGroup
 	hub    hub
 	held   held
+	bodies *semaphore.Weighted // bytes of bodies on their way
 
 	mu       sync.Mutex
 	lines    map[string]*line // by the bin's ID
@@ -84,7 +87,7 @@ func New(c Config) *Service {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
-	s := &Service{cfg: c, lines: map[string]*line{}, stopped: make(chan struct{})}
+	s := &Service{cfg: c, lines: map[string]*line{}, stopped: make(chan struct{}), bodies: semaphore.NewWeighted(maxBodies)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.hub.init()
 	s.held.init()

@@ -17,6 +17,7 @@ const (
 	callerWait  = 30 * time.Second // that a caller waits for the local answer
 	forwardTime = 5 * time.Minute  // that a local program may take: its developer may be in a debugger
 	maxFlying   = 256              // requests of one bin that are under way at once; more wait in the bin
+	maxAloft    = 32 << 20         // bytes of those, about
 	drainPage   = 50               // captures of one read
 	drainBytes  = 8 << 20          // bytes of one read, about
 	saveEvery   = 64               // deliveries after which a draining line saves its cursor
@@ -65,6 +66,7 @@ type line struct {
 	stalled bool               // the newest delivery failed: nobody waits for the next
 	done    map[int64]bool     // delivered, after the cursor
 	flying  map[int64]bool     // under way, while live or just before
+	aloft   int                // bytes of these
 	waiting map[string]*caller // by the ID of their capture
 }
 
@@ -283,17 +285,24 @@ func (l *line) arrived(c *event.Capture) {
 		if l.stalled {
 			l.answer(c.ID, event.Answer{})
 		}
-	case l.phase == resting, len(l.flying) >= maxFlying, len(l.done) >= maxFlying:
+	case l.phase == resting, len(l.flying) >= maxFlying, l.aloft >= maxAloft, len(l.done) >= maxFlying:
 		l.begin()
 	case c.Seq <= l.cursor || l.done[c.Seq]: // delivered by the drain that just ended
 	default:
 		l.flying[c.Seq] = true
+		l.aloft += c.Size()
 		sent := *c
 		if !l.start(func() { l.fly(&sent) }) {
-			delete(l.flying, c.Seq)
+			l.ended(c)
 			l.answer(c.ID, event.Answer{})
 		}
 	}
+}
+
+// ended forgets that a request is under way. l.mu is held.
+func (l *line) ended(c *event.Capture) {
+	delete(l.flying, c.Seq)
+	l.aloft -= c.Size()
 }
 
 // forward sends one request. An error, logged, says that it was not delivered.
@@ -314,7 +323,7 @@ func (l *line) fly(c *event.Capture) {
 	a, ok := l.forward(c, false)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.flying, c.Seq)
+	l.ended(c)
 	signal(l.landed)
 	if !ok {
 		l.answer(c.ID, event.Answer{})
@@ -550,6 +559,7 @@ func (x *exchange) forward(mayWait bool) (event.Answer, error) {
 	}
 	x.capture = c
 	l.arrived(&c)
+	x.forget()
 	if l.gone.Load() {
 		s.kickNow(x.b.ID)
 	}

@@ -167,3 +167,32 @@ func TestTunnelStalls(t *testing.T) {
 		want(t, "tries", strings.Join(tries, " "), "0s 1.1s 3.2s 7.3s 7.4s 8.5s 8.6s")
 	})
 }
+
+// TestTunnelLargeOnes lets no more large requests be under way at once than memory is meant for: the others wait in the bin.
+func TestTunnelLargeOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeTunnel{}
+		s := newService(t, func(c *Config) { c.Forwarder, c.MaxBody = f, 10<<20 })
+		defer s.Close()
+		b := makeBin(t, s, event.Bin{Tunnel: "laptop"})
+		connect(s, f)
+		want(t, "live", <-call(t, s, &b), "202 local 1")
+		f.handleBy(func(_ context.Context, c event.Capture, _ bool) (event.Answer, error) {
+			pass(time.Minute)
+			return local(&c), nil
+		})
+		large := strings.Repeat("x", 9<<20)
+		for range 10 {
+			go send(context.Background(), s, http.MethodPost, "/b/"+b.ID, large)
+		}
+		synctest.Wait()
+		if n := f.underWay(); n != 4 {
+			t.Errorf("%d are under way", n)
+		}
+		pass(time.Hour)
+		if n := len(strings.Fields(f.delivered())); n != 11 {
+			t.Errorf("%d delivered", n)
+		}
+	})
+}
