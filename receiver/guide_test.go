@@ -23,7 +23,7 @@ func TestGuide(t *testing.T) {
 	}
 	// The names in its tables are those of the code.
 	for _, name := range []string{
-		"bodyHMAC", "timedPairs", "headersHMAC", "anyHMAC", "anyOfHMAC", "anySecret", "headerToken", "verifyAddress", "verifyBasic", "standard",
+		"bodyHMAC", "timedPairs", "headersHMAC", "anyHMAC", "anyOfHMAC", "anySecret", "distinct", "headerToken", "verifyAddress", "verifyBasic", "standard",
 		"header", "param", "formField", "text", "setting", "url", "fresh", "freshText",
 		"describe", "field", "head", "formOf", "queryOf", "fixed", "first", "joined", "sole", "seconds", "millis", "rfc3339",
 		"echo", "reply", "answerTo", "answerNoEvents", "answerVerified",
