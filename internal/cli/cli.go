@@ -45,6 +45,7 @@ type root struct {
 	Sign    signCmd    `cmd:"" help:"Sign a body as Standard Webhooks does." group:"Webhooks"`
 	Verify  verifyCmd  `cmd:"" help:"Verify a signed body." group:"Webhooks"`
 	Listen  listenCmd  `cmd:"" help:"Bring what arrives at the server to a program on this computer." group:"Webhooks"`
+	Tunnel  tunnelCmd  `cmd:"" help:"Look after tunnels, which listen makes." group:"Webhooks"`
 	Sink    sinkCmd    `cmd:"" help:"Receive webhooks and print them." group:"Webhooks"`
 	Source  sourceCmd  `cmd:"" help:"Take other systems' webhooks in: verified, they become events." group:"Webhooks"`
 	Bin     binCmd     `cmd:"" help:"Capture what is sent to a URL, and look at it." group:"Webhooks"`

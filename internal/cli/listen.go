@@ -28,6 +28,7 @@ type listenCmd struct {
 	HTTP       bool     `name:"http" help:"Make the program reachable under a path of the server, WebSockets too." xor:"kind"`
 	Host       string   `help:"With --http: be at this name under the server's tunnel host names." placeholder:"NAME"`
 	Filter     string   `help:"With --source or --endpoint: only events for which this CEL expression is true." placeholder:"CEL"`
+	Order      string   `help:"With --source or --endpoint: strict: one event after the other, and one that the program refuses holds up the rest; key: so for the events of one key; none: in any order; strict without it." enum:",none,key,strict" default:"" placeholder:"ORDER"`
 	Name       string   `help:"The tunnel's name. Listeners of one name share the work. By default it is made of this computer's name, the port and the kind." placeholder:"NAME"`
 	NoAnswer   bool     `help:"Do not let the callers wait for the program's answer."`
 	HostHeader string   `help:"keep the host that was called, or rewrite it to the program's own." enum:"keep,rewrite" default:"keep"`
@@ -113,7 +114,7 @@ func loopbackAddress(a net.Addr) bool {
 
 // request says what the tunnel is for.
 func (x *listenCmd) request(target *url.URL) (client.TunnelSetup, error) {
-	r := client.TunnelSetup{Name: x.Name, Kind: "bin", Filter: x.Filter, Host: x.Host}
+	r := client.TunnelSetup{Name: x.Name, Kind: "bin", Filter: x.Filter, Order: x.Order, Host: x.Host}
 	switch {
 	case x.Source != "":
 		r.Kind, r.Source = "source", x.Source
@@ -130,6 +131,9 @@ func (x *listenCmd) request(target *url.URL) (client.TunnelSetup, error) {
 	}
 	if x.Filter != "" && r.Kind != "source" && r.Kind != "endpoint" {
 		return r, usagef("--filter is for --source and --endpoint")
+	}
+	if x.Order != "" && r.Kind != "source" && r.Kind != "endpoint" {
+		return r, usagef("--order is for --source and --endpoint")
 	}
 	if x.NoAnswer {
 		answer := false

@@ -154,7 +154,7 @@ func (l *listening) showBlock(ctx context.Context) error {
 	keys, restore := l.keyboard(ctx)
 	defer restore()
 	s := &blockScreen{l: l, v: &listenView{
-		title: "posthorn listen " + l.tunnel.Name, url: l.agent.PublicURL(), target: l.target.String(), inspector: l.inspector, hint: l.secretHint(), noKeys: keys == nil, paint: l.c.paint,
+		title: "posthorn listen " + l.tunnel.Name, url: l.agent.PublicURL(), target: l.target.String(), inspector: l.inspector, hint: l.secretHint(), noKeys: keys == nil, strict: l.tunnel.Order == "strict", paint: l.c.paint,
 	}}
 	l.c.printf("\x1b[?25l")                             // no cursor
 	defer func() { s.end(); l.c.printf("\x1b[?25h") }() //nolint:nlreturn // one clean-up

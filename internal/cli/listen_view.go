@@ -21,6 +21,7 @@ type listenView struct {
 	inspector string
 	hint      string // of the secret
 	noKeys    bool   // there is no keyboard
+	strict    bool   // an event that is refused holds up the rest
 	paint     func(paint, string) string
 
 	status   agent.Status
@@ -121,12 +122,12 @@ func (v *listenView) waiting() string {
 	if v.url == "" {
 		return "nothing yet; try: posthorn send TYPE"
 	}
-	return "nothing yet; try: curl " + v.url + " -d hello"
+	return "nothing yet; try: curl " + clean(v.url) + " -d hello"
 }
 
 // head is the part that says what leads where.
 func (v *listenView) head(now time.Time) []string {
-	lines := []string{v.paint(bold, v.title) + "  " + v.connection(now)}
+	lines := []string{v.paint(bold, clean(v.title)) + "  " + v.connection(now)}
 	for _, f := range []struct{ name, value string }{{"from", v.url}, {"to", v.target}, {"inspector", v.inspector}, {"secret", v.hint}} {
 		if f.value != "" {
 			lines = append(lines, fmt.Sprintf("%s %s", v.paint(dim, fmt.Sprintf("%-9s", f.name)), clean(f.value)))
@@ -159,6 +160,9 @@ func reasonOf(err error) string {
 func (v *listenView) foot(now time.Time) string {
 	if v.note != "" && now.Before(v.noteEnds) {
 		return v.paint(cyan, clean(v.note))
+	}
+	if n := len(v.rows); v.strict && n > 0 && refused(&v.rows[n-1]) {
+		return v.paint(yellow, "your program refused the newest event: the others wait for it (--order key or none lets them pass)")
 	}
 	if v.noKeys {
 		return v.paint(dim, "Ctrl-C stops")
@@ -207,12 +211,18 @@ func requestLine(paints func(paint, string) string, e *agent.Exchange, now time.
 		{e.ReplayOf != "", "replay", dim},
 		{e.Upgrade && !e.Finished(), "open", green},
 		{e.Error != "", e.Error, red},
+		{refused(e), "to be tried again", yellow},
 	} {
 		if m.there {
 			line.WriteString("  " + paints(m.paint, m.text))
 		}
 	}
 	return line.String()
+}
+
+// refused reports whether the program did not take an event: the server tries it again.
+func refused(e *agent.Exchange) bool {
+	return e.ReplayOf == "" && (e.Info.Kind == "source" || e.Info.Kind == "endpoint") && e.State == agent.Done && e.Error == "" && e.Status >= http.StatusMultipleChoices
 }
 
 func statusCell(e *agent.Exchange) (string, paint) {

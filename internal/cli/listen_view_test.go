@@ -298,3 +298,34 @@ func TestOpener(t *testing.T) {
 		}
 	}
 }
+
+// An event that the program refuses is tried again, which is said; in strict order, that the rest waits, too.
+func TestListenRefused(t *testing.T) {
+	v := testView()
+	v.strict = true
+	e := came(1, 422)
+	e.Info.Kind = "source"
+	v.take([]agent.Exchange{e}, 10)
+	if got := strings.Join(v.block(noon, 200, 40), "\n"); !strings.Contains(got, "422  12.0 ms  to be tried again") || !strings.Contains(got, "the others wait for it") {
+		t.Error(got)
+	}
+	e.Seq, e.Status = 2, 204
+	v.take([]agent.Exchange{e}, 10)
+	if got := strings.Join(v.block(noon, 200, 40), "\n"); strings.Contains(got, "the others wait for it") {
+		t.Error(got)
+	}
+	for kind, change := range map[string]func(*agent.Exchange){
+		"a bin":       func(e *agent.Exchange) { e.Info.Kind = "bin" },
+		"http":        func(e *agent.Exchange) { e.Info.Kind = "http" },
+		"a replay":    func(e *agent.Exchange) { e.ReplayOf = "run-1" },
+		"not yet":     func(e *agent.Exchange) { e.State = agent.Answering },
+		"was reached": func(e *agent.Exchange) { e.Status = 204 },
+	} {
+		other := came(3, 422)
+		other.Info.Kind = "endpoint"
+		change(&other)
+		if refused(&other) {
+			t.Errorf("%s: refused", kind)
+		}
+	}
+}
