@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -519,3 +520,55 @@ func TestPatience(t *testing.T) {
 type tripper func(*http.Request) (*http.Response, error)
 
 func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A connection that breaks with much under way ends for all of it at once, and a new one is made.
+func TestManyUnderWay(t *testing.T) {
+	const many = 250
+	here := make(chan struct{})
+	var gone sync.WaitGroup
+	gone.Add(many)
+	app := local(t, func(_ http.ResponseWriter, r *http.Request) {
+		here <- struct{}{}
+		<-r.Context().Done()
+		gone.Done()
+	})
+	s := newTestServer(t)
+	startAgent(t, s, app.URL)
+	mux := s.session()
+	for range many {
+		c, err := mux.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		<-here
+	}
+	start := time.Now()
+	_ = mux.Close()
+	gone.Wait()
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	s.session()
+}
+
+// A deadline that net/http takes off does not come back to life after the connection broke.
+func TestBrokenStaysBroken(t *testing.T) {
+	here, there := net.Pipe()
+	defer func() { _, _ = here.Close(), there.Close() }()
+	open := &openStreams{}
+	s := &stream{Conn: here, open: open, release: func() {}}
+	open.add(s)
+	open.interrupt()
+	_ = s.SetReadDeadline(time.Time{})
+	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	late := &stream{Conn: there, open: open, release: func() {}}
+	open.add(late)
+	if _, err := late.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+}

@@ -63,11 +63,12 @@ func (a *Agent) session(ctx context.Context) error {
 	config := yamux.DefaultConfig()
 	config.LogOutput, config.Logger = nil, quiet{a.o.Log}
 	config.KeepAliveInterval, config.ConnectionWriteTimeout, config.MaxStreamWindowSize = pingEvery, writeTime, window
-	mux, err := yamux.Server(newPipe(life, ws), config)
+	open := &openStreams{}
+	mux, err := yamux.Server(newPipe(life, ws, open), config)
 	if err != nil {
 		return fmt.Errorf("tunnel: %w", err)
 	}
-	l := newStreams(mux)
+	l := newStreams(mux, open)
 	var requests gate
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -194,11 +195,12 @@ type streams struct {
 	ctx  context.Context //nolint:containedctx // ends when the listener is closed, which leaves the session open
 	stop context.CancelFunc
 	room chan struct{}
+	open *openStreams
 }
 
-func newStreams(mux *yamux.Session) *streams {
+func newStreams(mux *yamux.Session, open *openStreams) *streams {
 	ctx, stop := context.WithCancel(context.Background())
-	return &streams{mux: mux, ctx: ctx, stop: stop, room: make(chan struct{}, maxStreams)}
+	return &streams{mux: mux, ctx: ctx, stop: stop, room: make(chan struct{}, maxStreams), open: open}
 }
 
 // Accept waits for a stream, and for room.
@@ -215,7 +217,9 @@ func (l *streams) Accept() (net.Conn, error) {
 		<-l.room
 		return nil, err
 	}
-	return &stream{Conn: s, release: sync.OnceFunc(func() { <-l.room })}, nil
+	c := &stream{Conn: s, open: l.open, release: sync.OnceFunc(func() { <-l.room })}
+	l.open.add(c)
+	return c, nil
 }
 
 // Close ends Accept; streams go on.
@@ -236,6 +240,7 @@ const maxHead = 1<<20 + 4<<10
 // stream is a connection that carries one request. It remembers the request's head.
 type stream struct {
 	net.Conn
+	open    *openStreams
 	release func()
 
 	mu   sync.Mutex
@@ -280,8 +285,19 @@ func (s *stream) Head() []byte {
 // Close closes the stream and gives its place to another.
 func (s *stream) Close() error {
 	defer s.release()
+	s.open.remove(s)
 	return s.Conn.Close()
 }
+
+// SetDeadline, SetReadDeadline and SetWriteDeadline are those of the stream, while it is not broken: net/http takes its own
+// deadlines off again.
+func (s *stream) SetDeadline(t time.Time) error { return s.open.set(s.Conn.SetDeadline, t) }
+
+// SetReadDeadline implements [net.Conn].
+func (s *stream) SetReadDeadline(t time.Time) error { return s.open.set(s.Conn.SetReadDeadline, t) }
+
+// SetWriteDeadline implements [net.Conn].
+func (s *stream) SetWriteDeadline(t time.Time) error { return s.open.set(s.Conn.SetWriteDeadline, t) }
 
 // quiet takes yamux's complaints.
 type quiet struct{ log *slog.Logger }
