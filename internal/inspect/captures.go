@@ -15,7 +15,7 @@ const (
 	searchBytes = 64 << 20 // bytes that one search looks at, about
 	searchPage  = 200      // captures of one read
 	pageBytes   = 8 << 20  // bytes of one read, about
-	answerBytes = 16 << 20 // bytes of the captures that one search returns, about
+	answerBytes = 4 << 20  // bytes of the captures that one search returns, about
 )
 
 // Search lists captures of a bin (q.Bin is its ID) that match a query (see [ParseQuery]), at most q.Limit (0: 100).

@@ -91,7 +91,7 @@ func (s *Service) Join(bin string) (leave func(), err error) { return s.hub.join
 // Bounds of one read for a watcher.
 const (
 	nextCaptures = 100
-	nextBytes    = 8 << 20
+	nextBytes    = 1 << 20
 )
 
 // Next returns captures of a bin (its ID) with Seq > after in their order, at most 100. Without any it waits for one, at

@@ -204,6 +204,7 @@ func (p *capturePages) next() (event.Capture, bool, error) {
 		p.list, p.ask.After, p.last = list, next, next == 0
 	}
 	c := p.list[0]
+	p.list[0] = event.Capture{} // who reads slowly holds what is left, not all
 	p.list = p.list[1:]
 	p.given++
 	return c, true, nil
@@ -260,6 +261,7 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 			if !s.event(&list[i]) {
 				return nil
 			}
+			list[i] = event.Capture{} // who reads slowly holds one of them, not all
 			text = ""
 		}
 		if !s.send(text) {
