@@ -34,7 +34,9 @@ func (s *Service) Serve(w http.ResponseWriter, r *http.Request, name, prefix str
 		s.fail(w, r, err)
 		return
 	}
-	w.Header().Set("X-Token-Id", b.ID)
+	if strings.EqualFold(name, b.ID) { // who knows the alias only is not told: the ID is the proof of who may read
+		w.Header().Set("X-Token-Id", b.ID)
+	}
 	if r.Method == http.MethodConnect {
 		refuse(w, http.StatusMethodNotAllowed, "a bin is no proxy")
 		return
@@ -190,7 +192,6 @@ func (x *exchange) write(c *event.Capture, a event.Answer) {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	h.Set("X-Request-Id", c.ID)
-	h.Set("X-Token-Id", x.b.ID)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Content-Security-Policy", "sandbox")
 	if h.Get("Cache-Control") == "" {
