@@ -17,7 +17,7 @@ func init() {
 			Name: "adyen", Title: "Adyen",
 			Secret:        "the HMAC key of the webhook (hex)",
 			Settings:      []SettingInfo{{Name: "basic", Doc: "user:password that the webhook sends besides, if it does", Secret: true}},
-			Event:         "type from eventCode or type, id from eventCode and pspReference, subject is the merchant's reference or the object's id; only what is signed may be relied on",
+			Event:         "type from eventCode or type, id from eventCode, pspReference and success, subject is the merchant's reference or the object's id; only what is signed may be relied on",
 			SecretHeaders: []string{"Authorization"},
 		},
 		verify:   verifyAdyen,
@@ -149,6 +149,7 @@ func describeAdyen(r *request) Delivery {
 		if code == "" || reference == "" {
 			return ""
 		}
-		return code + "-" + reference
+		// What failed at first and succeeded then comes with the same code and reference: two events.
+		return code + "-" + reference + "-" + textIn(v, "success")
 	}, at("merchantReference"))
 }

@@ -32,7 +32,7 @@ func signAdyenItems(n int) func(*message, string, time.Time) {
 func init() {
 	c := testCase{
 		provider: "adyen", secret: adyenKey, second: strings.Repeat("ab", 32), wrong: strings.Repeat("cd", 32), sign: signAdyenItems(1), unsigned: true,
-		want:  Delivery{Type: "AUTHORISATION", ID: "AUTHORISATION-7914073381342284", Subject: "TestPayment-1407325143704"},
+		want:  Delivery{Type: "AUTHORISATION", ID: "AUTHORISATION-7914073381342284-true", Subject: "TestPayment-1407325143704"},
 		marks: []string{"7914073381342284", "TestMerchant", "TestPayment-1407325143704", "1130", "EUR", "AUTHORISATION", `"success":"true"`, "coqCmt/IZ4E3CzPvMY8zTjQVL5hYJUiBRg8UU+iCWo0="},
 	}
 	several, platform, basic := c, c, c
