@@ -88,6 +88,19 @@ func (s *Service) bin(ctx context.Context, t *event.Tenant, src *event.Source) e
 	return err
 }
 
+// remake gives a source whose bin is lost another one. It is KindNotFound when the source has changed meanwhile.
+func (s *Service) remake(ctx context.Context, t *event.Tenant, src *event.Source) (bin string, err error) {
+	saved, err := s.change(ctx, t, src.Name, 0, func(old *event.Source, _ *event.SourceSecrets) (event.Source, error) {
+		if old.ID != src.ID || old.Bin != src.Bin {
+			return event.Source{}, event.NotFound("bin")
+		}
+		next := *old
+		next.Bin = ""
+		return next, nil
+	})
+	return saved.Bin, err
+}
+
 // drop deletes a bin that is not needed any more. What stays then is a bin of the tenant's.
 func (s *Service) drop(ctx context.Context, t *event.Tenant, bin string) {
 	if bin != "" && s.Inspector != nil {

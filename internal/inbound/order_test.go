@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -103,6 +105,40 @@ func TestOrder(t *testing.T) {
 	}
 	if !slices.Contains(on.seen, "github refused") || !slices.Contains(on.seen, "github dropped") || !slices.Contains(on.seen, "github accepted") {
 		t.Errorf("%q", on.seen)
+	}
+}
+
+// losing is an inspector that has only the bins made since the last loss.
+type losing struct {
+	*world
+	made int
+}
+
+func (l *losing) MakeBin(context.Context, *event.Tenant, string) (string, error) {
+	l.made++
+	return l.has(), nil
+}
+
+func (l *losing) has() string { return fmt.Sprint("bin-", l.made) }
+
+func (l *losing) Capture(ctx context.Context, bin string, req event.Request, refused string) error {
+	if bin != l.has() {
+		return event.NotFound("bin")
+	}
+	return l.world.Capture(ctx, bin, req, refused)
+}
+
+// TestLostBin: a source whose bin is lost, by its file or by a hand, gets another one.
+func TestLostBin(t *testing.T) {
+	t.Parallel()
+	l := &losing{world: newWorld()}
+	on := newStage(t, event.Source{Name: "a", Provider: "none", Inspect: event.InspectAll}, nil, nil, func(c *inbound.Config) { c.Inspector = l })
+	on.send(t, "POST", "/in/acme/a", "1")
+	l.made++ // what there was is lost
+	on.send(t, "POST", "/in/acme/a", "2")
+	on.send(t, "POST", "/in/acme/a", "3")
+	if src, err := on.s.Source(t.Context(), acme, "a"); err != nil || src.Bin != "bin-3" || len(l.bins["bin-1"]) != 1 || len(l.bins["bin-3"]) != 2 {
+		t.Errorf("%v %+v %v", err, src, l.bins)
 	}
 }
 

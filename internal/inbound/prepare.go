@@ -11,13 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/receiver"
 )
 
-// prepared is a source as requests need it. It is never changed.
+// prepared is a source as requests need it. Nothing but remaking changes.
 type prepared struct {
 	source   event.Source
 	info     receiver.Info
@@ -28,7 +29,8 @@ type prepared struct {
 	mapping  *mapping
 	names    names
 	counters *counters
-	until    time.Time // when it is read anew
+	until    time.Time   // when it is read anew
+	remaking atomic.Bool // its bin was lost, and one request makes another
 }
 
 // find returns a source, from memory when it can. Errors: KindNotFound, and what keeps a stored source from working.

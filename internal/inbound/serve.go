@@ -342,7 +342,14 @@ func (x *exchange) keep(refused string) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), captureTimeout)
 	defer cancel()
-	if err := x.s.Inspector.Capture(ctx, src.Bin, x.req, refused); err != nil && event.KindOf(err) != event.KindNotFound {
+	err := x.s.Inspector.Capture(ctx, src.Bin, x.req, refused)
+	if err != nil && event.KindOf(err) == event.KindNotFound && x.source.remaking.CompareAndSwap(false, true) {
+		var bin string
+		if bin, err = x.s.remake(ctx, x.tenant, src); err == nil {
+			err = x.s.Inspector.Capture(ctx, bin, x.req, refused)
+		}
+	}
+	if kind := event.KindOf(err); err != nil && kind != event.KindNotFound && kind != event.KindGone { // gone: full, or expired
 		x.s.Logger.LogAttrs(ctx, slog.LevelWarn, "a source's request was not kept for inspection", slog.String("source", src.Name), slog.Any("error", err))
 	}
 }

@@ -149,3 +149,14 @@ func TestTunnelAnswers(t *testing.T) {
 		t.Errorf("connected: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestTunnelBusy: when too many callers wait, events for a tunnel are taken without one more.
+func TestTunnelBusy(t *testing.T) {
+	t.Parallel()
+	on := newStage(t, event.Source{Name: "tunnelled", Provider: "none"}, nil, nil)
+	on.tunnel = 5
+	on.held.Store(most)
+	if w := on.send(t, "POST", "/in/acme/tunnelled", "{}"); w.Code != 200 || len(on.events) != 1 {
+		t.Errorf("%d, %d events", w.Code, len(on.events))
+	}
+}
