@@ -118,6 +118,7 @@ func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 	}
 	s := newSession(mux, through, open)
 	defer s.close()
+	_ = mux.GoAway() // streams are the server's to open: what a listener sends in one of its own would be kept and never be read
 	if err := h.join(ctx, l, s); err != nil {
 		_ = c.Close(websocket.StatusPolicyViolation, "the tunnel was deleted")
 		return

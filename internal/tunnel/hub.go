@@ -86,7 +86,7 @@ type Hub struct {
 	tenants map[event.TenantID]map[string]*tunnel
 	byHost  map[string]*tunnel // by first label
 	conns   map[event.TenantID]int
-	drops   int // counts calls of drop
+	drops   int // counts when tunnels were forgotten that may be about to be joined
 	closing bool
 
 	telling   sync.Mutex // so that the last call of a listener tells the last state

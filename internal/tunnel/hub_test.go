@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
@@ -356,4 +358,63 @@ func TestManyLost(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("it took %s", took)
 	}
+}
+
+// Streams that a listener opens are refused: nobody would read what it sends in them, and it would be kept.
+func TestListenerOpensNoStreams(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "web", Kind: KindHTTP})
+	c, err := on.dial("web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.CloseNow() }()
+	ws := websocket.NetConn(t.Context(), c, websocket.MessageBinary)
+	if err := ws.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	// A window update with SYN of stream 2: the form of yamux's frames is in connect.go.
+	if _, err := ws.Write([]byte{0, 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var frame [frameHeader]byte
+		if _, err := io.ReadFull(ws, frame[:]); err != nil {
+			t.Fatal(err)
+		}
+		if frame[1] == 1 && frame[7] == 2 {
+			if flags := frame[3]; flags&8 == 0 {
+				t.Errorf("it was not reset: flags %x", flags)
+			}
+			return
+		}
+	}
+}
+
+// The time for an answer begins when the request has been taken, and again with each piece of it.
+func TestDeadlineMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fired := 0
+		d := newDeadline(firstByte, func() { fired++ })
+		body := &movingBody{io.NopCloser(strings.NewReader("abc")), d}
+		for range 3 {
+			time.Sleep(firstByte - time.Second)
+			_, _ = body.Read(make([]byte, 1))
+		}
+		if synctest.Wait(); fired != 0 {
+			t.Fatal("it passed, though something moved")
+		}
+		d.stop()
+		_, _ = body.Read(make([]byte, 1))
+		time.Sleep(2 * firstByte)
+		if synctest.Wait(); fired != 0 {
+			t.Fatal("it passed after it was stopped")
+		}
+		late := newDeadline(firstByte, func() { fired++ })
+		defer late.stop()
+		time.Sleep(firstByte)
+		if synctest.Wait(); fired != 1 {
+			t.Fatal("it did not pass")
+		}
+	})
 }

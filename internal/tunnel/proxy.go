@@ -22,7 +22,7 @@ const pathPrefix = "/t/"
 
 // Times of a request through a tunnel of the kind http.
 const (
-	// firstByte is how long the local program has for the head of its answer.
+	// firstByte is how long the local program has for the head of its answer, after the last of the request that it took.
 	firstByte = 5 * time.Minute
 	// stalled is how long a caller may send nothing of its body, or take nothing of the answer.
 	stalled = time.Minute
@@ -184,6 +184,7 @@ func (h *Hub) rewrite(pr *httputil.ProxyRequest) {
 	if p.prefix == "" { // called by its own name, not by the server's
 		c.Host = pr.In.Host
 		called = c.Scheme + "://" + c.Host + sent
+		out.Header.Del("X-Forwarded-Prefix")
 	} else {
 		out.Header.Set("X-Forwarded-Prefix", p.prefix)
 	}
@@ -211,11 +212,19 @@ func clean(resp *http.Response) error {
 	cookies := resp.Header["Set-Cookie"]
 	delete(resp.Header, "Set-Cookie")
 	for _, c := range cookies {
-		if name, _, _ := strings.Cut(c, "="); !strings.EqualFold(strings.TrimSpace(name), codec.OwnCookie) {
+		if !setsOwnCookie(c) {
 			resp.Header.Add("Set-Cookie", c)
 		}
 	}
 	return nil
+}
+
+// setsOwnCookie reports whether browsers send what a Set-Cookie sets as the server's own cookie. One without a name is sent
+// as its value alone, which may be a name, "=", and a value again (RFC 6265bis, 5.8.3).
+func setsOwnCookie(set string) bool {
+	pair, _, _ := strings.Cut(set, ";")
+	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
+	return strings.EqualFold(strings.TrimSpace(name), codec.OwnCookie)
 }
 
 // refused answers when there was no answer.
@@ -239,9 +248,15 @@ type roundTripper struct{ hub *Hub }
 func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	p, _ := r.Context().Value(placeKey{}).(place) // set by ServeHTTP
 	ctx, cancel := context.WithCancelCause(r.Context())
-	late := time.AfterFunc(firstByte, func() { cancel(context.DeadlineExceeded) })
+	late := newDeadline(firstByte, func() { cancel(context.DeadlineExceeded) })
+	if r.Body != nil && r.Body != http.NoBody {
+		copied := *r // a transport leaves its caller's request as it is
+		copied.Body = &movingBody{r.Body, late}
+		r = &copied
+	}
 	resp, err := t.hub.Do(ctx, p.tenant, p.name, r)
-	if !late.Stop() && err != nil && r.Context().Err() == nil {
+	late.stop()
+	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 		err = context.DeadlineExceeded
 	}
 	if err != nil {
@@ -256,6 +271,46 @@ func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Request = r
 	return resp, nil
+}
+
+// deadline is a timer that begins anew as long as something moves, until it has passed or was stopped.
+type deadline struct {
+	mu      sync.Mutex
+	timer   *time.Timer
+	after   time.Duration
+	stopped bool
+}
+
+func newDeadline(after time.Duration, f func()) *deadline {
+	return &deadline{timer: time.AfterFunc(after, f), after: after}
+}
+
+func (d *deadline) move() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stopped {
+		d.timer.Reset(d.after)
+	}
+}
+
+func (d *deadline) stop() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stopped = true
+	d.timer.Stop()
+}
+
+// movingBody is a request's body: each piece of it that is taken gives more time.
+type movingBody struct {
+	io.ReadCloser
+	late *deadline
+}
+
+// Read implements [io.Reader].
+func (b *movingBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.late.move()
+	return n, err
 }
 
 // buffers lends the memory through which answers pass.

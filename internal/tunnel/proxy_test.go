@@ -121,6 +121,7 @@ func TestProxyByHost(t *testing.T) {
 	ask := func(host string) (got, string) {
 		r := on.ask(http.MethodGet, "/t/acme/web/x?y", nil)
 		r.Host = host
+		r.Header.Set("X-Forwarded-Prefix", "/of/the/caller")
 		return on.call(r)
 	}
 	if resp, _ := ask("jan.dev.example.com"); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
@@ -128,7 +129,9 @@ func TestProxyByHost(t *testing.T) {
 	}
 	on.connect("web", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=1")
-		w.Header().Set("Set-Cookie", "posthorn_token=stolen; Domain=example.com")
+		for _, c := range []string{"posthorn_token=stolen; Domain=example.com", " Posthorn_Token =stolen", "=posthorn_token=stolen", "= posthorn_token=stolen; Path=/"} {
+			w.Header().Add("Set-Cookie", c)
+		}
 		var about About
 		if err := json.Unmarshal([]byte(r.Header.Get(HeaderAbout)), &about); err != nil {
 			t.Error(err)

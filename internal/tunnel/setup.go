@@ -200,6 +200,7 @@ func (h *Hub) evict(tenant event.TenantID) bool {
 	}
 	if oldest != nil {
 		h.forget(oldest)
+		h.drops++
 	}
 	return oldest != nil
 }
@@ -237,7 +238,8 @@ func (h *Hub) setupHTTP(t *event.Tenant, s *Spec) error {
 		if len(other.sessions) > 0 {
 			return event.Errorf(event.KindConflict, "host_taken", "another tunnel is connected at this host name")
 		}
-		other.spec.Host = ""
+		h.forget(other) // its listener has to set it up anew, and hears then that the name is taken
+		h.drops++
 	}
 	h.remember(t, *s)
 	return nil

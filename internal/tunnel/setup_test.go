@@ -162,6 +162,20 @@ func TestHosts(t *testing.T) {
 	}
 }
 
+// Whoever loses a host name while away does not come back without it and unaware: it has to set its tunnel up anew.
+func TestHostTakenWhileAway(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "one", Kind: KindHTTP, Host: "jan"})
+	a := on.connect("one", func(http.ResponseWriter, *http.Request) {})
+	a.close()
+	on.next("one", false)
+	on.setup(Spec{Name: "two", Kind: KindHTTP, Host: "jan"})
+	if c, err := on.dial("one"); err == nil {
+		_ = c.CloseNow()
+		t.Error("connected, though its name is another's")
+	}
+}
+
 func TestListMany(t *testing.T) {
 	on := newStage(t)
 	for i := range 2500 {
