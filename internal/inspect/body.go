@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -44,6 +45,9 @@ func (b *body) read(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Connection", "close")
 			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 				return tooLarge(limit)
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				return event.Errorf(event.KindMalformed, "request_timeout", "the body did not arrive in time")
 			}
 			return event.Errorf(event.KindMalformed, "malformed", "the body ended before it was complete")
 		case !b.s.bodies.TryAcquire(n):

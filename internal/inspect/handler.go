@@ -261,6 +261,9 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status := 0
 	if ok {
 		status = statuses[e.Kind]
+		if e.Code == "request_timeout" {
+			status = http.StatusRequestTimeout
+		}
 	}
 	if status == 0 {
 		if r.Context().Err() == nil { // else the caller is gone
