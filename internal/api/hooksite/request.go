@@ -311,15 +311,72 @@ func answerHeaders(text json.RawMessage) ([]event.Header, error) {
 	return list, nil
 }
 
-// page is a page of requests.
+// page is what is said of a page of requests after them.
 type page struct {
-	Data    []request `json:"data"`
-	Total   int64     `json:"total"`
-	PerPage int       `json:"per_page"`
-	Current int       `json:"current_page"`
-	IsLast  bool      `json:"is_last_page"`
-	From    int       `json:"from"`
-	To      int       `json:"to"`
+	Total   int64 `json:"total"`
+	PerPage int   `json:"per_page"`
+	Current int   `json:"current_page"`
+	IsLast  bool  `json:"is_last_page"`
+	From    int   `json:"from"`
+	To      int   `json:"to"`
+}
+
+// pageWriter writes a page of requests one by one: a page of large ones is more than memory has room for.
+type pageWriter struct {
+	api *API
+	w   http.ResponseWriter
+	n   int // requests written
+}
+
+// begin writes what comes before a request, or before the end.
+func (p *pageWriter) begin() error {
+	before := ","
+	if p.n == 0 {
+		p.w.Header().Set("Content-Type", "application/json")
+		before = `{"data":[`
+	}
+	return p.write([]byte(before))
+}
+
+func (p *pageWriter) write(text []byte) error {
+	_ = http.NewResponseController(p.w).SetWriteDeadline(time.Now().Add(writeTime)) // not supported: then there is no such limit
+	_, err := p.w.Write(text)
+	return err
+}
+
+// add writes a request; a large one takes a place.
+func (p *pageWriter) add(ctx context.Context, c *event.Capture) error {
+	if c.Size() > heavySize {
+		select {
+		case p.api.heavy <- struct{}{}:
+			defer func() { <-p.api.heavy }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	text, err := json.Marshal(requestOf(c))
+	if err != nil {
+		return err
+	}
+	if err := p.begin(); err != nil {
+		return err
+	}
+	p.n++
+	return p.write(text)
+}
+
+// end writes what is said of the page.
+func (p *pageWriter) end(last *page) error {
+	text, err := json.Marshal(last)
+	if err != nil {
+		return err
+	}
+	if p.n == 0 {
+		if err := p.begin(); err != nil {
+			return err
+		}
+	}
+	return p.write(append([]byte("],"), text[1:]...))
 }
 
 func (a *API) listRequests(w http.ResponseWriter, r *http.Request, id string) error {
@@ -335,7 +392,12 @@ func (a *API) listRequests(w http.ResponseWriter, r *http.Request, id string) er
 	if err != nil {
 		return err
 	}
-	p := page{Data: []request{}, PerPage: perPage, Current: number}
+	gone, err := a.callers.admit(a.Remote(r))
+	if err != nil {
+		return err
+	}
+	defer gone()
+	p := page{PerPage: perPage, Current: number}
 	first := int64(number-1) * int64(perPage)
 	last := first + int64(perPage)
 	if s.all() { // how many there are is known
@@ -346,21 +408,24 @@ func (a *API) listRequests(w http.ResponseWriter, r *http.Request, id string) er
 		s.most, p.Total = last, stats.Requests
 	}
 	var n int64
+	out := &pageWriter{api: a, w: w}
 	err = a.scan(r.Context(), s, func(c *event.Capture) error {
-		if n >= first && n < last {
-			p.Data = append(p.Data, requestOf(c))
-		}
 		n++
+		if n > first && n <= last {
+			return out.add(r.Context(), c)
+		}
 		return nil
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		p.Total = max(p.Total, n)
+		p.IsLast = last >= p.Total
+		p.From, p.To = int(first)+1, int(first)+out.n
+		err = out.end(&p)
 	}
-	p.Total = max(p.Total, n)
-	p.IsLast = last >= p.Total
-	p.From, p.To = int(first)+1, int(first)+len(p.Data)
-	writeJSON(w, http.StatusOK, p)
-	return nil
+	if err != nil && out.n > 0 {
+		panic(http.ErrAbortHandler) // so that what was cut off does not look whole
+	}
+	return err
 }
 
 func (a *API) deleteRequests(w http.ResponseWriter, r *http.Request, id string) error {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -86,16 +87,51 @@ func TestRequestFiles(t *testing.T) {
 	}
 }
 
-// ids lists the contents of a page, in order.
-func (s *server) contents(path string) (page, string) {
+// listed is a page as it is read.
+type listed struct {
+	page
+	Data []request `json:"data"`
+}
+
+// contents lists the contents of a page, in order.
+func (s *server) contents(path string) (listed, string) {
 	s.t.Helper()
-	var p page
+	var p listed
 	s.want(http.StatusOK, "GET", path, "").into(s.t, &p)
 	var list []string
 	for _, r := range p.Data {
 		list = append(list, r.Content)
 	}
 	return p, strings.Join(list, " ")
+}
+
+// sizes is an answer that notes how large its pieces are.
+type sizes struct {
+	*httptest.ResponseRecorder
+	largest int
+}
+
+func (s *sizes) Write(b []byte) (int, error) {
+	s.largest = max(s.largest, len(b))
+	return len(b), nil
+}
+
+// TestLargePage: a page is written request by request, however large it is as a whole.
+func TestLargePage(t *testing.T) {
+	s := newServer(t, true)
+	id := s.token("")
+	const size = 200 << 10
+	for range 10 {
+		s.want(http.StatusOK, "POST", "/"+id, strings.Repeat("x", size))
+	}
+	if p, _ := s.contents("/token/" + id + "/requests"); len(p.Data) != 10 || len(p.Data[9].Content) != size || p.Total != 10 {
+		t.Errorf("%d of %d", len(p.Data), p.Total)
+	}
+	w := &sizes{ResponseRecorder: recorder()}
+	s.api.Handler().ServeHTTP(w, get(t, "/token/"+id+"/requests"))
+	if w.largest < size || w.largest > 2*size {
+		t.Errorf("a piece of %d bytes", w.largest)
+	}
 }
 
 func TestRequestList(t *testing.T) {
