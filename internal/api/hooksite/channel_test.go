@@ -332,7 +332,7 @@ func TestFeeds(t *testing.T) {
 	var got []string
 	for i := range 20 {
 		f.give("a", []byte(fmt.Sprint(i)))
-		got = append(got, string(<-quick))
+		got = append(got, string((<-quick).text))
 	}
 	if len(slow) != cap(slow) || len(other) != 0 || !slices.IsSortedFunc(got, func(a, b string) int { return len(a) - len(b) }) || len(got) != 20 {
 		t.Errorf("slow %d, other %d, quick %v", len(slow), len(other), got)
@@ -342,5 +342,30 @@ func TestFeeds(t *testing.T) {
 	leaveOther()
 	if len(f.bins) != 0 {
 		t.Errorf("left are %v", f.bins)
+	}
+}
+
+// TestFeedsAreBounded: messages that nobody reads yet are counted, once each, until they are written or their readers leave.
+func TestFeedsAreBounded(t *testing.T) {
+	t.Parallel()
+	var f feeds
+	f.init()
+	a, leaveA := f.join("x")
+	_, leaveB := f.join("x")
+	half := make([]byte, maxPassed/2)
+	if !f.give("x", half) || !f.give("x", half) || f.give("x", half[:1]) || f.give("y", half[:1]) {
+		t.Error("the bound is another one")
+	}
+	f.done(<-a)
+	if f.give("x", half[:1]) {
+		t.Error("one reader has it still")
+	}
+	leaveB()
+	if !f.give("y", half) || !f.give("x", half) || f.give("x", half[:1]) {
+		t.Error("what was written, and what went to nobody, is not counted any more")
+	}
+	leaveA()
+	if f.size != 0 || len(f.bins) != 0 {
+		t.Errorf("%d bytes, %d bins are left", f.size, len(f.bins))
 	}
 }

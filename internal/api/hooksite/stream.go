@@ -55,7 +55,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, b *event.Bin) error
 	h.Set("Cache-Control", "no-cache, no-transform")
 	h.Set("X-Accel-Buffering", "no")
 	h.Set("Access-Control-Allow-Origin", "*") // its name is the proof that the reader may
-	if out.write("id: "+strconv.FormatInt(after, 10)+"\nevent: ready\ndata: {}\n\n") != nil {
+	if out.write([]byte("id: "+strconv.FormatInt(after, 10)+"\nevent: ready\ndata: {}\n\n")) != nil {
 		return nil //nolint:nilerr // the caller is gone
 	}
 	a.follow(r.Context(), out, b.ID, after, extra)
@@ -63,7 +63,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, b *event.Bin) error
 }
 
 // follow writes until the caller or the bin is gone, or the server stops.
-func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, extra <-chan []byte) {
+func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, extra <-chan *passed) {
 	ctx, cancel := context.WithCancel(ctx)
 	type given struct {
 		capture *event.Capture
@@ -97,12 +97,13 @@ func (a *API) follow(ctx context.Context, out *sse, bin string, after int64, ext
 		var err error
 		select {
 		case g := <-captures:
-			err = out.write("id: " + strconv.FormatInt(g.capture.Seq, 10) + "\ndata: " + string(message(g.capture)) + "\n\n")
+			err = out.write([]byte("id: "+strconv.FormatInt(g.capture.Seq, 10)+"\ndata: "), message(g.capture), []byte("\n\n"))
 			close(g.written)
-		case text := <-extra:
-			err = out.write("data: " + string(text) + "\n\n")
+		case p := <-extra:
+			err = out.write([]byte("data: "), p.text, []byte("\n\n"))
+			a.feeds.done(p)
 		case <-ping.C:
-			err = out.write("event: ping\ndata: {}\n\n")
+			err = out.write([]byte("event: ping\ndata: {}\n\n"))
 		case <-done:
 			return
 		case <-ctx.Done():
@@ -182,10 +183,12 @@ type sse struct {
 	control *http.ResponseController
 }
 
-func (s *sse) write(text string) error {
+func (s *sse) write(parts ...[]byte) error {
 	_ = s.control.SetWriteDeadline(time.Now().Add(writeTime)) // not supported: then there is no such limit
-	if _, err := io.WriteString(s.w, text); err != nil {
-		return err
+	for _, text := range parts {
+		if _, err := s.w.Write(text); err != nil {
+			return err
+		}
 	}
 	return s.control.Flush()
 }
@@ -253,46 +256,81 @@ func (a *API) redeliver(w http.ResponseWriter, r *http.Request, b *event.Bin) er
 	if len(text) == 0 || text[0] != '{' || !utf8.Valid(text) || json.Compact(&flat, text) != nil {
 		return plain{event.Errorf(event.KindMalformed, "malformed_json", "the message must be a JSON object")}
 	}
-	a.feeds.give(b.ID, flat.Bytes())
+	if !a.feeds.give(b.ID, flat.Bytes()) {
+		return plain{&event.Error{Kind: event.KindUnavailable, Code: "busy", Detail: "many messages are on their way; try again later", RetryAfter: 5 * time.Second}}
+	}
 	w.WriteHeader(http.StatusOK)
 	return nil
+}
+
+// maxPassed bounds the messages that are being passed on, in bytes: who reads slowly keeps them in memory.
+const maxPassed = 64 << 20
+
+// passed is a message on its way to some readers.
+type passed struct {
+	text []byte
+	left int // readers that have not written it; guarded by feeds.mu
 }
 
 // feeds are the readers of channels that get what is passed on again.
 type feeds struct {
 	mu   sync.Mutex
-	bins map[string]map[chan []byte]bool
+	size int // bytes of the messages that are on their way
+	bins map[string]map[chan *passed]bool
 }
 
-func (f *feeds) init() { f.bins = map[string]map[chan []byte]bool{} }
+func (f *feeds) init() { f.bins = map[string]map[chan *passed]bool{} }
 
-// join adds a reader.
-func (f *feeds) join(bin string) (messages <-chan []byte, leave func()) {
-	ch := make(chan []byte, 4)
+// join adds a reader, who calls done after each message.
+func (f *feeds) join(bin string) (messages <-chan *passed, leave func()) {
+	ch := make(chan *passed, 4)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.bins[bin] == nil {
-		f.bins[bin] = map[chan []byte]bool{}
+		f.bins[bin] = map[chan *passed]bool{}
 	}
 	f.bins[bin][ch] = true
 	return ch, func() {
 		f.mu.Lock()
-		defer f.mu.Unlock()
 		delete(f.bins[bin], ch)
 		if len(f.bins[bin]) == 0 {
 			delete(f.bins, bin)
 		}
+		f.mu.Unlock()
+		close(ch) // nobody gives any more
+		for p := range ch {
+			f.done(p)
+		}
 	}
 }
 
-// give passes a message to all readers; one that has four of them to write still does without.
-func (f *feeds) give(bin string, text []byte) {
+// give passes a message to all readers; one that has four of them to write still does without. It is false, and nobody gets the
+// message, when too much is on its way.
+func (f *feeds) give(bin string, text []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.size+len(text) > maxPassed {
+		return false
+	}
+	p := &passed{text: text}
 	for ch := range f.bins[bin] {
 		select {
-		case ch <- text:
+		case ch <- p:
+			p.left++
 		default:
 		}
+	}
+	if p.left > 0 {
+		f.size += len(text)
+	}
+	return true
+}
+
+// done says that a reader needs a message no more.
+func (f *feeds) done(p *passed) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p.left--; p.left == 0 {
+		f.size -= len(p.text)
 	}
 }
