@@ -117,8 +117,8 @@ func (i inspector) DropBin(ctx context.Context, _ *event.Tenant, bin string) err
 type awaiter struct{ a *App }
 
 // Await implements [inbound.Awaiter].
-func (w awaiter) Await(_ event.TenantID, endpoint event.EndpointID, eventID string) (<-chan event.Answer, func()) {
-	return w.a.manager.Await(endpoint, eventID)
+func (w awaiter) Await(tenant event.TenantID, endpoint event.EndpointID, eventID string) (<-chan event.Answer, func()) {
+	return w.a.manager.Await(tenant, endpoint, eventID)
 }
 
 // Answering implements [inbound.Awaiter].

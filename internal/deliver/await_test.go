@@ -39,12 +39,12 @@ func TestAwait(t *testing.T) {
 			return Answer{Status: 204}
 		})
 		r := startRun(t, s, sender)
-		first, cancel := r.Await(ep.ID, "e0")
+		first, cancel := r.Await(1, ep.ID, "e0")
 		defer cancel()
-		also, cancelAlso := r.Await(ep.ID, "e0")
+		also, cancelAlso := r.Await(1, ep.ID, "e0")
 		defer cancelAlso()
-		other, cancelOther := r.Await(2, "e0")
-		gone, cancelGone := r.Await(ep.ID, "e0")
+		other, cancelOther := r.Await(1, 2, "e0")
+		gone, cancelGone := r.Await(1, ep.ID, "e0")
 		cancelGone()
 		s.append(anEvent("e0"))
 		synctest.Wait()
@@ -56,11 +56,11 @@ func TestAwait(t *testing.T) {
 		if _, ok := got(gone); ok {
 			t.Error("one that was cancelled got something")
 		}
-		if _, ok := got(other); ok {
-			t.Error("another endpoint's got something")
+		if a, ok := got(other); !ok || a.Reason != notForIt {
+			t.Errorf("for which it is not: %+v %v", a, ok)
 		}
 		// The next try is another matter.
-		next, cancelNext := r.Await(ep.ID, "e0")
+		next, cancelNext := r.Await(1, ep.ID, "e0")
 		advance(time.Minute)
 		if a, ok := got(next); !ok || a.Status != 201 || string(a.Body) != "all of it" {
 			t.Errorf("%+v %v", a, ok)
@@ -91,7 +91,7 @@ func TestAwaitBatch(t *testing.T) {
 		r := startRun(t, s, sender)
 		var waits []<-chan event.Answer
 		for _, id := range []string{"e0", "e2"} {
-			c, cancel := r.Await(ep.ID, id)
+			c, cancel := r.Await(1, ep.ID, id)
 			defer cancel()
 			waits = append(waits, c)
 		}
@@ -127,14 +127,14 @@ func TestAwaitTunnel(t *testing.T) {
 			return event.Answer{Status: 200, Body: big, Headers: []event.Header{{Name: "Set-Cookie", Value: "a"}, {Name: "X-A", Value: "b"}}}, nil
 		}
 		r := startRun(t, s, newFakeSender(ok), through(tunnels))
-		one, cancel := r.Await(ep.ID, "e0")
+		one, cancel := r.Await(1, ep.ID, "e0")
 		defer cancel()
 		s.append(anEvent("e0"))
 		synctest.Wait()
 		if a, ok := got(one); !ok || len(a.Body) != len(big) || len(a.Headers) != 2 {
 			t.Errorf("%d bytes, %v, %v", len(a.Body), a.Headers, ok)
 		}
-		two, cancelTwo := r.Await(ep.ID, "e1")
+		two, cancelTwo := r.Await(1, ep.ID, "e1")
 		defer cancelTwo()
 		s.append(anEvent("e1"))
 		synctest.Wait()
@@ -142,7 +142,7 @@ func TestAwaitTunnel(t *testing.T) {
 			t.Errorf("%+v %v", a, ok)
 		}
 		advance(time.Minute)
-		three, cancelThree := r.Await(ep.ID, "e2")
+		three, cancelThree := r.Await(1, ep.ID, "e2")
 		defer cancelThree()
 		s.append(anEvent("e2"))
 		synctest.Wait()
@@ -153,6 +153,60 @@ func TestAwaitTunnel(t *testing.T) {
 		r.stop()
 		if a := s.attempts[0]; len(a.Body) != event.MaxAnswerKept || len(a.Headers) != 1 {
 			t.Errorf("%d bytes and %v are kept", len(a.Body), a.Headers)
+		}
+	})
+}
+
+// Nobody waits for an answer that will not come: of an endpoint that an event is not for, whether its lane follows the log or reads
+// it by itself, of one that is disabled, and of a tunnel that is away or waits to try another event again.
+func TestAwaitInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ep := laptop()
+		ep.Order, ep.Types = event.OrderStrict, []string{"order.paid"}
+		s, tunnels := newFakeStore(ep), &fakeTunnels{online: true}
+		status := 200
+		tunnels.answer = func(int) (event.Answer, error) { return event.Answer{Status: status}, nil }
+		r := startRun(t, s, newFakeSender(ok), through(tunnels))
+		told := func(what, id, kind, reason string) {
+			t.Helper()
+			ev := anEvent(id)
+			if kind != "" {
+				ev.Type = kind
+			} else {
+				ev.Type = "order.paid"
+			}
+			c, cancel := r.Await(1, ep.ID, id)
+			defer cancel()
+			elsewhere, cancelElsewhere := r.Await(2, ep.ID, id)
+			defer cancelElsewhere()
+			s.append(ev)
+			synctest.Wait()
+			if a, ok := got(c); !ok || a.Reason != reason {
+				t.Errorf("%s: %+v %v", what, a, ok)
+			}
+			if a, ok := got(elsewhere); ok {
+				t.Errorf("%s: another tenant's got %+v", what, a)
+			}
+		}
+		told("not for it", "a", "user.made", notForIt)
+		told("for it", "b", "", "")
+		status = 422
+		told("refused", "c", "", "")
+		told("behind it", "d", "", noAnswer)
+		status = 200
+		advance(time.Minute)
+		told("all well", "e", "", "")
+		tunnels.set(r, ep.ID, false)
+		told("away", "f", "", noAnswer)
+		tunnels.set(r, ep.ID, true)
+		advance(time.Minute)
+		off := ep
+		off.Disabled, off.Revision = true, ep.Revision+1
+		r.EndpointChanged(&off)
+		told("disabled", "g", "", noAnswer)
+		r.stop()
+		if n := r.awaiting.Load(); n != 0 {
+			t.Errorf("%d are still waited for", n)
 		}
 	})
 }

@@ -162,6 +162,9 @@ func (r *feedRead) fetch(ctx context.Context, m *Manager) error {
 			break
 		}
 		if !m.cfg.Matches(r.ep, ev) {
+			if r.replay == nil {
+				m.passed(r.ep, ev)
+			}
 			continue
 		}
 		tried, err := r.tried(ctx, m, ev)

@@ -115,7 +115,7 @@ type Manager struct {
 
 	awaiting atomic.Int64 // how many wait for answers
 	awaitMu  sync.Mutex
-	awaits   map[awaited][]chan event.Answer
+	awaits   map[awaited][]waiter
 
 	ctx    context.Context //nolint:containedctx // the manager's life: Start to Stop
 	cancel context.CancelFunc
@@ -213,6 +213,7 @@ func (m *Manager) Offer(ctx context.Context, ev *event.Event, targets []*event.E
 			m.window.done(ev.Seq)
 		}
 	}
+	m.excuse(ev, targets)
 	hint(m.moved)
 	return nil
 }
