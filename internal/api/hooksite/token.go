@@ -163,11 +163,11 @@ func (a *API) reply(w http.ResponseWriter, r *http.Request, status int, b *event
 }
 
 func (a *API) makeToken(w http.ResponseWriter, r *http.Request) error {
-	want, err := readWish(w, r)
+	tenant, keyed, err := a.maker(r)
 	if err != nil {
 		return err
 	}
-	tenant, keyed, err := a.maker(r)
+	want, err := readWish(w, r)
 	if err != nil {
 		return err
 	}
