@@ -153,7 +153,7 @@ func (a *App) dropTenant(ctx context.Context, id event.TenantID) error {
 	if err := a.batches(ctx, "tenant_events", func() (int, error) { return a.store.DeleteTenantEvents(ctx, id, houseBatch) }); err != nil {
 		return err
 	}
-	if err := a.store.DeleteTenantBins(ctx, id); err != nil {
+	if err := a.bins.TenantDeleted(ctx, id); err != nil {
 		return err
 	}
 	return a.store.ForgetTenant(ctx, id)

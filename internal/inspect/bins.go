@@ -131,7 +131,18 @@ func (s *Service) Delete(ctx context.Context, id string, revision int64) error {
 
 // TenantDeleted deletes the bins of a tenant.
 func (s *Service) TenantDeleted(ctx context.Context, tenant event.TenantID) error {
-	return mapError(s.cfg.Store.DeleteTenantBins(ctx, tenant))
+	if err := s.cfg.Store.DeleteTenantBins(ctx, tenant); err != nil {
+		return mapError(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for bin, l := range s.lines {
+		if l.tenant == tenant {
+			l.end()
+			delete(s.lines, bin)
+		}
+	}
+	return nil
 }
 
 // check reports what is wrong with a bin, every field named.

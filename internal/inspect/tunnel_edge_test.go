@@ -196,3 +196,22 @@ func TestTunnelLargeOnes(t *testing.T) {
 		}
 	})
 }
+
+// TestTunnelOfDeletedTenant forgets the lines of a tenant that is deleted.
+func TestTunnelOfDeletedTenant(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, f, b := tunnelled(t)
+		defer s.Close()
+		connect(s, f)
+		want(t, "live", <-call(t, s, &b), "202 local 1")
+		if err := s.TenantDeleted(t.Context(), 1); err != nil {
+			t.Fatal(err)
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.lines) != 0 {
+			t.Errorf("%d are left", len(s.lines))
+		}
+	})
+}
