@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -164,8 +165,9 @@ func TestAwaitInVain(t *testing.T) {
 		ep := laptop()
 		ep.Order, ep.Types = event.OrderStrict, []string{"order.paid"}
 		s, tunnels := newFakeStore(ep), &fakeTunnels{online: true}
-		status := 200
-		tunnels.answer = func(int) (event.Answer, error) { return event.Answer{Status: status}, nil }
+		var status atomic.Int64
+		status.Store(200)
+		tunnels.answer = func(int) (event.Answer, error) { return event.Answer{Status: int(status.Load())}, nil }
 		r := startRun(t, s, newFakeSender(ok), through(tunnels))
 		told := func(what, id, kind, reason string) {
 			t.Helper()
@@ -190,10 +192,10 @@ func TestAwaitInVain(t *testing.T) {
 		}
 		told("not for it", "a", "user.made", notForIt)
 		told("for it", "b", "", "")
-		status = 422
+		status.Store(422)
 		told("refused", "c", "", "")
 		told("behind it", "d", "", noAnswer)
-		status = 200
+		status.Store(200)
 		advance(time.Minute)
 		told("all well", "e", "", "")
 		tunnels.set(r, ep.ID, false)
