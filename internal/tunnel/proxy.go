@@ -340,6 +340,14 @@ func newPatient(w http.ResponseWriter, r *http.Request) *patient {
 	return p
 }
 
+// WriteHeader implements [http.ResponseWriter]: net/http makes no guess at what the program did not say of the body.
+func (p *patient) WriteHeader(status int) {
+	if h := p.Header(); status >= http.StatusOK && h["Content-Type"] == nil {
+		h["Content-Type"] = nil
+	}
+	p.ResponseWriter.WriteHeader(status)
+}
+
 // Write implements [io.Writer].
 func (p *patient) Write(b []byte) (int, error) {
 	p.extend()

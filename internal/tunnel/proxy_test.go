@@ -391,3 +391,17 @@ func (d *deadlines) SetWriteDeadline(t time.Time) error {
 	d.calls++
 	return nil
 }
+
+// What the program does not say of its body nobody guesses: a page could come to be run that it meant as something else.
+func TestProxyGuessesNoType(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "web", Kind: KindHTTP})
+	on.connect("web", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Content-Type"] = nil
+		_, _ = io.WriteString(w, "<html><script>1</script>")
+	})
+	resp, body := on.call(on.ask(http.MethodGet, "/t/acme/web/", nil))
+	if got, there := resp.Header["Content-Type"]; there || body != "<html><script>1</script>" {
+		t.Errorf("%q, %q", got, body)
+	}
+}
