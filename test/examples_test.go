@@ -148,7 +148,7 @@ func TestExampleTwilioCallback(t *testing.T) {
 	s := newServer(t)
 	s.start()
 	s.makeTenant()
-	const secret = "twilio-auth-token"
+	const secret = "twilio-auth-token" //nolint:gosec // of the test
 	s.addSource(object{"name": "twilio", "provider": "twilio", "secrets": []string{secret}, "map": object{"subject": `"sms/" + body.MessageSid`}})
 	const message = "SM0123456789abcdef0123456789abcdef"
 	if _, err := s.client.Publish(t.Context(), tenant, client.Event{Type: "sms.requested", Subject: "sms/" + message, Data: json.RawMessage(`{"order":42}`)}); err != nil {

@@ -197,7 +197,7 @@ func (r *reader) fill(code string) string {
 
 // listens tells commands that go on until they are stopped.
 func listens(line string) bool {
-	return strings.HasPrefix(line, "curl -N") ||
+	return strings.HasPrefix(line, "curl -N") || strings.HasPrefix(line, "posthorn listen") || strings.HasPrefix(line, "posthorn bin --") ||
 		strings.HasPrefix(line, "posthorn tail") && !strings.Contains(line, "--no-follow") && !strings.Contains(line, "--count")
 }
 
@@ -301,7 +301,8 @@ var varying = []struct {
 	as   string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\b)`), "TIME"},
-	{regexp.MustCompile(`\b\d\d:\d\d:\d\d\.\d{3}\b`), "TIME"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d{3})?\b`), "TIME"},
+	{regexp.MustCompile(`/b/[0-9a-f-]{36}\b`), "/b/BIN"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ms\b`), "TOOK"},
 	{regexp.MustCompile(`\btry \d+`), "try N"},
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "ADDRESS"},

@@ -163,5 +163,8 @@ func TestTunnelsByHost(t *testing.T) {
 		t.Errorf("then the first one's is answered %d %s", status, answer)
 	}
 	laptops["jan"].shut()
-	waitUntil(t, "the host name is free", func() bool { status, _ := at("jan.dev.example.com", "/"); return status == http.StatusServiceUnavailable })
+	waitUntil(t, "the host name is free", func() bool {
+		status, _ := at("jan.dev.example.com", "/")
+		return status == http.StatusServiceUnavailable
+	})
 }

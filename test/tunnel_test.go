@@ -221,7 +221,7 @@ func TestTunnelOfABin(t *testing.T) {
 	s.start()
 	s.makeTenant()
 	l := newLaptop(t)
-	l.answer = func(w http.ResponseWriter, r *http.Request, body []byte) {
+	l.answer = func(w http.ResponseWriter, _ *http.Request, body []byte) {
 		sum := sha256.Sum256(body)
 		w.Header().Set("X-Sum", fmt.Sprintf("%x", sum))
 		w.WriteHeader(http.StatusTeapot)
