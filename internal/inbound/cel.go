@@ -1,10 +1,12 @@
 package inbound
 
 import (
+	"context"
 	"errors"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/cost"
@@ -24,6 +26,11 @@ const (
 	maxCost = 200_000
 	// maxBuilt is the longest string that a function may make, in bytes. CEL's cost is counted when it is made already.
 	maxBuilt = 1 << 20
+	// maxTime bounds one evaluation where CEL's cost is far from the time that it takes: of a long string it counts the characters
+	// whenever it is named. On a busy machine one that is meant well may take that long: the request is to come again.
+	maxTime = time.Second
+	// checkEvery is after how many rounds of a loop the time is looked at.
+	checkEvery = 100
 	// unbounded is where estimates begin that depend on the size of the body, which only an evaluation can tell.
 	unbounded = 1 << 40
 )
@@ -187,7 +194,7 @@ func compile(name, source string, wantBool bool) (*expression, error) {
 	if estimate.Min > maxCost || estimate.Max > maxCost && estimate.Max < unbounded {
 		return nil, bad("would cost too much: at least " + strconv.FormatUint(estimate.Min, 10) + ", the limit is " + strconv.Itoa(maxCost))
 	}
-	run, err := env.Program(ast, cel.CostLimit(maxCost))
+	run, err := env.Program(ast, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(checkEvery))
 	if err != nil {
 		return nil, bad("cannot be planned")
 	}
@@ -216,9 +223,14 @@ func mapFailed(name, why string) error {
 
 // eval runs an expression over a request.
 func (x *expression) eval(in *input) (ref.Val, error) {
-	v, _, err := x.run.Eval(in)
-	if in.err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), maxTime)
+	defer cancel()
+	v, _, err := x.run.ContextEval(ctx, in)
+	switch {
+	case in.err != nil:
 		return nil, in.err
+	case err != nil && ctx.Err() != nil:
+		return nil, event.Errorf(event.KindUnavailable, "map_slow", "the source's map takes too long")
 	}
 	if err != nil {
 		if c, ok := errors.AsType[interpreter.EvalCancelledError](err); ok && c.Cause == interpreter.CostLimitExceeded {

@@ -102,6 +102,7 @@ type input struct {
 	err     error
 	decoded bool
 	body    any
+	text    ref.Val
 	headers map[string]string
 	query   map[string]any
 }
@@ -124,7 +125,10 @@ func (in *input) ResolveName(name string) (any, bool) {
 		}
 		return in.body, true
 	case "text":
-		return strings.ToValidUTF8(string(in.content.body), "\uFFFD"), true
+		if in.text == nil { // made once, however often an expression names it
+			in.text = types.String(strings.ToValidUTF8(string(in.content.body), "\uFFFD"))
+		}
+		return in.text, true
 	case "headers":
 		if in.headers == nil {
 			in.headers = make(map[string]string, len(in.header))

@@ -108,6 +108,15 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestConnect: what asks for a tunnel is no event, whoever sends it.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	on := newStage(t, event.Source{Name: "a", Provider: "none"}, nil, nil)
+	if w := on.send(t, http.MethodConnect, "/in/acme/a", "{}"); w.Code != http.StatusMethodNotAllowed || len(on.events) != 0 {
+		t.Errorf("%d, %d events", w.Code, len(on.events))
+	}
+}
+
 // losing is an inspector that has only the bins made since the last loss.
 type losing struct {
 	*world

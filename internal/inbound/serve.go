@@ -54,6 +54,10 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	// What is answered may be somebody else's words. No browser is to run them as this server's.
 	h.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	x := &exchange{s: s, w: w, r: r, start: s.Now()}
+	if r.Method == http.MethodConnect {
+		x.write(noProxy)
+		return
+	}
 	tenant, name, ok := splitPath(r.URL.EscapedPath())
 	if !ok {
 		x.write(notFound)
@@ -73,7 +77,11 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	x.write(*answer)
 }
 
-var notFound = receiver.Text(http.StatusNotFound, "not found\n")
+// What is answered without looking at a source.
+var (
+	notFound = receiver.Text(http.StatusNotFound, "not found\n")
+	noProxy  = receiver.Text(http.StatusMethodNotAllowed, "a source is no proxy\n")
+)
 
 // splitPath finds the tenant and the source in an escaped path.
 func splitPath(path string) (tenant, source string, ok bool) {
