@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -122,7 +123,7 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 	go func() {
 		defer close(written)
 		if _, err := c.Write(m.head); err == nil {
-			_, _ = c.Write(m.body) // what is wrong shows in the answer
+			_ = writeChunks(c, m.body) // what is wrong shows in the answer
 		}
 	}()
 	defer func() {
@@ -143,6 +144,17 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 			return read(resp, limit)
 		} // else it is an answer before the answer (RFC 9110, 15.2)
 	}
+}
+
+// writeChunks writes in pieces: yamux sends what is written at once in one frame, as far as the window goes. On a slow line
+// nothing else would get through until it is there, no answer to a keep-alive either.
+func writeChunks(w io.Writer, b []byte) error {
+	for piece := range slices.Chunk(b, chunk) {
+		if _, err := w.Write(piece); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // capped reads no more than is left.

@@ -178,3 +178,20 @@ func TestExchangeElsewhere(t *testing.T) {
 	h.tenants[on.tenant.ID]["web"].sessions = nil
 	h.mu.Unlock()
 }
+
+// sizes notes how much is written at once.
+type sizes struct{ most, all int }
+
+func (s *sizes) Write(p []byte) (int, error) {
+	s.most, s.all = max(s.most, len(p)), s.all+len(p)
+	return len(p), nil
+}
+
+func TestWriteChunks(t *testing.T) {
+	for _, n := range []int{0, 1, chunk, chunk + 1, 10*chunk + 7} {
+		var s sizes
+		if err := writeChunks(&s, make([]byte, n)); err != nil || s.all != n || s.most > chunk {
+			t.Errorf("%d: %+v, %v", n, s, err)
+		}
+	}
+}

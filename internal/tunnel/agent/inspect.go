@@ -81,7 +81,7 @@ func (a *Agent) ServeInspector(ctx context.Context, l net.Listener) error {
 
 // Inspector returns the page and its API, for browsers on this computer: what it shows is not for others. It answers only
 // under the names of addresses and localhost, so that no name that leads here makes a page of another origin the same one,
-// and changes nothing for pages of another origin.
+// and says and changes nothing for pages of another origin, which could also take all places of those who watch.
 func (a *Agent) Inspector() http.Handler {
 	mux := http.NewServeMux()
 	a.addAPI(mux)
@@ -132,6 +132,10 @@ func guarded(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		if !ownHost(r.Host) {
 			apiError(w, http.StatusForbidden, "the inspector answers at an IP address and at localhost only")
+			return
+		}
+		if site := r.Header.Get("Sec-Fetch-Site"); strings.HasPrefix(r.URL.Path, "/api/") && site != "" && site != "same-origin" && site != "none" {
+			apiError(w, http.StatusForbidden, "the inspector answers to its own page only")
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -135,6 +135,13 @@ func TestHosts(t *testing.T) {
 		if w := ask(t, h, "POST", "/api/requests/http", `{"id":"`+e.ID+`"}`, tt.header...); w.Code != tt.want {
 			t.Errorf("a replay with %v: %d, want %d", tt.header, w.Code, tt.want)
 		}
+		for _, path := range []string{"/api/requests/http", "/api/search?q=x", "/api/exchanges/" + e.ID} {
+			if len(tt.header) == 2 && tt.header[0] == "Sec-Fetch-Site" {
+				if w := ask(t, h, "GET", path, "", tt.header...); (w.Code == 403) != (tt.want == 403) {
+					t.Errorf("%s with %v: %d", path, tt.header, w.Code)
+				}
+			}
+		}
 		if w := ask(t, h, "DELETE", "/api/requests/http?of=nothing", "", tt.header...); tt.want == 403 && w.Code != 403 {
 			t.Errorf("a clearing with %v: %d", tt.header, w.Code)
 		}

@@ -27,7 +27,7 @@ const (
 
 	dialTime  = 30 * time.Second // for the handshake with the server
 	pingEvery = 15 * time.Second // a connection that does not answer within writeTime is given up
-	writeTime = 10 * time.Second
+	writeTime = 20 * time.Second
 	headTime  = time.Minute     // for a request's head to come through a stream
 	drainTime = 3 * time.Second // for requests on their way when the agent is stopped
 	byeTime   = time.Second     // for the WebSocket to be closed in order
