@@ -368,7 +368,8 @@ func (x *exchange) write(answer receiver.Answer) {
 	for name, values := range answer.Header {
 		h[http.CanonicalHeaderKey(name)] = values
 	}
-	if len(answer.Body) > 0 && h.Get("Content-Type") == "" {
+	// Of mixed-replace each part has headers of its own, of which browsers take cookies for the whole server.
+	if kind := strings.Join(h["Content-Type"], ","); len(answer.Body) > 0 && kind == "" || strings.Contains(strings.ToLower(kind), "x-mixed-replace") {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	if answer.Status >= 200 && answer.Status != http.StatusNoContent && answer.Status != http.StatusNotModified {

@@ -49,6 +49,13 @@ func TestSyncAnswer(t *testing.T) {
 	if on.held.Load() != 0 || on.canceled != 1 || len(on.waiting) != 0 {
 		t.Errorf("%d held, %d ended, %v", on.held.Load(), on.canceled, on.waiting)
 	}
+	// Parts with headers of their own set no cookies.
+	on.answers = func(*event.Event) (event.Answer, bool) {
+		return event.Answer{Status: 200, Headers: []event.Header{{Name: "Content-Type", Value: "Multipart/X-Mixed-Replace; boundary=b"}}, Body: []byte("--b\r\nSet-Cookie: a=b\r\n\r\n")}, true
+	}
+	if w := on.send(t, "POST", "/in/acme/a", "{}"); !strings.HasPrefix(w.Header().Get("Content-Type"), "text/plain") {
+		t.Errorf("%v", w.Header())
+	}
 	// An endpoint that could not be reached answers nothing.
 	on.answers = func(*event.Event) (event.Answer, bool) { return event.Answer{Reason: "refused"}, true }
 	if w := on.send(t, "POST", "/in/acme/a", "{}"); w.Code != 202 || w.Body.String() != "later" {

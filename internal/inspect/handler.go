@@ -188,7 +188,8 @@ func (x *exchange) write(c *event.Capture, a event.Answer) {
 			h.Add(field.Name, field.Value)
 		}
 	}
-	if len(a.Body) > 0 && h.Get("Content-Type") == "" {
+	// Of mixed-replace each part has headers of its own, of which browsers take cookies for the whole server.
+	if kind := strings.Join(h["Content-Type"], ","); len(a.Body) > 0 && kind == "" || strings.Contains(strings.ToLower(kind), "x-mixed-replace") {
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 	}
 	h.Set("X-Request-Id", c.ID)

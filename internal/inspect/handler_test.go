@@ -408,3 +408,15 @@ func TestBodiesInMemory(t *testing.T) {
 		}
 	})
 }
+
+// TestMixedReplace: parts with headers of their own set no cookies.
+func TestMixedReplace(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	b := makeBin(t, s, event.Bin{Answer: event.Answer{
+		Headers: []event.Header{{Name: "content-type", Value: "multipart/x-mixed-replace;boundary=b"}}, Body: []byte("--b\r\nSet-Cookie: a=b\r\n\r\n"),
+	}})
+	if w := send(t.Context(), s, "GET", "/b/"+b.ID, ""); w.Header().Get("Content-Type") != "text/plain; charset=utf-8" {
+		t.Errorf("%v", w.Header())
+	}
+}

@@ -353,7 +353,7 @@ func TestFeedsAreBounded(t *testing.T) {
 	a, leaveA := f.join("x")
 	_, leaveB := f.join("x")
 	half := make([]byte, maxPassed/2)
-	if !f.give("x", half) || !f.give("x", half) || f.give("x", half[:1]) || f.give("y", half[:1]) {
+	if first, second := f.give("x", half), f.give("x", half); !first || !second || f.give("x", half[:1]) || f.give("y", half[:1]) {
 		t.Error("the bound is another one")
 	}
 	f.done(<-a)
