@@ -88,10 +88,20 @@ func (h *Hub) kept(tenant event.TenantID, name string, received time.Time) bool 
 
 // hostOf is the host that was called, the server's own where that is not known.
 func (h *Hub) hostOf(r *event.Request) string {
-	if u, err := url.Parse(r.URL); err == nil && u.Host != "" {
+	if u, err := url.Parse(r.URL); err == nil && isHost(u.Host) {
 		return u.Host
 	}
 	return h.host
+}
+
+// isHost reports whether s can stand in the header Host: a URL's host is decoded, and one that came in may have held anything.
+func isHost(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte("\"#/<>?@\\^`{|}", c) >= 0 {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // read reads an answer; the caller closes it.

@@ -308,3 +308,18 @@ func TestForward(t *testing.T) {
 		t.Error("no error of the context")
 	}
 }
+
+// What was called may be nothing that can stand in the header Host, without which the listener refuses a request by itself.
+func TestForwardFromAnyHost(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "box", Kind: KindBin})
+	on.connect("box", func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(r.Host)) })
+	for called, want := range map[string]string{
+		"http://ex%C3%A9mple.com/b/x": on.hub.host, "http://[fe80::1%25a%20b]/b/x": on.hub.host, "http://é/": on.hub.host, "": on.hub.host, "http://a:81/": "a:81", "http://[::1]:8/": "[::1]:8",
+	} {
+		c := event.Capture{ID: "c1", Request: event.Request{Head: []byte("GET /b/x HTTP/1.1\r\n"), URL: called}}
+		if a, err := on.hub.Forward(t.Context(), on.tenant.ID, "box", c, false); err != nil || a.Status != http.StatusOK || string(a.Body) != want {
+			t.Errorf("%q: %d %q %s, %v", called, a.Status, a.Body, a.Reason, err)
+		}
+	}
+}
