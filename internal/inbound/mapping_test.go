@@ -1,13 +1,16 @@
 package inbound_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/inbound"
 )
 
 // taken makes a source that verifies nothing, sends one request and returns its event.
@@ -286,5 +289,22 @@ func TestDedupe(t *testing.T) {
 		if e := on.last(t); id != "" && len(e.ID) != 5+64 || id == "" && !strings.HasPrefix(e.ID, "given") {
 			t.Errorf("%q: %q", id, e.ID)
 		}
+	}
+}
+
+// TestMapSeesNoCookies: of the server's own cookies, which a browser sends by itself, an expression sees what is kept of them.
+func TestMapSeesNoCookies(t *testing.T) {
+	t.Parallel()
+	src := event.Source{Name: "a", Provider: "none", Map: event.SourceMap{Data: `headers`}}
+	on := newStage(t, src, nil, nil, func(c *inbound.Config) {
+		c.Arrived = func(r *http.Request, prefix string) event.Request {
+			req := arrived(r, prefix)
+			req.Head = bytes.ReplaceAll(req.Head, []byte("hush"), []byte("****"))
+			return req
+		}
+	})
+	on.send(t, "GET", "/in/acme/a", "", "Cookie", "posthorn_token=hush; b=c", "X-A", "1")
+	if got := string(on.last(t).Data); got != `{"cookie":"posthorn_token=****; b=c","x-a":"1"}` {
+		t.Error(got)
 	}
 }

@@ -238,7 +238,7 @@ func (x *exchange) event(d *receiver.Delivery) (*event.Event, bool, error) {
 		return nil, false, err
 	}
 	path, _, _ := strings.Cut(x.req.Path, "?")
-	in := &input{method: x.r.Method, path: path, header: x.r.Header, rawQuery: x.r.URL.RawQuery, content: body}
+	in := &input{method: x.r.Method, path: path, header: x.header(), rawQuery: x.r.URL.RawQuery, content: body}
 	e, wanted, err := x.source.mapping.event(in, x.source.names, d)
 	if err != nil || !wanted {
 		return nil, false, err
@@ -252,6 +252,21 @@ func (x *exchange) event(d *receiver.Delivery) (*event.Event, bool, error) {
 	}
 	e.Origin = &origin
 	return e, true, nil
+}
+
+// header is what expressions see of the headers: of cookies what is kept of them, without the values of the server's own.
+func (x *exchange) header() http.Header {
+	if _, given := x.r.Header["Cookie"]; !given {
+		return x.r.Header
+	}
+	h := maps.Clone(x.r.Header)
+	h["Cookie"] = nil
+	for _, f := range x.req.Headers() {
+		if strings.EqualFold(f.Name, "Cookie") {
+			h["Cookie"] = append(h["Cookie"], f.Value)
+		}
+	}
+	return h
 }
 
 // publish ingests the event and waits for an endpoint's answer where the source says so.
