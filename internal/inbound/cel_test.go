@@ -3,6 +3,7 @@ package inbound
 import (
 	"bytes"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,5 +32,23 @@ func TestExpressionTime(t *testing.T) {
 		if took := time.Since(began); took > 5*maxTime {
 			t.Errorf("%s took %s", source, took)
 		}
+	}
+}
+
+// TestMaskTargetWithSpaces hides the parameters of a target that has spaces, as HTTP/2 lets it.
+func TestMaskTargetWithSpaces(t *testing.T) {
+	t.Parallel()
+	never := func(string) bool { return false }
+	token := func(name string) bool { return name == "token" }
+	for head, want := range map[string]string{
+		"GET /in/a/b c?token=hush HTTP/2.0\r\nA: b\r\n": "GET /in/a/b c?token=*** HTTP/2.0\r\nA: b\r\n",
+		"GET /in/a/b?token=hush HTTP/1.1\r\n":           "GET /in/a/b?token=*** HTTP/1.1\r\n",
+	} {
+		if got := string(maskHead([]byte(head), never, token)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := string(maskHead([]byte("GET"), never, token)); strings.TrimSpace(got) != "GET" {
+		t.Errorf("%q", got)
 	}
 }

@@ -88,8 +88,8 @@ func maskHead(head []byte, hideHeader, hideParameter func(name string) bool) []b
 		switch {
 		case i == 0:
 			method, rest, _ := strings.Cut(string(line), " ")
-			target, version, _ := strings.Cut(rest, " ")
-			out = append(out, method+" "+maskQuery(target, hideParameter)+" "+version...)
+			end := max(strings.LastIndexByte(rest, ' '), 0) // HTTP/2 lets a target have spaces
+			out = append(out, method+" "+maskQuery(rest[:end], hideParameter)+rest[end:]...)
 		case ok && hideHeader(strings.ToLower(string(name))):
 			out = append(append(out, name...), ": "+masked+"\r\n"...)
 		default:
