@@ -12,7 +12,7 @@ import (
 
 // benchCmd measures.
 type benchCmd struct {
-	Case     []string      `help:"The cases to run, all without it: single, batch100, fanout100, latency500, idle100k, dead10k, backlog1m, start5m, live-memory, live-topic, live-full, live-latency, live-catchup." placeholder:"NAME"`
+	Case     []string      `help:"The cases to run, all without it: single, batch100, fanout100, latency500, idle100k, dead10k, backlog1m, start5m, source, source500, tunnel, live-memory, live-topic, live-full, live-latency, live-catchup." placeholder:"NAME"`
 	Duration time.Duration `help:"How long each load lasts; 10s, or 2s with --quick, without it." placeholder:"DURATION"`
 	Quick    bool          `help:"A rough look: short loads, and the large numbers ten times smaller."`
 	Data     string        `help:"Keep the filled log of start5m in this folder for the next run; about 5 GB." placeholder:"DIR"`
