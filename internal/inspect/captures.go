@@ -134,6 +134,9 @@ func (s *Service) add(ctx context.Context, b *event.Bin, c event.Capture) (event
 	defer cancel()
 	c.Bin, c.At = b.ID, s.now()
 	saved, err := s.cfg.Store.AddCapture(ctx, c, b.Keep, b.Refuse)
+	if err == nil && s.overtaken(b) {
+		s.kickNow(b.ID)
+	}
 	return saved, mapError(err)
 }
 

@@ -184,6 +184,14 @@ func (s *Service) kickNow(bin string) {
 	}
 }
 
+// overtaken reports whether a bin that was read without a tunnel has got one since, to which something is delivered.
+func (s *Service) overtaken(b *event.Bin) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lines[b.ID]
+	return l != nil && b.Tunnel == "" && l.revision > b.Revision
+}
+
 // newTunnel makes a bin's new tunnel begin behind what is in the bin.
 func (s *Service) newTunnel(ctx context.Context, b, stored *event.Bin) error {
 	if b.Tunnel == "" || b.Tunnel == stored.Tunnel {

@@ -75,39 +75,43 @@ func TestTunnelArrivalDuringTheEnd(t *testing.T) {
 	})
 }
 
-// TestTunnelOfAnOldRequest lets a request that was begun under another tunnel not end the line of the present one.
+// TestTunnelOfAnOldRequest lets a request that was begun under another tunnel, or none, not end the line of the present one,
+// and delivers it.
 func TestTunnelOfAnOldRequest(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := &fakeTunnel{}
-		s := newService(t, func(c *Config) { c.Forwarder = f })
-		defer s.Close()
-		b := makeBin(t, s, event.Bin{Tunnel: "other", Answer: event.Answer{Status: 299}})
-		pr, pw := io.Pipe()
-		got := make(chan int, 1)
-		go func() {
-			r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/b/"+b.ID, pr)
-			w := httptest.NewRecorder()
-			s.Handler().ServeHTTP(w, r)
-			got <- w.Code
-		}()
-		synctest.Wait() // it sends slowly
-		now := b
-		now.Tunnel = "laptop"
-		now, err := s.Update(t.Context(), now, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		connect(s, f)
-		want(t, "live", <-call(t, s, &now), "202 local 1")
-		if err := pw.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if code := <-got; code != 202 {
-			t.Errorf("the old request: %d", code)
-		}
-		want(t, "delivered", f.delivered(), "1 2")
-	})
+	for tunnel, answer := range map[string]int{"other": 202, "": 299} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeTunnel{}
+			s := newService(t, func(c *Config) { c.Forwarder = f })
+			defer s.Close()
+			b := makeBin(t, s, event.Bin{Tunnel: tunnel, Answer: event.Answer{Status: 299}})
+			pr, pw := io.Pipe()
+			got := make(chan int, 1)
+			go func() {
+				r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/b/"+b.ID, pr)
+				w := httptest.NewRecorder()
+				s.Handler().ServeHTTP(w, r)
+				got <- w.Code
+			}()
+			synctest.Wait() // it sends slowly
+			now := b
+			now.Tunnel = "laptop"
+			now, err := s.Update(t.Context(), now, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			connect(s, f)
+			want(t, "live", <-call(t, s, &now), "202 local 1")
+			if err := pw.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if code := <-got; code != answer {
+				t.Errorf("the old request: %d", code)
+			}
+			synctest.Wait()
+			want(t, "delivered", strings.ReplaceAll(f.delivered(), "k", ""), "1 2")
+		})
+	}
 }
 
 // TestTunnelBrokenOnce sends again what failed while the tunnel stays connected, without being told to.
