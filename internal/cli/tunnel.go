@@ -94,9 +94,20 @@ func (x *tunnelShowCmd) Run(c *console) error {
 		answer = map[bool]string{true: "the program's, while somebody listens", false: "the usual one"}[t.Answer]
 	}
 	c.fields([]field{
-		{"name", cell{t.Name, bold}}, {"kind", text(t.Kind)}, {"url", text(t.URL)}, {"host", text(t.Host)}, {"bin", text(t.Bin)}, {"source", text(t.Source)},
-		{"types", text(types)}, {"filter", text(t.Filter)}, {"order", text(t.Order)}, {"endpoint", text(t.Endpoint)}, {"answer", text(answer)},
-		{"listeners", listeners(t)}, {"since", text(stampOf(t.Since))}, {"under way", text(unlessZero(float64(t.Requests), ""))},
+		{"name", cell{t.Name, bold}},
+		{"kind", text(t.Kind)},
+		{"url", text(t.URL)},
+		{"host", text(t.Host)},
+		{"bin", text(t.Bin)},
+		{"source", text(t.Source)},
+		{"types", text(types)},
+		{"filter", text(t.Filter)},
+		{"order", text(t.Order)},
+		{"endpoint", text(t.Endpoint)},
+		{"answer", text(answer)},
+		{"listeners", listeners(t)},
+		{"since", text(stampOf(t.Since))},
+		{"under way", text(unlessZero(float64(t.Requests), ""))},
 	})
 	return nil
 }

@@ -398,7 +398,7 @@ func TestDeadlineMoves(t *testing.T) {
 		d := newDeadline(firstByte, func() { fired++ })
 		body := &movingBody{io.NopCloser(strings.NewReader("abc")), d}
 		for range 3 {
-			time.Sleep(firstByte - time.Second)
+			<-time.After(firstByte - time.Second)
 			_, _ = body.Read(make([]byte, 1))
 		}
 		if synctest.Wait(); fired != 0 {
@@ -406,13 +406,13 @@ func TestDeadlineMoves(t *testing.T) {
 		}
 		d.stop()
 		_, _ = body.Read(make([]byte, 1))
-		time.Sleep(2 * firstByte)
+		<-time.After(2 * firstByte)
 		if synctest.Wait(); fired != 0 {
 			t.Fatal("it passed after it was stopped")
 		}
 		late := newDeadline(firstByte, func() { fired++ })
 		defer late.stop()
-		time.Sleep(firstByte)
+		<-time.After(firstByte)
 		if synctest.Wait(); fired != 1 {
 			t.Fatal("it did not pass")
 		}
