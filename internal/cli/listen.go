@@ -20,7 +20,7 @@ import (
 
 // listenCmd brings what arrives at the server to a program on this computer.
 type listenCmd struct {
-	Target     string   `arg:"" optional:"" default:"3000" help:"The program that gets the requests: a port, host:port or URL."`
+	Target     string   `arg:"" optional:"" default:"3000" help:"The program that gets the requests: a port, host:port or URL; port 3000 when it is left out."`
 	Path       string   `help:"A path to put before that of every request." placeholder:"PATH"`
 	Bin        bool     `help:"Get what is sent to a bin of its own, also what came while nobody listened: the default." xor:"kind"`
 	Source     string   `help:"Get what a source takes in, as it came." xor:"kind" placeholder:"NAME"`
