@@ -10,12 +10,9 @@ import (
 // OwnCookie is the cookie in which browsers send Posthorn's own tokens; nobody else gets to see it.
 const OwnCookie = "posthorn_token"
 
-// dropped are the headers of a request that are not sent on: those of its connection (RFC 9110, 7.6.1), those that the next
-// one sets itself, and what its sender can read.
-var dropped = []string{
-	"connection", "proxy-connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "proxy-authorization", "proxy-authenticate",
-	"http2-settings", "host", "content-length", "expect", "accept-encoding",
-}
+// dropped are the headers of a request that are not sent on besides those of its connection: those that the next one sets
+// itself, and what its sender can read.
+var dropped = []string{"host", "content-length", "expect", "accept-encoding"}
 
 // ownPrefix begins the names of headers that only Posthorn sets.
 const ownPrefix = "posthorn-"
@@ -24,19 +21,12 @@ const ownPrefix = "posthorn-"
 // belong to its connection, those that only Posthorn sets (posthorn-*), and Posthorn's own cookie.
 func Forwarded(r *event.Request) []event.Header {
 	all := r.Headers()
-	var named []string // by Connection
-	for _, h := range all {
-		if strings.EqualFold(h.Name, "connection") {
-			for name := range strings.SplitSeq(h.Value, ",") {
-				named = append(named, strings.ToLower(strings.TrimSpace(name)))
-			}
-		}
-	}
+	named := event.ConnectionOptions(all)
 	kept := make([]event.Header, 0, len(all))
 	for _, h := range all {
 		lower := strings.ToLower(h.Name)
 		switch {
-		case slices.Contains(dropped, lower), strings.HasPrefix(lower, ownPrefix), slices.Contains(named, lower):
+		case event.OfConnection(lower), named[lower], slices.Contains(dropped, lower), strings.HasPrefix(lower, ownPrefix):
 			continue
 		case lower == "cookie":
 			if h.Value = WithoutOwnCookies(h.Value); h.Value == "" {

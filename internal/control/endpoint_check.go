@@ -293,21 +293,10 @@ func checkHeaderName(lower string, hasAuth bool) string {
 	if lower == "authorization" && hasAuth {
 		return "cannot be set together with auth"
 	}
-	if !isToken(lower) {
+	if !event.IsHeaderName(lower) {
 		return "is not a header name: use letters, digits and !#$%&'*+-.^_`|~ (RFC 9110, section 5.1)"
 	}
 	return ""
-}
-
-// isToken reports whether a lower-case name is a token (RFC 9110, section 5.6.2).
-func isToken(lower string) bool {
-	for i := range len(lower) {
-		b := lower[i]
-		if (b < 'a' || b > 'z') && (b < '0' || b > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", b) < 0 {
-			return false
-		}
-	}
-	return lower != ""
 }
 
 func checkHeaderValue(value string) string {

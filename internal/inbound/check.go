@@ -107,7 +107,7 @@ func checkAnswer(a *event.Answer) []event.FieldError {
 	for _, h := range a.Headers {
 		field := "headers." + event.Printable(h.Name)
 		switch message := event.CheckLine(h.Value, maxAttribute); {
-		case !isToken(h.Name):
+		case !event.IsHeaderName(h.Name):
 			add(field, "is not the name of a header")
 		case !passes(h.Name):
 			add(field, "cannot be set")
@@ -116,13 +116,6 @@ func checkAnswer(a *event.Answer) []event.FieldError {
 		}
 	}
 	return bad
-}
-
-// isToken reports whether s is a token (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	return s != "" && len(s) <= maxID && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)
-	})
 }
 
 func (s *Service) checkSync(ctx context.Context, t *event.Tenant, src *event.Source) []event.FieldError {
@@ -234,7 +227,7 @@ func probe(known bool, info *receiver.Info, src *event.Source, hidden *event.Sou
 	for name, text := range map[string]string{
 		"header": hidden.Settings["prefix"] + "00", "timestamp_header": hidden.Settings["timestamp_prefix"] + "1", "id_header": "1",
 	} {
-		if header := hidden.Settings[name]; isToken(header) {
+		if header := hidden.Settings[name]; event.IsHeaderName(header) {
 			r.Header.Set(header, text)
 		}
 	}

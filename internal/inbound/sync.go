@@ -84,15 +84,16 @@ func (w *waiting) answer(ctx context.Context) *receiver.Answer {
 	return nil
 }
 
-// held back are headers that are about a connection, or about this server rather than about an answer of somebody else's.
+// heldBack are headers that are about this server rather than about an answer of somebody else's.
 var heldBack = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 	"Content-Length", "Date", "Server", "Set-Cookie", "Set-Cookie2", "Clear-Site-Data", "Strict-Transport-Security", "Content-Security-Policy",
 	"X-Content-Type-Options", "Service-Worker-Allowed", "Alt-Svc", "Public-Key-Pins", "Refresh", "Link", "Nel", "Report-To", "Reporting-Endpoints",
 }
 
 // passes reports whether a header of an answer may be one of a source's.
-func passes(name string) bool { return !slices.Contains(heldBack, http.CanonicalHeaderKey(name)) }
+func passes(name string) bool {
+	return !event.OfConnection(name) && !slices.Contains(heldBack, http.CanonicalHeaderKey(name))
+}
 
 // newID makes a UUID of version 7 (RFC 9562, 5.7).
 func newID(now time.Time) string {

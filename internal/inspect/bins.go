@@ -207,14 +207,18 @@ func checkAlias(s string) string {
 	return ""
 }
 
-// notInAnswers are headers that belong to the connection or the server, or that would reach beyond the bin: a cookie or a
-// policy set by a bin would be one of the whole server.
+// notInAnswers are headers that belong to the server, or that would reach beyond the bin: a cookie or a policy set by a bin
+// would be one of the whole server.
 var notInAnswers = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-connection": true, "proxy-authenticate": true, "te": true, "trailer": true,
-	"transfer-encoding": true, "upgrade": true, "content-length": true, "x-request-id": true, "x-token-id": true,
+	"content-length": true, "x-request-id": true, "x-token-id": true,
 	"set-cookie": true, "set-cookie2": true, "clear-site-data": true, "strict-transport-security": true, "alt-svc": true,
 	"service-worker-allowed": true, "public-key-pins": true, "nel": true, "report-to": true, "reporting-endpoints": true,
-	"x-content-type-options": true, "access-control-allow-credentials": true, "http2-settings": true,
+	"x-content-type-options": true, "access-control-allow-credentials": true,
+}
+
+// inAnswers reports whether a bin's answer may have a header.
+func inAnswers(name string) bool {
+	return !event.OfConnection(name) && !notInAnswers[strings.ToLower(name)]
 }
 
 // Limits of the headers of a set answer.
@@ -238,13 +242,13 @@ func CheckAnswer(prefix string, a event.Answer) []event.FieldError {
 	for _, h := range a.Headers {
 		field := "headers." + event.Printable(h.Name)
 		switch {
-		case !isToken(h.Name):
+		case !event.IsHeaderName(h.Name):
 			add(field, "is not the name of a header")
-		case notInAnswers[strings.ToLower(h.Name)]:
+		case !inAnswers(h.Name):
 			add(field, "cannot be set: it belongs to the connection or to the server")
 		case len(h.Value) > maxAnswerHeaderValue:
 			add(field, fmt.Sprintf("must be at most %d bytes", maxAnswerHeaderValue))
-		case !isFieldValue(h.Value):
+		case !event.IsHeaderValue(h.Value):
 			add(field, "must not hold line ends or other control characters")
 		}
 	}
@@ -252,30 +256,6 @@ func CheckAnswer(prefix string, a event.Answer) []event.FieldError {
 		add("body", fmt.Sprintf("must be at most %d bytes", event.MaxBinAnswer))
 	}
 	return bad
-}
-
-// isToken reports whether s is a token (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	if s == "" || len(s) > 256 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// isFieldValue reports whether s may be a header's value (RFC 9110, 5.5).
-func isFieldValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // checkTarget reports why a URL is not one to which a request can be sent, or "".

@@ -77,7 +77,7 @@ func curlHeaders(r *event.Request) []string {
 	own := map[string]bool{"user-agent": true, "accept": true, "content-type": len(r.Body) > 0, "expect": len(r.Body) > 0}
 	for _, h := range r.Headers() {
 		name := strings.ToLower(h.Name)
-		if !isToken(h.Name) {
+		if !event.IsHeaderName(h.Name) {
 			continue // no request that came by HTTP has such a one
 		}
 		switch name {

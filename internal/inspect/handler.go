@@ -184,7 +184,7 @@ func (x *exchange) write(c *event.Capture, a event.Answer) {
 	}
 	h := x.w.Header()
 	for _, field := range a.Headers {
-		if !notInAnswers[strings.ToLower(field.Name)] {
+		if inAnswers(field.Name) {
 			h.Add(field.Name, field.Value)
 		}
 	}

@@ -42,12 +42,11 @@ func (s *Service) Replay(ctx context.Context, c event.Capture, target string, ke
 	return a, took, err
 }
 
-// ofConnection are the header fields that belong to a connection or to its proxies, never to what is sent on.
-var ofConnection = map[string]bool{
-	"connection": true, "keep-alive": true, "proxy-connection": true, "proxy-authenticate": true, "proxy-authorization": true, "te": true,
-	"trailer": true, "transfer-encoding": true, "upgrade": true, "content-length": true, "host": true, "expect": true,
-	"http2-settings": true, "forwarded": true, "x-forwarded-for": true, "x-forwarded-host": true, "x-forwarded-proto": true,
-	"x-forwarded-port": true, "x-real-ip": true, "posthorn-tunnel": true,
+// notReplayed are the header fields that are not sent again besides those of the connection: what a request sets itself, and
+// what proxies added.
+var notReplayed = map[string]bool{
+	"content-length": true, "host": true, "expect": true, "forwarded": true, "x-forwarded-for": true, "x-forwarded-host": true,
+	"x-forwarded-proto": true, "x-forwarded-port": true, "x-real-ip": true, "posthorn-tunnel": true,
 }
 
 // replayOf makes the request that is sent, and says where.
@@ -73,14 +72,12 @@ func replayOf(r *event.Request, target string, keepPath bool) (event.Request, st
 		u.Path, u.RawPath = "/", ""
 	}
 	method, _, _ := r.Line()
-	named := map[string]bool{}
-	for name := range strings.SplitSeq(r.Header("Connection"), ",") {
-		named[strings.ToLower(strings.TrimSpace(name))] = true
-	}
+	headers := r.Headers()
+	named := event.ConnectionOptions(headers)
 	var head strings.Builder
 	head.WriteString(method + " " + u.RequestURI() + " HTTP/1.1\r\nHost: " + u.Host + "\r\n")
-	for _, h := range r.Headers() {
-		if name := strings.ToLower(h.Name); !ofConnection[name] && !named[name] && isToken(h.Name) && isFieldValue(h.Value) {
+	for _, h := range headers {
+		if name := strings.ToLower(h.Name); !event.OfConnection(name) && !notReplayed[name] && !named[name] && event.IsHeaderName(h.Name) && event.IsHeaderValue(h.Value) {
 			head.WriteString(h.Name + ": " + h.Value + "\r\n")
 		}
 	}

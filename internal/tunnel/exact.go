@@ -28,7 +28,7 @@ type message struct {
 // in a head is left out of it.
 func newMessage(r *event.Request, host string, headers []event.Header, about About, body []byte) (*message, error) {
 	method, _, _ := r.Line()
-	if !isToken(method) {
+	if !event.IsHeaderName(method) {
 		return nil, fmt.Errorf("tunnel: a method of %d bytes is none", len(method))
 	}
 	m := &message{method: method, head: make([]byte, 0, 1024+len(r.Head)), body: body}
@@ -51,7 +51,7 @@ func newMessage(r *event.Request, host string, headers []event.Header, about Abo
 
 // add writes a header line, unless it is none.
 func (m *message) add(name, value string) {
-	if isToken(name) && isValue(value) {
+	if event.IsHeaderName(name) && event.IsHeaderValue(value) {
 		m.head = append(append(append(append(m.head, name...), ": "...), value...), "\r\n"...)
 	}
 }
@@ -79,27 +79,6 @@ func escaped(path string) string {
 		}
 	}
 	return b.String()
-}
-
-// isToken reports whether s is a token (RFC 9110, 5.6.2).
-func isToken(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isValue reports whether s may be a header's value (RFC 9110, 5.5).
-func isValue(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 // exchange sends a message through a tunnel and reads the answer, at most limit bytes of its body.
