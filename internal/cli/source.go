@@ -472,7 +472,7 @@ func (x *sourceProvidersCmd) Run(c *console) error {
 		}
 		return &statusError{err: fmt.Errorf("there is no provider %s", clean(x.Name)), status: ExitNotFound}
 	}
-	return listed(c, all, false, "There are no providers.", []string{"NAME", "TITLE", "SECRET", "SETTINGS"}, func(p client.Provider) []cell {
+	return listed(c, all, false, "There are no providers.", []string{"NAME", "TITLE", "SETTINGS"}, func(p client.Provider) []cell {
 		var settings []string
 		for _, s := range p.Settings {
 			if s.Required {
@@ -481,7 +481,7 @@ func (x *sourceProvidersCmd) Run(c *console) error {
 				settings = append(settings, "["+s.Name+"]")
 			}
 		}
-		return []cell{{p.Name, bold}, text(p.Title), text(p.Secret), text(strings.Join(settings, " "))}
+		return []cell{{p.Name, bold}, text(p.Title), text(strings.Join(settings, " "))}
 	})
 }
 

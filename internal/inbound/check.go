@@ -152,7 +152,7 @@ func checkHidden(src *event.Source, hidden *event.SourceSecrets) []event.FieldEr
 	add := func(field, message string) { bad = append(bad, event.FieldError{Field: field, Message: message}) }
 	info, ok := receiver.Provider(src.Provider)
 	if !ok {
-		add("provider", "is not one of /v1/providers")
+		add("provider", "is none of the providers; GET /v1/providers, or \"posthorn source providers\", lists them")
 		return bad
 	}
 	src.Provider = info.Name

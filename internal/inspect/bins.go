@@ -33,7 +33,15 @@ func (s *Service) Create(ctx context.Context, tenant event.TenantID, b event.Bin
 		return event.Bin{}, err
 	}
 	saved, err := s.cfg.Store.PutBin(ctx, b, 0)
-	return saved, mapError(err)
+	return saved, taken(err, &b)
+}
+
+// taken says of a bin that could not be saved that its alias is another's: ids are random.
+func taken(err error, b *event.Bin) error {
+	if event.KindOf(err) != event.KindConflict || b.Alias == "" {
+		return mapError(err)
+	}
+	return event.Errorf(event.KindConflict, "already_exists", "another bin has the alias "+b.Alias+"; take another one, or delete that bin")
 }
 
 // room reports whether a tenant may have one more bin. Two that ask at once may both get the last place.
@@ -112,7 +120,7 @@ func (s *Service) Update(ctx context.Context, b event.Bin, revision int64) (even
 			return saved, nil
 		}
 		if revision != 0 || event.KindOf(err) != event.KindPrecondition {
-			return event.Bin{}, mapError(err)
+			return event.Bin{}, taken(err, &b)
 		}
 	}
 	return event.Bin{}, event.Errorf(event.KindConflict, "busy_bin", "the bin is being changed by others; try again")
