@@ -58,8 +58,9 @@ var allowed = map[string][]string{
 	// The ways in for other people's requests: sources verify and ingest, bins keep, tunnels carry to a listener's port.
 	"internal/inbound":      {"internal/event", "receiver"},
 	"internal/inspect":      {"internal/event", "internal/store"},
-	"internal/tunnel":       {"internal/event", "internal/codec"},
-	"internal/tunnel/agent": {"client"},
+	"internal/tunnel":       {"internal/codec", "internal/event", "internal/tunnel/pipe"},
+	"internal/tunnel/agent": {"client", "internal/tunnel/pipe"},
+	"internal/tunnel/pipe":  {},
 
 	"internal/store":           {"internal/event"},
 	"internal/store/sqlite":    {"internal/event", "internal/store"},

@@ -64,7 +64,7 @@ func tunnelHostsValue(p *string) value {
 		}
 		parent, ok := strings.CutPrefix(strings.ToLower(s), "*.")
 		if !ok || parent == "" || len(s) > 200 || strings.Trim(parent, "abcdefghijklmnopqrstuvwxyz0123456789-.") != "" || strings.Contains(parent, "..") {
-			return "", errors.New("is no host name that begins with *.")
+			return "", errors.New("must be a host name behind *. at its beginning")
 		}
 		return "*." + parent, nil
 	}}

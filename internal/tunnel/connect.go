@@ -2,11 +2,8 @@ package tunnel
 
 import (
 	"context"
-	"encoding/binary"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,10 +13,8 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
-
-// Subprotocol is the WebSocket subprotocol of a tunnel's connection.
-const Subprotocol = "posthorn-tunnel-1"
 
 // Times and sizes of a connection.
 const (
@@ -54,7 +49,7 @@ func (h *Hub) Connect(w http.ResponseWriter, r *http.Request, l Listener) error 
 	}
 	defer h.dismiss(l.Tenant.ID)
 	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols: []string{Subprotocol}, CompressionMode: websocket.CompressionDisabled,
+		Subprotocols: []string{pipe.Subprotocol}, CompressionMode: websocket.CompressionDisabled,
 		InsecureSkipVerify: true, // the key is in a header, which no page of another origin can send
 	})
 	if err != nil {
@@ -70,8 +65,8 @@ func checkHandshake(r *http.Request) error {
 		r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
 		return noHandshake("this is for WebSockets, version 13 (RFC 6455), over HTTP/1.1; use posthorn listen")
 	}
-	if !hasToken(r.Header, "Sec-WebSocket-Protocol", Subprotocol) {
-		return noHandshake("the WebSocket must offer the subprotocol " + Subprotocol)
+	if !hasToken(r.Header, "Sec-WebSocket-Protocol", pipe.Subprotocol) {
+		return noHandshake("the WebSocket must offer the subprotocol " + pipe.Subprotocol)
 	}
 	return nil
 }
@@ -85,7 +80,7 @@ func (e noHandshake) Error() string { return string(e) }
 // HTTP gives the answer's status, code, detail and headers.
 func (e noHandshake) HTTP() (status int, code, detail string, header http.Header) {
 	return http.StatusUpgradeRequired, "upgrade_required", string(e), http.Header{
-		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Protocol": {Subprotocol},
+		"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Protocol": {pipe.Subprotocol},
 	}
 }
 
@@ -105,8 +100,8 @@ func hasToken(h http.Header, name, token string) bool {
 func (h *Hub) serve(c *websocket.Conn, l *Listener) {
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
-	open := &streams{}
-	through := newPipe(ctx, c, open)
+	open := &pipe.Streams{}
+	through := pipe.New(ctx, c, open)
 	mux, err := yamux.Client(through, &yamux.Config{
 		AcceptBacklog: maxStreams, EnableKeepAlive: true, KeepAliveInterval: keepAlive, ConnectionWriteTimeout: writeTimeout,
 		MaxStreamWindowSize: streamWindow, StreamOpenTimeout: openTimeout, StreamCloseTimeout: time.Minute, LogOutput: io.Discard,
@@ -155,58 +150,4 @@ func (h *Hub) watch(ctx context.Context, s *session, key *event.APIKey) {
 			}
 		}
 	}
-}
-
-// pipe is a WebSocket as a stream of bytes for yamux.
-type pipe struct {
-	net.Conn
-	ws   *websocket.Conn
-	open *streams // what goes through it
-	// held is the header of a frame whose data come with the next write: both go in one message.
-	held [frameHeader]byte
-	has  bool
-	buf  []byte
-}
-
-// The form of yamux's frames: version, type, flags (2 bytes), stream (4), length of the data that follow (4).
-const (
-	frameHeader = 12
-	frameData   = 0 // the type of a frame with data
-)
-
-func newPipe(ctx context.Context, c *websocket.Conn, open *streams) *pipe {
-	return &pipe{Conn: websocket.NetConn(ctx, c, websocket.MessageBinary), ws: c, open: open}
-}
-
-// Read is called by one goroutine, yamux's receiver.
-func (p *pipe) Read(b []byte) (int, error) {
-	n, err := p.Conn.Read(b)
-	if err != nil {
-		p.open.interrupt()
-	}
-	return n, err
-}
-
-// Write is called by one goroutine, yamux's sender.
-func (p *pipe) Write(b []byte) (int, error) {
-	if !p.has && len(b) == frameHeader && b[1] == frameData && binary.BigEndian.Uint32(b[8:]) > 0 {
-		copy(p.held[:], b)
-		p.has = true
-		return len(b), nil
-	}
-	if !p.has {
-		return p.Conn.Write(b)
-	}
-	p.has = false
-	p.buf = append(append(p.buf[:0], p.held[:]...), b...)
-	if _, err := p.Conn.Write(p.buf); err != nil {
-		return 0, fmt.Errorf("tunnel: %w", err)
-	}
-	return len(b), nil
-}
-
-// Close does not wait for the other side to say goodbye.
-func (p *pipe) Close() error {
-	p.open.interrupt()
-	return p.ws.CloseNow()
 }

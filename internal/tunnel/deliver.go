@@ -15,14 +15,7 @@ import (
 
 	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
-)
-
-// Headers between the server and the listener.
-const (
-	// HeaderAbout tells the listener what a request is, as the JSON of an [About]; it takes it off.
-	HeaderAbout = "Posthorn-Tunnel"
-	// HeaderError is set by the listener in an answer of its own, 502, when the local program gave none; its value says why.
-	HeaderError = "Posthorn-Tunnel-Error"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // About is what a listener is told of a request.
@@ -46,7 +39,7 @@ func (a About) set(h http.Header) {
 	if err != nil { // a time beyond the year 9999
 		b = []byte("{}")
 	}
-	h[HeaderAbout] = []string{string(b)}
+	h[pipe.HeaderAbout] = []string{string(b)}
 }
 
 // errLocal is an answer of the listener's own: the local program gave none.
@@ -106,7 +99,7 @@ func isHost(s string) bool {
 
 // read reads an answer; the caller closes it.
 func read(resp *http.Response, limit int) (event.Answer, error) {
-	if _, own := resp.Header[HeaderError]; own && resp.StatusCode == http.StatusBadGateway {
+	if _, own := resp.Header[pipe.HeaderError]; own && resp.StatusCode == http.StatusBadGateway {
 		return event.Answer{}, errLocal
 	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // maxHead bounds the head of an answer, in bytes.
@@ -41,7 +42,7 @@ func newMessage(r *event.Request, host string, headers []event.Header, about Abo
 	if err != nil { // a time beyond the year 9999
 		told = []byte("{}")
 	}
-	m.add(HeaderAbout, string(told))
+	m.add(pipe.HeaderAbout, string(told))
 	if len(body) > 0 || method != http.MethodGet && method != http.MethodHead && method != http.MethodDelete && method != http.MethodOptions {
 		m.add("Content-Length", strconv.Itoa(len(body)))
 	}
@@ -97,7 +98,7 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 	if err != nil {
 		return event.Answer{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(past) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(pipe.Past) })
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -107,7 +108,7 @@ func (s *session) exchange(ctx context.Context, m *message, limit int) (event.An
 	}()
 	defer func() {
 		stop()
-		_ = c.SetDeadline(past) // the rest, when the answer came before it was written
+		_ = c.SetDeadline(pipe.Past) // the rest, when the answer came before it was written
 		_ = c.Close()
 		<-written
 	}()

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // pair is a session whose streams are served by a function that sees every byte.
@@ -42,7 +43,7 @@ func pair(t *testing.T, serve func(c net.Conn)) *session {
 			_ = c.Close()
 		}
 	}()
-	s := newSession(here, near, &streams{})
+	s := newSession(here, near, &pipe.Streams{})
 	t.Cleanup(func() { s.close(); _ = there.Close(); <-done })
 	return s
 }

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 func TestMain(m *testing.M) {
@@ -216,7 +217,7 @@ type agent struct {
 func (on *stage) dial(name string) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{Subprotocol}}) //nolint:bodyclose // of a refusal it is in memory
+	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{pipe.Subprotocol}}) //nolint:bodyclose // of a refusal it is in memory
 	if err != nil {
 		if resp != nil {
 			b, _ := io.ReadAll(resp.Body)
@@ -237,8 +238,8 @@ func (on *stage) connect(name string, h http.HandlerFunc) *agent {
 	cfg := yamux.DefaultConfig()
 	cfg.LogOutput = io.Discard
 	cfg.MaxStreamWindowSize = streamWindow
-	open := &streams{}
-	mux, err := yamux.Server(newPipe(context.Background(), c, open), cfg)
+	open := &pipe.Streams{}
+	mux, err := yamux.Server(pipe.New(context.Background(), c, open), cfg)
 	if err != nil {
 		on.t.Fatal(err)
 	}
@@ -268,7 +269,7 @@ func (on *stage) next(name string, online bool) Change {
 // calm is a listener whose streams do not spin at the end.
 type calm struct {
 	*yamux.Session
-	open *streams
+	open *pipe.Streams
 }
 
 func (l calm) Accept() (net.Conn, error) {
@@ -276,7 +277,7 @@ func (l calm) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.open.add(c), nil
+	return l.open.Add(c), nil
 }
 
 func (a *agent) close() {

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // do sends a request through the tunnel web and returns the answer's status and body.
@@ -278,7 +279,7 @@ func TestConnectRefusals(t *testing.T) {
 	for _, header := range []http.Header{
 		{},
 		{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="}},
-		{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Protocol": {Subprotocol}},
+		{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Protocol": {pipe.Subprotocol}},
 	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
@@ -373,12 +374,12 @@ func TestListenerOpensNoStreams(t *testing.T) {
 	if err := ws.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	// A window update with SYN of stream 2: the form of yamux's frames is in connect.go.
+	// A window update with SYN of stream 2: the form of yamux's frames is in package pipe.
 	if _, err := ws.Write([]byte{0, 1, 0, 1, 0, 0, 0, 2, 0, 0, 0, 0}); err != nil {
 		t.Fatal(err)
 	}
 	for {
-		var frame [frameHeader]byte
+		var frame [12]byte
 		if _, err := io.ReadFull(ws, frame[:]); err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // got is an answer.
@@ -94,7 +96,7 @@ func TestProxyByPath(t *testing.T) {
 		}
 	}
 	var about About
-	if list := seen.Header[HeaderAbout]; len(list) != 1 || json.Unmarshal([]byte(list[0]), &about) != nil {
+	if list := seen.Header[pipe.HeaderAbout]; len(list) != 1 || json.Unmarshal([]byte(list[0]), &about) != nil {
 		t.Fatalf("%q", list)
 	}
 	if about.Kind != KindHTTP || about.Remote != "192.0.2.7" || !strings.HasPrefix(about.URL, "https://hooks.example.com/t/acme/web/a%2Fb|c") || about.At.IsZero() || about.Kept || about.ID != "" {
@@ -133,7 +135,7 @@ func TestProxyByHost(t *testing.T) {
 			w.Header().Add("Set-Cookie", c)
 		}
 		var about About
-		if err := json.Unmarshal([]byte(r.Header.Get(HeaderAbout)), &about); err != nil {
+		if err := json.Unmarshal([]byte(r.Header.Get(pipe.HeaderAbout)), &about); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.WriteString(w, r.Host+r.RequestURI+" "+r.Header.Get("X-Forwarded-Prefix")+" "+r.Header.Get("X-Forwarded-Host")+" "+about.URL)
@@ -182,7 +184,7 @@ func TestProxyRefusals(t *testing.T) {
 	}
 	on.connect("web", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/refused" {
-			w.Header().Set(HeaderError, "connection refused")
+			w.Header().Set(pipe.HeaderError, "connection refused")
 			w.WriteHeader(http.StatusBadGateway)
 			_, _ = io.WriteString(w, "nothing listens on port 3000")
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // Bounds of one connection.
@@ -31,14 +33,14 @@ type session struct {
 	tunnel    *tunnel // set by join
 	mux       *yamux.Session
 	under     io.Closer // what mux runs on
-	open      *streams
+	open      *pipe.Streams
 	transport *http.Transport
 	busy      atomic.Int64 // requests under way
 	ended     chan struct{}
 	once      sync.Once
 }
 
-func newSession(mux *yamux.Session, under io.Closer, open *streams) *session {
+func newSession(mux *yamux.Session, under io.Closer, open *pipe.Streams) *session {
 	s := &session{mux: mux, under: under, open: open, ended: make(chan struct{})}
 	s.transport = &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return s.dial(ctx) },
@@ -67,58 +69,7 @@ func (s *session) dial(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(errUnsent, err)
 	}
-	return s.open.add(c), nil
-}
-
-// streams are the open streams of a connection. From the beginning of a session's end until all below it has ended, yamux lets
-// every reader of a stream spin (v0.1.2, Stream.Read looks at its state and at the session's end in turn); many of them leave
-// nothing of the processor to the end itself. So they are interrupted as soon as the connection breaks.
-type streams struct {
-	mu     sync.Mutex
-	open   map[*stream]struct{}
-	broken bool
-}
-
-// stream is one of them.
-type stream struct {
-	net.Conn
-	of *streams
-}
-
-// add takes a stream in.
-func (s *streams) add(c net.Conn) net.Conn {
-	out := &stream{Conn: c, of: s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open == nil {
-		s.open = map[*stream]struct{}{}
-	}
-	s.open[out] = struct{}{}
-	if s.broken {
-		_ = c.SetDeadline(past) // never fails
-	}
-	return out
-}
-
-// interrupt ends all reads and writes.
-func (s *streams) interrupt() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.broken = true
-	for c := range s.open {
-		_ = c.SetDeadline(past) // never fails
-	}
-}
-
-// past is a deadline that has passed.
-var past = time.Unix(1, 0)
-
-// Close implements [net.Conn].
-func (c *stream) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.open, c)
-	c.of.mu.Unlock()
-	return c.Conn.Close()
+	return s.open.Add(c), nil
 }
 
 // acquire takes the place of one more request, unless all are taken; release gives it back.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 func TestSetupSource(t *testing.T) {
@@ -241,7 +242,7 @@ func TestSend(t *testing.T) {
 		seen = r.Header
 		switch r.URL.Path {
 		case "/refused":
-			w.Header().Set(HeaderError, "x")
+			w.Header().Set(pipe.HeaderError, "x")
 			w.WriteHeader(http.StatusBadGateway)
 		case "/lost":
 			panic(http.ErrAbortHandler)
@@ -258,7 +259,7 @@ func TestSend(t *testing.T) {
 	if i := slices.IndexFunc(a.Headers, func(h event.Header) bool { return h.Name == "X-Answer" }); i < 0 || a.Headers[i].Value != "PUT /x?y hooks.example.com" {
 		t.Errorf("%v", a.Headers)
 	}
-	if got := seen[HeaderAbout]; len(got) != 1 || got[0] != `{"kind":"source","id":"github:1","seq":7,"url":"https://hooks.example.com/in/acme/github/x","remote":"192.0.2.1","kept":true}` {
+	if got := seen[pipe.HeaderAbout]; len(got) != 1 || got[0] != `{"kind":"source","id":"github:1","seq":7,"url":"https://hooks.example.com/in/acme/github/x","remote":"192.0.2.1","kept":true}` {
 		t.Errorf("%q", got)
 	}
 	if got := seen["X-Hub-Signature"]; !slices.Equal(got, []string{"sha256=x", "second"}) || seen.Get("Webhook-Id") != "1" || len(seen) != 4 {
@@ -288,7 +289,7 @@ func TestForward(t *testing.T) {
 	on.connect("box", func(w http.ResponseWriter, r *http.Request) {
 		b := make([]byte, 10)
 		n, _ := r.Body.Read(b)
-		head = fmt.Sprintf("%s %s %s %d %q %d %s", r.Method, r.RequestURI, r.Host, r.ContentLength, b[:n], len(r.Header), r.Header.Get(HeaderAbout))
+		head = fmt.Sprintf("%s %s %s %d %q %d %s", r.Method, r.RequestURI, r.Host, r.ContentLength, b[:n], len(r.Header), r.Header.Get(pipe.HeaderAbout))
 		if r.URL.Path == "/wait" {
 			<-r.Context().Done()
 		}

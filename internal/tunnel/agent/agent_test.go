@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // TestBytes sends 3 MiB of noise, labelled as compressed, both ways at the same time.
@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 	a := startAgent(t, s, "http://"+addr)
 	c := through(t, s.session())
 	r := do(t, c, asking(t, "POST", "http://h/x", "body"))
-	if text := string(r.body); r.status != http.StatusBadGateway || r.header.Get(errorHeader) != ErrorRefused || !strings.Contains(text, "Nothing listens") || strings.Contains(text, addr) {
+	if text := string(r.body); r.status != http.StatusBadGateway || r.header.Get(pipe.HeaderError) != ErrorRefused || !strings.Contains(text, "Nothing listens") || strings.Contains(text, addr) {
 		t.Errorf("answered %d %v %q", r.status, r.header, text)
 	}
 	if e := finished(t, a); e.State != Failed || e.Error != ErrorRefused || e.Status != 502 || e.RawAnswer() != nil {
@@ -552,23 +552,4 @@ func TestManyUnderWay(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 	s.session()
-}
-
-// A deadline that net/http takes off does not come back to life after the connection broke.
-func TestBrokenStaysBroken(t *testing.T) {
-	here, there := net.Pipe()
-	defer func() { _, _ = here.Close(), there.Close() }()
-	open := &openStreams{}
-	s := &stream{Conn: here, open: open, release: func() {}}
-	open.add(s)
-	open.interrupt()
-	_ = s.SetReadDeadline(time.Time{})
-	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
-	late := &stream{Conn: there, open: open, release: func() {}}
-	open.add(late)
-	if _, err := late.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("%v", err)
-	}
 }

@@ -19,14 +19,11 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 const (
-	// infoHeader is what the server tells the agent; the target never sees it.
-	infoHeader = "Posthorn-Tunnel"
-	// errorHeader says in an answer that the target did not give it, and why.
-	errorHeader = "Posthorn-Tunnel-Error"
-
 	// idleTime is short, so that a connection which the target is about to close is hardly ever taken for another request.
 	idleTime = 500 * time.Millisecond
 )
@@ -111,7 +108,7 @@ func loopback(host string) bool {
 // ServeHTTP forwards a request that came through a stream.
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	j := &job{}
-	if err := json.Unmarshal([]byte(r.Header.Get(infoHeader)), &j.info); err != nil {
+	if err := json.Unmarshal([]byte(r.Header.Get(pipe.HeaderAbout)), &j.info); err != nil {
 		j.info = Info{}
 	}
 	if s, ok := r.Context().Value(streamKey{}).(*stream); ok {
@@ -122,7 +119,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward forwards a request and records the exchange.
 func (f *forwarder) forward(w http.ResponseWriter, r *http.Request, j *job) {
-	r.Header.Del(infoHeader)
+	r.Header.Del(pipe.HeaderAbout)
 	if j.path == "" {
 		j.path = joinPath(f.agent.o.Target, r)
 	}
@@ -219,7 +216,7 @@ func (f *forwarder) failed(w http.ResponseWriter, r *http.Request, err error) {
 		f.agent.rec.failed(j.id, kind)
 	}
 	h := w.Header()
-	h.Set(errorHeader, kind)
+	h.Set(pipe.HeaderError, kind)
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(http.StatusBadGateway)
@@ -281,7 +278,7 @@ func fieldsOf(head []byte) []Field {
 	s.Buffer(nil, maxHead)
 	for s.Scan(); s.Scan(); { // not the request line
 		name, value, ok := strings.Cut(s.Text(), ":")
-		if ok && !strings.EqualFold(name, infoHeader) {
+		if ok && !strings.EqualFold(name, pipe.HeaderAbout) {
 			list = append(list, Field{name, strings.Trim(value, " \t")})
 		}
 	}

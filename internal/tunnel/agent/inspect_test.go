@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 // evil is text that is a script wherever it is taken for HTML.
@@ -155,7 +157,7 @@ func TestHosts(t *testing.T) {
 func TestAPI(t *testing.T) {
 	a, h := inspected(t, echo)
 	e := call(t, a, "POST", "/orders?q="+url.QueryEscape(evil), evil, "X-Mine", evil, "Content-Type", "text/html",
-		infoHeader, infoJSON(t, Info{Kind: "bin", ID: "cap", Remote: "192.0.2.1", Kept: true}))
+		pipe.HeaderAbout, infoJSON(t, Info{Kind: "bin", ID: "cap", Remote: "192.0.2.1", Kept: true}))
 	call(t, a, "GET", "/second", "")
 	for _, path := range []string{"/api/requests/http", "/api/requests/http/" + e.ID, "/api/exchanges/" + e.ID, "/api/search?q=alert", "/api/tunnels", "/api/tunnels/laptop"} {
 		w := ask(t, h, "GET", path, "")

@@ -16,6 +16,8 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/hashicorp/yamux"
+
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 const testKey = "the-key"
@@ -90,7 +92,7 @@ func (s *testServer) connect(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, problem)
 		return
 	}
-	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{subprotocol}})
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{pipe.Subprotocol}})
 	if err != nil {
 		return
 	}

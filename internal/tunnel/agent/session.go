@@ -19,12 +19,10 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/tunnel/pipe"
 )
 
 const (
-	// subprotocol names what goes through the WebSocket.
-	subprotocol = "posthorn-tunnel-1"
-
 	dialTime  = 30 * time.Second // for the handshake with the server
 	pingEvery = 15 * time.Second // a connection that does not answer within writeTime is given up
 	writeTime = 20 * time.Second
@@ -63,8 +61,8 @@ func (a *Agent) session(ctx context.Context) error {
 	config := yamux.DefaultConfig()
 	config.LogOutput, config.Logger = nil, quiet{a.o.Log}
 	config.KeepAliveInterval, config.ConnectionWriteTimeout, config.MaxStreamWindowSize = pingEvery, writeTime, window
-	open := &openStreams{}
-	mux, err := yamux.Server(newPipe(life, ws, open), config)
+	open := &pipe.Streams{}
+	mux, err := yamux.Server(pipe.New(life, ws, open), config)
 	if err != nil {
 		return fmt.Errorf("tunnel: %w", err)
 	}
@@ -138,7 +136,7 @@ func (a *Agent) dial(ctx context.Context) (*websocket.Conn, error) {
 			Transport:     a.o.Transport,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key is for this server
 		},
-		HTTPHeader: header, Subprotocols: []string{subprotocol},
+		HTTPHeader: header, Subprotocols: []string{pipe.Subprotocol},
 		CompressionMode: websocket.CompressionDisabled, // bodies are often compressed, and never to be mixed
 	})
 	if err != nil && res == nil {
@@ -150,9 +148,9 @@ func (a *Agent) dial(ctx context.Context) (*websocket.Conn, error) {
 	if err != nil {
 		return nil, refused(res, err)
 	}
-	if ws.Subprotocol() != subprotocol {
+	if ws.Subprotocol() != pipe.Subprotocol {
 		_ = ws.CloseNow()
-		return nil, &finalError{errors.New("tunnel: the server does not speak " + subprotocol)}
+		return nil, &finalError{errors.New("tunnel: the server does not speak " + pipe.Subprotocol)}
 	}
 	return ws, nil
 }
@@ -195,10 +193,10 @@ type streams struct {
 	ctx  context.Context //nolint:containedctx // ends when the listener is closed, which leaves the session open
 	stop context.CancelFunc
 	room chan struct{}
-	open *openStreams
+	open *pipe.Streams
 }
 
-func newStreams(mux *yamux.Session, open *openStreams) *streams {
+func newStreams(mux *yamux.Session, open *pipe.Streams) *streams {
 	ctx, stop := context.WithCancel(context.Background())
 	return &streams{mux: mux, ctx: ctx, stop: stop, room: make(chan struct{}, maxStreams), open: open}
 }
@@ -217,9 +215,7 @@ func (l *streams) Accept() (net.Conn, error) {
 		<-l.room
 		return nil, err
 	}
-	c := &stream{Conn: s, open: l.open, release: sync.OnceFunc(func() { <-l.room })}
-	l.open.add(c)
-	return c, nil
+	return &stream{Stream: l.open.Add(s), release: sync.OnceFunc(func() { <-l.room })}, nil
 }
 
 // Close ends Accept; streams go on.
@@ -239,8 +235,7 @@ const maxHead = 1<<20 + 4<<10
 
 // stream is a connection that carries one request. It remembers the request's head.
 type stream struct {
-	net.Conn
-	open    *openStreams
+	*pipe.Stream
 	release func()
 
 	mu   sync.Mutex
@@ -250,7 +245,7 @@ type stream struct {
 
 // Read reads, and keeps the head.
 func (s *stream) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
+	n, err := s.Stream.Read(p)
 	if n > 0 {
 		s.mu.Lock()
 		s.keep(p[:n])
@@ -285,19 +280,8 @@ func (s *stream) Head() []byte {
 // Close closes the stream and gives its place to another.
 func (s *stream) Close() error {
 	defer s.release()
-	s.open.remove(s)
-	return s.Conn.Close()
+	return s.Stream.Close()
 }
-
-// SetDeadline, SetReadDeadline and SetWriteDeadline are those of the stream, while it is not broken: net/http takes its own
-// deadlines off again.
-func (s *stream) SetDeadline(t time.Time) error { return s.open.set(s.Conn.SetDeadline, t) }
-
-// SetReadDeadline implements [net.Conn].
-func (s *stream) SetReadDeadline(t time.Time) error { return s.open.set(s.Conn.SetReadDeadline, t) }
-
-// SetWriteDeadline implements [net.Conn].
-func (s *stream) SetWriteDeadline(t time.Time) error { return s.open.set(s.Conn.SetWriteDeadline, t) }
 
 // quiet takes yamux's complaints.
 type quiet struct{ log *slog.Logger }
