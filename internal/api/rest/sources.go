@@ -273,6 +273,25 @@ func (a *API) saveSource(ctx context.Context, t *event.Tenant, stored *event.Sou
 	return &outTagged[client.Source]{ETag: etag(saved.Revision, nil), Body: body}, nil
 }
 
+// changeSource stores what change makes of a source as it is stored, as often as it takes when others change it, too.
+func (a *API) changeSource(ctx context.Context, c *call, name, ifMatch string, change func(stored *event.Source) (*client.Source, error)) (*outTagged[client.Source], error) {
+	return untilSettled(ifMatch, func() (*outTagged[client.Source], error) {
+		stored, err := a.Sources.Source(ctx, c.tenant, name)
+		if err != nil {
+			return nil, err
+		}
+		rev, err := revision(ifMatch, stored.Revision)
+		if err != nil {
+			return nil, err
+		}
+		changed, err := change(&stored)
+		if err != nil {
+			return nil, err
+		}
+		return a.saveSource(ctx, c.tenant, &stored, changed, readRevision(rev, stored.Revision))
+	})
+}
+
 func (a *API) replaceSource(ctx context.Context, c *call, in *struct {
 	InSource
 	InMatch
@@ -280,17 +299,7 @@ func (a *API) replaceSource(ctx context.Context, c *call, in *struct {
 	Body client.Source
 },
 ) (*outTagged[client.Source], error) {
-	return untilSettled(in.IfMatch, func() (*outTagged[client.Source], error) {
-		stored, err := a.Sources.Source(ctx, c.tenant, in.Source)
-		if err != nil {
-			return nil, err
-		}
-		rev, err := revision(in.IfMatch, stored.Revision)
-		if err != nil {
-			return nil, err
-		}
-		return a.saveSource(ctx, c.tenant, &stored, &in.Body, readRevision(rev, stored.Revision))
-	})
+	return a.changeSource(ctx, c, in.Source, in.IfMatch, func(*event.Source) (*client.Source, error) { return &in.Body, nil })
 }
 
 func (a *API) patchSource(ctx context.Context, c *call, in *struct {
@@ -300,16 +309,8 @@ func (a *API) patchSource(ctx context.Context, c *call, in *struct {
 	Body json.RawMessage
 },
 ) (*outTagged[client.Source], error) {
-	return untilSettled(in.IfMatch, func() (*outTagged[client.Source], error) {
-		stored, err := a.Sources.Source(ctx, c.tenant, in.Source)
-		if err != nil {
-			return nil, err
-		}
-		rev, err := revision(in.IfMatch, stored.Revision)
-		if err != nil {
-			return nil, err
-		}
-		current, err := a.showSource(ctx, c.tenant, &stored)
+	return a.changeSource(ctx, c, in.Source, in.IfMatch, func(stored *event.Source) (*client.Source, error) {
+		current, err := a.showSource(ctx, c.tenant, stored)
 		if err != nil {
 			return nil, err
 		}
@@ -320,7 +321,7 @@ func (a *API) patchSource(ctx context.Context, c *call, in *struct {
 		if changed.Settings == nil { // null: none of them
 			changed.Settings = map[string]string{}
 		}
-		return a.saveSource(ctx, c.tenant, &stored, changed, readRevision(rev, stored.Revision))
+		return changed, nil
 	})
 }
 
