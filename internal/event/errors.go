@@ -3,14 +3,15 @@ package event
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
 
-// Kind classifies an error; each interface maps it to its own codes in one place.
+// Kind classifies an error. Interfaces over HTTP answer [Kind.HTTPStatus]; those that have other codes map it in one place.
 type Kind uint8
 
-// Kinds of error, with the HTTP status that the REST interface answers.
+// Kinds of error, with their HTTP status.
 const (
 	KindInternal     Kind = iota // 500, detail hidden
 	KindMalformed                // 400: bytes that cannot be read as what they claim to be
@@ -27,6 +28,22 @@ const (
 	KindUnavailable              // 503
 	KindFull                     // 507: no space left to keep what was sent
 )
+
+var httpStatuses = [...]int{
+	KindInternal: http.StatusInternalServerError, KindMalformed: http.StatusBadRequest, KindUnauthorized: http.StatusUnauthorized,
+	KindForbidden: http.StatusForbidden, KindNotFound: http.StatusNotFound, KindConflict: http.StatusConflict, KindGone: http.StatusGone,
+	KindPrecondition: http.StatusPreconditionFailed, KindTooLarge: http.StatusRequestEntityTooLarge,
+	KindMediaType: http.StatusUnsupportedMediaType, KindInvalid: http.StatusUnprocessableEntity, KindRateLimited: http.StatusTooManyRequests,
+	KindUnavailable: http.StatusServiceUnavailable, KindFull: http.StatusInsufficientStorage,
+}
+
+// HTTPStatus is the status of an answer that says no more than the kind; of an unknown one 500.
+func (k Kind) HTTPStatus() int {
+	if int(k) < len(httpStatuses) {
+		return httpStatuses[k]
+	}
+	return http.StatusInternalServerError
+}
 
 // FieldError names a field (a JSON path such as "types[1]", or a header) and what is wrong with it.
 type FieldError struct {

@@ -402,9 +402,12 @@ func answerOf(err error) receiver.Answer {
 	if !ok {
 		return receiver.Text(http.StatusInternalServerError, "internal error\n")
 	}
-	status := statusOf(problem.Kind)
-	if problem.Code == "request_timeout" {
+	status := problem.Kind.HTTPStatus()
+	switch {
+	case problem.Code == "request_timeout":
 		status = http.StatusRequestTimeout
+	case problem.Kind == event.KindFull: // which senders know, and try again
+		status = http.StatusServiceUnavailable
 	}
 	answer := receiver.Text(status, strings.ToLower(http.StatusText(status))+"\n")
 	switch status {
@@ -415,29 +418,6 @@ func answerOf(err error) receiver.Answer {
 		answer.Header.Set("Accept-Encoding", acceptEncoding)
 	}
 	return answer
-}
-
-func statusOf(k event.Kind) int {
-	switch k {
-	case event.KindMalformed:
-		return http.StatusBadRequest
-	case event.KindForbidden:
-		return http.StatusForbidden
-	case event.KindNotFound:
-		return http.StatusNotFound
-	case event.KindTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case event.KindMediaType:
-		return http.StatusUnsupportedMediaType
-	case event.KindInvalid:
-		return http.StatusUnprocessableEntity
-	case event.KindRateLimited:
-		return http.StatusTooManyRequests
-	case event.KindUnavailable, event.KindFull:
-		return http.StatusServiceUnavailable
-	default:
-		return http.StatusInternalServerError
-	}
 }
 
 // failed logs what a caller is not told.

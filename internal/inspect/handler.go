@@ -249,24 +249,10 @@ func IsSet(a event.Answer) bool {
 	return a.Status != 0 && a.Status != http.StatusOK || len(a.Headers) > 0 || len(a.Body) > 0
 }
 
-// statuses of what a caller is told when its request is not kept.
-var statuses = map[event.Kind]int{
-	event.KindMalformed: http.StatusBadRequest, event.KindNotFound: http.StatusNotFound, event.KindGone: http.StatusGone,
-	event.KindTooLarge: http.StatusRequestEntityTooLarge, event.KindUnavailable: http.StatusServiceUnavailable,
-	event.KindFull: http.StatusInsufficientStorage,
-}
-
 // fail tells a caller why its request was not kept.
 func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := errors.AsType[*event.Error](err)
-	status := 0
-	if ok {
-		status = statuses[e.Kind]
-		if e.Code == "request_timeout" {
-			status = http.StatusRequestTimeout
-		}
-	}
-	if status == 0 {
+	if !ok || e.Kind == event.KindInternal {
 		if r.Context().Err() == nil { // else the caller is gone
 			s.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "request of a bin failed", slog.Any("error", err))
 		}
@@ -275,6 +261,10 @@ func (s *Service) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter/time.Second))))
+	}
+	status := e.Kind.HTTPStatus()
+	if e.Code == "request_timeout" {
+		status = http.StatusRequestTimeout
 	}
 	refuse(w, status, e.Detail)
 }

@@ -149,16 +149,6 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// statuses of kinds of errors, as Webhook.site answers.
-var statuses = map[event.Kind]int{
-	event.KindMalformed: http.StatusBadRequest, event.KindUnauthorized: http.StatusUnauthorized, event.KindForbidden: http.StatusForbidden,
-	event.KindNotFound: http.StatusNotFound, event.KindConflict: http.StatusConflict, event.KindGone: http.StatusGone,
-	event.KindPrecondition: http.StatusPreconditionFailed, event.KindTooLarge: http.StatusRequestEntityTooLarge,
-	event.KindMediaType: http.StatusUnsupportedMediaType, event.KindInvalid: http.StatusUnprocessableEntity,
-	event.KindRateLimited: http.StatusTooManyRequests, event.KindUnavailable: http.StatusServiceUnavailable,
-	event.KindFull: http.StatusInsufficientStorage,
-}
-
 // problem is an error as Webhook.site writes it; of fields that are not valid, also as its framework does.
 type problem struct {
 	Success bool `json:"success"`
@@ -175,8 +165,8 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var p problem
 	p.Message = "An internal error occurred"
 	status := http.StatusInternalServerError
-	if e, ok := errors.AsType[*event.Error](err); ok && statuses[e.Kind] != 0 {
-		status, p.Message = statuses[e.Kind], e.Detail
+	if e, ok := errors.AsType[*event.Error](err); ok && e.Kind != event.KindInternal {
+		status, p.Message = e.Kind.HTTPStatus(), e.Detail
 		for _, f := range e.Fields {
 			if p.Errors == nil {
 				p.Errors = map[string][]string{}

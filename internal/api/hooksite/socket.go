@@ -113,11 +113,7 @@ func (s *session) emit(args ...any) bool {
 func (s *session) subscribe(want *subscription) bool {
 	b, after, err := s.find(want)
 	if err != nil {
-		status := statuses[event.KindOf(err)]
-		if status == 0 {
-			status = http.StatusInternalServerError
-		}
-		return s.emit("subscription_error", want.Channel, status)
+		return s.emit("subscription_error", want.Channel, event.KindOf(err).HTTPStatus())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/codec"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
@@ -23,7 +24,7 @@ const (
 // Where a token may be sent besides the Authorization header, on the routes of listeners.
 const (
 	tokenQuery  = "access_token"
-	tokenCookie = "posthorn_token"
+	tokenCookie = codec.OwnCookie
 )
 
 // credential is what a request says of who calls: an API key or a token.

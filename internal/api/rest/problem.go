@@ -23,40 +23,6 @@ const (
 	typePatch   = "application/merge-patch+json"
 )
 
-// statusOf is the one place where kinds of error become HTTP statuses.
-func statusOf(k event.Kind) int {
-	switch k {
-	case event.KindMalformed:
-		return http.StatusBadRequest
-	case event.KindUnauthorized:
-		return http.StatusUnauthorized
-	case event.KindForbidden:
-		return http.StatusForbidden
-	case event.KindNotFound:
-		return http.StatusNotFound
-	case event.KindConflict:
-		return http.StatusConflict
-	case event.KindGone:
-		return http.StatusGone
-	case event.KindPrecondition:
-		return http.StatusPreconditionFailed
-	case event.KindTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case event.KindMediaType:
-		return http.StatusUnsupportedMediaType
-	case event.KindInvalid:
-		return http.StatusUnprocessableEntity
-	case event.KindRateLimited:
-		return http.StatusTooManyRequests
-	case event.KindUnavailable:
-		return http.StatusServiceUnavailable
-	case event.KindFull:
-		return http.StatusInsufficientStorage
-	default:
-		return http.StatusInternalServerError
-	}
-}
-
 // problem is an error on its way to a client. It is what huma writes, too.
 type problem struct {
 	client.Problem
@@ -110,7 +76,7 @@ func problemOf(err error) *problem {
 		p.cause = err
 		return p
 	}
-	p := newProblem(statusOf(e.Kind), e.Code, e.Detail)
+	p := newProblem(e.Kind.HTTPStatus(), e.Code, e.Detail)
 	if p.Code == "" {
 		p.Code = "error"
 	}
