@@ -45,11 +45,14 @@ type authenticator struct {
 }
 
 // Authenticate implements [rest.Authenticator].
-func (a authenticator) Authenticate(ctx context.Context, bearer string) (event.APIKey, error) {
+func (a authenticator) Authenticate(ctx context.Context, bearer string) (key event.APIKey, err error) {
 	if token.Looks(bearer) {
-		return a.tokens.Authenticate(ctx, bearer)
+		key, err = a.tokens.Authenticate(ctx, bearer)
+	} else {
+		key, err = a.keys.Authenticate(ctx, bearer)
 	}
-	return a.keys.Authenticate(ctx, bearer)
+	key.Identify()
+	return key, err
 }
 
 // Holds reports whether a key or token that was accepted is still good. A store that fails ends nothing.

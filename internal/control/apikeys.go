@@ -26,8 +26,7 @@ const (
 	maxKey     = 512
 	maxKeyName = 128
 
-	// rootKeyID is the id of the root key's record; random ids are above 2^40.
-	rootKeyID = 1
+	rootKeyID = event.RootKeyID
 
 	// keyTTL is how long a key's record is believed without asking the store: another node may have deleted it. Deletions
 	// on this node take effect at once.

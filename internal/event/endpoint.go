@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -205,4 +206,85 @@ type APIKey struct {
 	Token string
 	// Only narrows what a token may publish and read, nil: everything that Allow names. API keys are never narrowed.
 	Only *Selection
+
+	// Kind says what the caller is, for those who are told who did something: [ByRoot], [ByKey], [ByToken] or [ByUser].
+	// It is set where callers are authenticated and is not stored; [APIKey.Who] goes with it. Name is that of the key or of
+	// the person; tokens have none.
+	Kind string
+	// User identifies the person who signed in, for as long as the provider of identities knows them; empty for all others.
+	// A person has no ID, no Hash and no Token.
+	User string
+	// Session is the id of the browser session that the request belongs to, empty without one. It is not the secret in the
+	// cookie. A session begun with an API key has the key's ID, Hash and permissions, too.
+	Session string
+	// Grants are what a person may do in which tenants; others have none. Of a person, Tenant and Allow hold what counts
+	// for the request's tenant ([APIKey.In]) once that is known, and nothing before.
+	Grants []Grant
+}
+
+// The kinds of callers. BySystem is for what the server does by itself; nobody calls as that.
+const (
+	ByRoot   = "root"   // the root key
+	ByKey    = "apikey" // another API key
+	ByToken  = "token"  // a short-lived token
+	ByUser   = "user"   // a person who signed in through a provider of identities
+	BySystem = "system"
+)
+
+// RootKeyID is the id of the root key's record; ids that are made are above 2^40.
+const RootKeyID = 1
+
+// Grant is what a person may do in a tenant.
+type Grant struct {
+	// Tenant is 0 for every tenant.
+	Tenant TenantID
+	Allow  []Permission
+}
+
+// Identify sets Kind from the other fields when it is empty.
+func (k *APIKey) Identify() {
+	switch {
+	case k.Kind != "":
+	case k.User != "":
+		k.Kind = ByUser
+	case k.Token != "":
+		k.Kind = ByToken
+	case k.ID == RootKeyID:
+		k.Kind = ByRoot
+	default:
+		k.Kind = ByKey
+	}
+}
+
+// Who returns the caller's id as it is shown: an API key's, a token's or a person's.
+func (k *APIKey) Who() string {
+	switch {
+	case k.User != "":
+		return k.User
+	case k.Token != "":
+		return k.Token
+	default:
+		return FormatAPIKeyID(k.ID)
+	}
+}
+
+// In returns the record as it counts in a tenant: a person's with the permissions that their grants give there, another's
+// as it is.
+func (k *APIKey) In(tenant TenantID) APIKey {
+	out := *k
+	if k.User == "" {
+		return out
+	}
+	out.Tenant, out.Allow = tenant, nil
+	for _, g := range k.Grants {
+		if g.Tenant != 0 && g.Tenant != tenant {
+			continue
+		}
+		for _, p := range g.Allow {
+			if !slices.Contains(out.Allow, p) {
+				out.Allow = append(out.Allow, p)
+			}
+		}
+	}
+	return out
 }
