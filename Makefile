@@ -21,6 +21,25 @@ help: ## List the targets.
 build: ## Build bin/posthorn.
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/posthorn ./cmd/posthorn
 
+# npm writes this file last, so a broken installation is done again.
+ui_packages := web/ui/node_modules/.package-lock.json
+$(ui_packages): web/ui/package.json web/ui/package-lock.json
+	cd web/ui && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
+	@touch $@
+
+.PHONY: ui
+ui: $(ui_packages) ## Build the web UI of web/ui into internal/ui/dist; needs Node.js 20 and npm.
+	cd web/ui && npm run --silent api && npm run --silent build
+
+.PHONY: ui-check
+ui-check: test-setup $(ui_packages) ## Check the web UI's source, and that the committed build is made of it.
+	cd web/ui && npm run --silent check && npm run --silent test
+	@state() { find internal/ui/dist web/ui/src/api -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum; }; \
+	before=$$(state); $(MAKE) --no-print-directory ui; \
+	if ! diff <(echo "$$before") <(state); then \
+		echo 'the build of the web UI is not that of its source, or its API types are not those of docs/openapi.json: commit what "make ui" wrote' >&2; exit 1; \
+	fi
+
 .PHONY: test-setup
 test-setup: ## Install what the tests need: Node's packages, and programs when root.
 	@test/setup
@@ -70,7 +89,7 @@ vuln: ## Look for known vulnerabilities, where their database can be reached.
 	@TOOL='$(TOOL)' .ci/vulncheck
 
 .PHONY: check
-check: tidy-check generated-check arch vet lint test vuln ## Run everything that CI runs.
+check: tidy-check generated-check ui-check arch vet lint test vuln ## Run everything that CI runs.
 	@echo 'check: all good'
 
 .PHONY: fuzz
@@ -87,4 +106,4 @@ bench: ## Run the Go benchmarks that match BENCH (all).
 
 .PHONY: clean
 clean: ## Remove what the other targets made.
-	rm -rf bin test/js/node_modules test/js/out
+	rm -rf bin test/js/node_modules test/js/out web/ui/node_modules

@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// uiShared are the files of js/ui that are no flows.
+var uiShared = []string{"harness", "seed"}
+
+// TestUI visits the web UI with Chromium: each flow of js/ui has a server and a browser of its own. E2E_FLOW=events,login
+// runs some only; UPDATE_SCREENS=1 writes the pictures of docs/screens anew.
+func TestUI(t *testing.T) {
+	files, err := filepath.Glob("js/ui/*.mjs")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no flows: %v", err)
+	}
+	chosen := os.Getenv("E2E_FLOW")
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".mjs")
+		if slices.Contains(uiShared, name) || chosen != "" && !slices.Contains(strings.Split(chosen, ","), name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			uiFlow(t, name)
+		})
+	}
+}
+
+// uiFlow runs one flow. A line that it writes is an order to the server: it may kill it, stop it and start it.
+func uiFlow(t *testing.T, name string) {
+	s := newServer(t)
+	var provider string
+	if name == "oidc" {
+		provider = startProvider(t, s.url()+"/ui/login/oidc/callback")
+		s.args = append(s.args, "--public-url", s.url(), "--oidc-issuer", provider, "--oidc-client-id", "posthorn", "--oidc-client-secret", "posthorn-client-secret",
+			"--oidc-roles", "ops=admin,acme-team=acme:read+manage+publish")
+	}
+	s.start()
+	browser, errOut := script(t, "ui/"+name+".mjs", s.url(), rootKey, provider)
+	in, err := browser.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := browser.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := browser.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for orders := bufio.NewScanner(out); orders.Scan(); {
+		switch order := orders.Text(); order {
+		case "kill":
+			s.kill()
+		case "stop":
+			s.stop()
+		case "start":
+			s.start()
+		default:
+			t.Errorf("the flow orders %q", order)
+		}
+		if _, err := fmt.Fprintln(in, "done"); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := browser.Wait(); err != nil {
+		t.Errorf("the flow %s fails: %v\n%s", name, err, errOut)
+	} else if os.Getenv("UI_TIMES") != "" {
+		t.Logf("\n%s", errOut)
+	}
+}
+
+// startProvider runs an OpenID Connect provider with the users of js/oidc.mjs, and returns its issuer.
+func startProvider(t *testing.T, redirect string) string {
+	t.Helper()
+	provider, errOut := script(t, "oidc.mjs", redirect)
+	in, err := provider.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := provider.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := provider.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	issuer, err := lines.ReadString('\n')
+	if err != nil {
+		t.Fatalf("no provider: %v\n%s", err, errOut)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, lines)
+		_ = provider.Wait() // it is killed, or has ended with its input
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = in.Close()
+		<-ended
+		if t.Failed() {
+			t.Logf("the provider wrote:\n%s", errOut)
+		}
+	})
+	return strings.TrimSpace(issuer)
+}
