@@ -8,12 +8,16 @@ import (
 
 // matchChange reports whether an event is the change that an endpoint wants, if it wants changes only.
 func matchChange(e *event.Endpoint, ev *event.Event) bool {
-	if e.Kind == event.KindFlexiBee {
-		if _, ok := ev.RecordChange(); !ok {
-			return false
-		}
+	return matchKind(e, ev) && (len(e.Changed) == 0 || mayHaveChanged(e.Changed, ev))
+}
+
+// matchKind reports whether an event is the change of a record, if the endpoint's kind wants these only.
+func matchKind(e *event.Endpoint, ev *event.Event) bool {
+	if e.Kind != event.KindFlexiBee {
+		return true
 	}
-	return len(e.Changed) == 0 || mayHaveChanged(e.Changed, ev)
+	_, ok := ev.RecordChange()
+	return ok
 }
 
 // mayHaveChanged reports whether one of the members changed, or the event's data do not say.

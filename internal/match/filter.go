@@ -142,14 +142,41 @@ func filterOf(e *event.Endpoint) *Filter {
 	return f
 }
 
-// Matches reports whether an event is for an endpoint. It agrees with [Index.Match].
-func Matches(e *event.Endpoint, ev *event.Event) bool {
-	if ev.Version <= e.Start || !matchTypes(e.Types, ev.Type) || !matchChannels(e.Channels, ev.Channels) || !matchChange(e, ev) {
-		return false
+// Reason says why an event is not for an endpoint; empty when it is.
+type Reason string
+
+// Reasons, in the order in which they are looked for: of several the first is told.
+const (
+	BeforeStart Reason = "before_start" // its version is not higher than the endpoint's Start
+	WrongType   Reason = "types"        // no pattern fits its type
+	NoChannel   Reason = "channels"     // it carries none of the endpoint's channels
+	WrongKind   Reason = "kind"         // it is not the change of a record, and the endpoint is of the kind flexibee
+	NotChanged  Reason = "changed"      // its data say that none of the endpoint's members changed
+	Filtered    Reason = "filter"       // the filter is not true: false, failed, or over its cost
+)
+
+// Why returns why an event is not for an endpoint, empty when it is. It agrees with [Index.Match].
+func Why(e *event.Endpoint, ev *event.Event) Reason {
+	switch {
+	case ev.Version <= e.Start:
+		return BeforeStart
+	case !matchTypes(e.Types, ev.Type):
+		return WrongType
+	case !matchChannels(e.Channels, ev.Channels):
+		return NoChannel
+	case !matchKind(e, ev):
+		return WrongKind
+	case len(e.Changed) > 0 && !mayHaveChanged(e.Changed, ev):
+		return NotChanged
 	}
-	f := filterOf(e)
-	return f == nil || f.Eval(ev) == Match
+	if f := filterOf(e); f != nil && f.Eval(ev) != Match {
+		return Filtered
+	}
+	return ""
 }
+
+// Matches reports whether an event is for an endpoint. It agrees with [Index.Match].
+func Matches(e *event.Endpoint, ev *event.Event) bool { return Why(e, ev) == "" }
 
 func invalidFilter(line, column int, message string) error {
 	line, column = max(line, 1), max(column, 1) // the parser gives none at its own limits
