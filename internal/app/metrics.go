@@ -134,7 +134,7 @@ func (m *metrics) gauges(r *prometheus.Registry) {
 }
 
 // Published implements [ingest.Observer].
-func (m *metrics) Published(events, duplicates, bytes int) {
+func (m *metrics) Published(_ event.TenantID, events, duplicates, bytes int) {
 	m.published.Add(float64(events))
 	m.duplicates.Add(float64(duplicates))
 	m.bytes.Add(float64(bytes))
@@ -144,7 +144,7 @@ func (m *metrics) Published(events, duplicates, bytes int) {
 func (m *metrics) Refused(code string) { m.refused.WithLabelValues(code).Inc() }
 
 // Attempted implements [deliver.Observer].
-func (m *metrics) Attempted(v event.Verdict, events int, took, age time.Duration) {
+func (m *metrics) Attempted(_ event.TenantID, v event.Verdict, events int, took, age time.Duration) {
 	m.attempts[v].Inc()
 	m.delivered[v].Add(float64(events))
 	m.took.Observe(took.Seconds())

@@ -288,7 +288,8 @@ type fakeObserver struct {
 	expired int64
 }
 
-func (*fakeObserver) Attempted(event.Verdict, int, time.Duration, time.Duration) {}
+func (*fakeObserver) Attempted(event.TenantID, event.Verdict, int, time.Duration, time.Duration) {
+}
 
 func (o *fakeObserver) Expired(n int64) {
 	o.mu.Lock()

@@ -53,7 +53,7 @@ func (m *Manager) deliver(u *unit) *unit {
 		Headers: answer.Headers, Body: answer.Body,
 	}
 	next := m.complete(u, a, o)
-	m.cfg.Observer.Attempted(a.Verdict, len(u.events), answer.Took, at.Add(answer.Took).Sub(u.events[0].Received))
+	m.cfg.Observer.Attempted(u.ep.Tenant, a.Verdict, len(u.events), answer.Took, at.Add(answer.Took).Sub(u.events[0].Received))
 	return next
 }
 

@@ -49,9 +49,9 @@ type Sender interface {
 
 // Observer hears of every attempt, for metrics. Calls are concurrent and must be quick.
 type Observer interface {
-	// Attempted: events is how many the request carried, took its duration, age the time from append to the end of the
-	// attempt for the oldest of them.
-	Attempted(v event.Verdict, events int, took, age time.Duration)
+	// Attempted: to an endpoint of a tenant. events is how many the request carried, took its duration, age the time from
+	// append to the end of the attempt for the oldest of them.
+	Attempted(tenant event.TenantID, v event.Verdict, events int, took, age time.Duration)
 	// Expired: events that a lane had still to deliver were deleted by retention.
 	Expired(events int64)
 }

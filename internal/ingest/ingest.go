@@ -27,8 +27,8 @@ type Catalog interface {
 
 // Observer hears of every publish, for metrics. Calls are concurrent and must be quick.
 type Observer interface {
-	// Published: events were stored, duplicates of them were on the log already; bytes is the size of all of them.
-	Published(events, duplicates, bytes int)
+	// Published: events of a tenant were stored, duplicates were on its log already; bytes is the size of all of them.
+	Published(tenant event.TenantID, events, duplicates, bytes int)
 	// Refused: a whole publish was refused with an error's code; "canceled" when the caller's context ended, "internal"
 	// for other errors without a code.
 	Refused(code string)
@@ -86,8 +86,8 @@ func New(o Options) (*Service, error) {
 
 type nobody struct{}
 
-func (nobody) Published(int, int, int) {}
-func (nobody) Refused(string)          {}
+func (nobody) Published(event.TenantID, int, int, int) {}
+func (nobody) Refused(string)                          {}
 
 // Publish stores decoded events of a tenant, all or none, and returns a receipt for each once they are durable. It
 // fills the caller's slice: an absent id becomes a UUIDv7, an absent source "/" and the tenant's name, an absent time
@@ -101,7 +101,7 @@ func (s *Service) Publish(ctx context.Context, t *event.Tenant, events []event.E
 		s.options.Observer.Refused(codeOf(err))
 		return nil, err
 	}
-	s.observe(receipts, size)
+	s.observe(t.ID, receipts, size)
 	return receipts, nil
 }
 
@@ -252,7 +252,7 @@ func (s *Service) PublishOperational(ctx context.Context, tenant event.TenantID,
 	if err != nil {
 		return event.Receipt{}, err
 	}
-	s.observe(receipts, size)
+	s.observe(tenant, receipts, size)
 	return receipts[0], nil
 }
 
@@ -287,14 +287,14 @@ func mapStoreError(err error) error {
 	return fmt.Errorf("ingest: append: %w", err)
 }
 
-func (s *Service) observe(receipts []event.Receipt, size int) {
+func (s *Service) observe(tenant event.TenantID, receipts []event.Receipt, size int) {
 	duplicates := 0
 	for i := range receipts {
 		if receipts[i].Duplicate {
 			duplicates++
 		}
 	}
-	s.options.Observer.Published(len(receipts)-duplicates, duplicates, size)
+	s.options.Observer.Published(tenant, len(receipts)-duplicates, duplicates, size)
 }
 
 func codeOf(err error) string {

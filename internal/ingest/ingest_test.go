@@ -65,7 +65,7 @@ type counter struct {
 	refused                      []string
 }
 
-func (c *counter) Published(events, duplicates, bytes int) {
+func (c *counter) Published(_ event.TenantID, events, duplicates, bytes int) {
 	c.published += events
 	c.duplicates += duplicates
 	c.bytes += bytes

@@ -60,7 +60,7 @@ type nobody struct{}
 
 func (nobody) Disable(context.Context, *event.Endpoint, string, time.Time) error { return nil }
 
-func (nobody) Attempted(event.Verdict, int, time.Duration, time.Duration) {}
+func (nobody) Attempted(event.TenantID, event.Verdict, int, time.Duration, time.Duration) {}
 
 func (nobody) Expired(int64) {}
 
