@@ -37,6 +37,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/store/sqlite"
 	"github.com/posthornhq/posthorn/internal/token"
 	"github.com/posthornhq/posthorn/internal/tunnel"
+	"github.com/posthornhq/posthorn/internal/ui"
 )
 
 // Options are what the command line adds to the configuration.
@@ -73,8 +74,10 @@ type App struct {
 	sources  *inbound.Service
 	tunnels  *tunnel.Hub
 	faces    *hooksite.API
+	ui       *ui.UI
 	hold     func() (release func(), ok bool)
 	listener net.Listener
+	handler  http.Handler // of everything but publishes
 	server   *front.Server
 	base     context.Context //nolint:containedctx // of publishes, whose HTTP server knows no contexts
 	cancel   context.CancelFunc
@@ -190,6 +193,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	if a.sources, err = a.newSources(keys, limits); err != nil {
 		return err
 	}
+	if err = a.newUI(); err != nil {
+		return err
+	}
 	a.control.Listen(changes{a})
 	a.follower = &fanout.Follower{
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
@@ -202,7 +208,8 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),
 	})
-	a.server = front.New(a.base, api, a.withDoors(api.Handler()), limits.MaxBatchBytes, a.log)
+	a.handler = a.withDoors(api.Handler())
+	a.server = front.New(a.base, api, a.handler, limits.MaxBatchBytes, a.log)
 	return nil
 }
 

@@ -74,6 +74,9 @@ var allowed = map[string][]string{
 	// One port for every interface; it knows the publish path by name.
 	"internal/api/front": {"internal/api/rest"},
 
+	// The web UI's build, embedded. It reaches the server through its API only.
+	"internal/ui": {},
+
 	// The JavaScript client and the pages of the demo, embedded.
 	"web": {},
 

@@ -167,6 +167,9 @@ type Config struct {
 	MaxTunnels int
 	// TunnelHosts is the host name, with a leading "*.", under which tunnels may have names of their own; empty: none.
 	TunnelHosts string
+
+	// UI says whether the web UI is served.
+	UI bool
 }
 
 // Default returns the configuration of a server that is given no option.

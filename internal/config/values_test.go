@@ -142,7 +142,7 @@ func TestTable(t *testing.T) {
 // checkFields sets one option at a time and looks that no other option's text changes.
 func checkFields(t *testing.T) {
 	t.Helper()
-	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", "*.seventy.seven", "on", strings.Repeat("7", 77)}
+	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", "*.seventy.seven", "on", "off", strings.Repeat("7", 77)}
 	for _, o := range Options() {
 		c := Default()
 		before := c.Redacted()

@@ -246,8 +246,13 @@ func (a *API) systemRoutes() {
 		})
 	}
 	a.docsRoutes()
-	a.mux.Handle("GET /{$}", http.RedirectHandler("/docs", http.StatusFound))
+	if a.Pages[rootPage] == nil {
+		a.mux.Handle(rootPage, http.RedirectHandler("/docs", http.StatusFound))
+	}
 }
+
+// rootPage is the pattern of the page at the root, which leads to the documentation unless [Config] has another one.
+const rootPage = "GET /{$}"
 
 // adminOnly lets requests with an admin key through.
 func (a *API) adminOnly(h http.Handler) http.Handler {

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// ask sends a request to everything that the server serves, as its port does.
+func ask(t *testing.T, a *App, method, target string, header ...string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	return w
+}
+
+func TestUI(t *testing.T) {
+	a, _ := newApp(t)
+	for _, c := range []struct {
+		method, target, accept string
+		status                 int
+		location               string
+	}{
+		{"GET", "/ui/", "text/html", 200, ""},
+		{"HEAD", "/ui/", "", 200, ""},
+		{"GET", "/ui/t/acme/endpoints", "", 200, ""},
+		{"GET", "/ui/..%2f..%2fv1", "", 200, ""},
+		{"GET", "/ui/../v1", "", 404, ""},
+		{"GET", "/ui/none.js", "", 404, ""},
+		{"POST", "/ui/", "", 405, ""},
+		{"GET", "/ui", "", 301, "/ui/"},
+		{"GET", "/", "text/html,application/xhtml+xml,*/*;q=0.8", 302, "/ui/"},
+		{"GET", "/", "", 302, "/docs"},
+		{"GET", "/", "application/json", 302, "/docs"},
+	} {
+		w := ask(t, a, c.method, c.target, "Accept", c.accept)
+		if w.Code != c.status || w.Header().Get("Location") != c.location {
+			t.Errorf("%s %s: %d, %s", c.method, c.target, w.Code, w.Header().Get("Location"))
+		}
+		if page := strings.HasPrefix(w.Header().Get("Content-Type"), "text/html"); page && c.status == http.StatusOK && !strings.Contains(w.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Errorf("%s: %v", c.target, w.Header())
+		}
+	}
+	off, _ := newApp(t, "--ui", "off")
+	for target, status := range map[string]int{"/ui/": 404, "/ui": 404, "/ui/portal/acme": 404} {
+		if w := ask(t, off, "GET", target); w.Code != status {
+			t.Errorf("%s without the UI: %d", target, w.Code)
+		}
+	}
+	if w := ask(t, off, "GET", "/", "Accept", "text/html"); w.Header().Get("Location") != "/docs" {
+		t.Errorf("%v", w.Header())
+	}
+}
