@@ -149,23 +149,13 @@ func (c *Control) Endpoints(ctx context.Context, t *event.Tenant, after event.En
 // the old one goes on signing for [DefaultOverlap]. Setting Disabled pauses, clearing it resumes. Errors: KindInvalid,
 // KindNotFound, KindPrecondition.
 func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s *event.Secrets, revision int64) (event.Endpoint, error) {
-	setDefaults(&e)
-	var p problems
-	c.checkEndpoint(&p, &e)
-	if s != nil {
-		e.AuthType = authType(e.AuthType, s.Auth)
-		c.checkSecrets(&p, &e, s)
-	}
-	if err := p.err(); err != nil {
+	if err := c.revise(&e, s); err != nil {
 		return event.Endpoint{}, err
 	}
 	return c.change(ctx, t.ID, e.ID, revision, func(old *event.Endpoint) (event.Endpoint, error) {
 		next := e
-		if next.Kind != cmp.Or(old.Kind, event.KindWebhook) {
-			return next, event.Invalid("kind", "cannot be changed")
-		}
-		if next.Kind == event.KindTunnel && next.URL != old.URL {
-			return next, event.Invalid("url", "cannot be changed of a tunnel")
+		if err := mayReplace(&next, old); err != nil {
+			return next, err
 		}
 		next.Tenant, next.Start, next.Sealed = old.Tenant, old.Start, old.Sealed
 		next.Created, next.Updated, next.Revision = old.Created, old.Updated, old.Revision
@@ -183,27 +173,55 @@ func (c *Control) UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.E
 	})
 }
 
+// revise fills in defaults and checks what is to replace an endpoint's configuration.
+func (c *Control) revise(e *event.Endpoint, s *event.Secrets) error {
+	setDefaults(e)
+	var p problems
+	c.checkEndpoint(&p, e)
+	if s != nil {
+		e.AuthType = authType(e.AuthType, s.Auth)
+		c.checkSecrets(&p, e, s)
+	}
+	return p.err()
+}
+
+// mayReplace checks what cannot be changed.
+func mayReplace(next, old *event.Endpoint) error {
+	if next.Kind != cmp.Or(old.Kind, event.KindWebhook) {
+		return event.Invalid("kind", "cannot be changed")
+	}
+	if next.Kind == event.KindTunnel && next.URL != old.URL {
+		return event.Invalid("url", "cannot be changed of a tunnel")
+	}
+	return nil
+}
+
 // reseal gives next the secrets of old with what s and next.Signing change.
 func (c *Control) reseal(next, old *event.Endpoint, s *event.Secrets) error {
-	secrets, err := c.open(old)
-	if err != nil {
-		return err
-	}
-	needsSecret := next.Signing != SigningNone && (len(secrets.Signing) == 0 || !fits(secrets.Signing[0].Secret, next.Signing))
-	stays := !needsSecret
-	if s != nil {
-		stays = stays && slices.Equal(secrets.Headers, s.Headers) && reflect.DeepEqual(secrets.Auth, s.Auth)
-		secrets.Headers, secrets.Auth = s.Headers, s.Auth
-	}
-	if stays {
-		return nil // sealed anew it would look changed
-	}
-	now := c.stamp()
-	if needsSecret {
-		secrets.Signing = rotate(secrets.Signing, newSecret(next.Signing), now, DefaultOverlap)
+	secrets, changed, err := c.revised(next, old, s)
+	if err != nil || !changed {
+		return err // sealed anew what stays the same would look changed
 	}
 	next.Sealed, err = c.seal(next.ID, secrets)
 	return err
+}
+
+// revised returns the secrets that next has in place of old: s, when not nil, replaces headers and credentials, and a new
+// signing secret is made when the current one does not fit next.Signing. changed tells whether they are others than old's.
+func (c *Control) revised(next, old *event.Endpoint, s *event.Secrets) (secrets event.Secrets, changed bool, err error) {
+	if secrets, err = c.open(old); err != nil {
+		return secrets, false, err
+	}
+	needsSecret := next.Signing != SigningNone && (len(secrets.Signing) == 0 || !fits(secrets.Signing[0].Secret, next.Signing))
+	changed = needsSecret
+	if s != nil {
+		changed = changed || !slices.Equal(secrets.Headers, s.Headers) || !reflect.DeepEqual(secrets.Auth, s.Auth)
+		secrets.Headers, secrets.Auth = s.Headers, s.Auth
+	}
+	if needsSecret {
+		secrets.Signing = rotate(secrets.Signing, newSecret(next.Signing), c.stamp(), DefaultOverlap)
+	}
+	return secrets, changed, nil
 }
 
 // DeleteEndpoint deletes an endpoint and tells delivery. Errors: KindNotFound, KindPrecondition.

@@ -358,22 +358,6 @@ func (m *Manager) Backlogs() map[event.TenantID]int64 {
 	return lowest
 }
 
-// Test sends an event that is not on the log, and returns the outcome.
-func (m *Manager) Test(ctx context.Context, ep *event.Endpoint, ev *event.Event) (event.Attempt, error) {
-	l := &lane{LaneKey: event.LaneKey{Endpoint: ep.ID}, ep: ep}
-	u := &unit{lane: l, ep: ep, events: []*event.Event{ev}, versions: []int64{ev.Version}, number: 1}
-	if err := ctx.Err(); err != nil {
-		return event.Attempt{}, err
-	}
-	at := time.Now()
-	answer, id := m.send(u, at, false)
-	o := m.judge(ep, &answer, time.Now())
-	return event.Attempt{
-		Tenant: ep.Tenant, Endpoint: ep.ID, Versions: u.versions, EventID: id, Number: 1, At: at, Duration: answer.Took,
-		Status: answer.Status, Verdict: o.verdict, Error: answer.reason, Headers: answer.Headers, Body: answer.Body,
-	}, nil
-}
-
 // Post sends one request now, outside any lane, and returns its outcome: a probe of an address that no endpoint has yet.
 // Nothing is recorded or tried again. The address is checked as it is dialled, like every other. An error means that the
 // URL cannot be read or that ctx has ended.

@@ -111,7 +111,8 @@ type Manager struct {
 	recheck   int   // events of the follower still to be checked against recorded attempts
 	rechecked int64 // Seq of the last one that was
 	closing   bool
-	unsaved   *store.Record // what the recorder could not save before it ended
+	unsaved   *store.Record   // what the recorder could not save before it ended
+	saving    []event.Attempt // those of the record that is being saved
 
 	awaiting atomic.Int64 // how many wait for answers
 	awaitMu  sync.Mutex

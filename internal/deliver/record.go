@@ -115,6 +115,7 @@ func (m *Manager) snapshot() (store.Record, bool) {
 	}
 	empty := len(p.attempts)+len(p.retries)+len(r.Lanes)+len(r.DropLanes)+len(p.deads) == 0 && r.Position == p.saved
 	wasFull := p.full()
+	m.saving = r.Attempts
 	*p = pending{saved: r.Position, attempts: make([]event.Attempt, 0, min(cap(p.attempts), recordSoon))}
 	if wasFull {
 		m.pumpAll()
@@ -182,6 +183,9 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, retryMax) {
 		err := m.cfg.State.SaveRecord(call, r)
 		if err == nil {
+			m.mu.Lock()
+			m.saving = nil
+			m.mu.Unlock()
 			return true
 		}
 		if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrClosed) {

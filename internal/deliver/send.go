@@ -75,10 +75,7 @@ func (s *HTTPSender) Send(r *Request) Answer {
 	req, resp := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(req)
 	defer fasthttp.ReleaseResponse(resp)
-	req.Header.DisableNormalizing()
-	req.SetURI(r.uri)
-	r.write(&req.Header)
-	req.SetBodyRaw(r.Body)
+	r.fill(req)
 	start := time.Now()
 	err := s.client.DoTimeout(req, resp, r.Timeout)
 	a := Answer{Took: time.Since(start)}
@@ -98,6 +95,14 @@ func (s *HTTPSender) Send(r *Request) Answer {
 		}
 	}
 	return a
+}
+
+// fill makes the client's request.
+func (r *Request) fill(req *fasthttp.Request) {
+	req.Header.DisableNormalizing()
+	req.SetURI(r.uri)
+	r.write(&req.Header)
+	req.SetBodyRaw(r.Body)
 }
 
 // write sets the method and the headers.

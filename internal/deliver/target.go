@@ -79,21 +79,42 @@ func (m *Manager) send(u *unit, now time.Time, whole bool) (Answer, string) {
 		return Answer{failure: failureProtocol, reason: "the endpoint's secrets cannot be opened"}, ""
 	}
 	s, _ := scratches.Get().(*scratch)
-	defer func() {
-		if cap(s.body) <= maxScratch {
-			scratches.Put(s)
-		}
-	}()
-	events := u.events
-	if u.ep.Batch.Coalesce && len(events) > 1 {
+	defer s.release()
+	r, id, refused := m.compose(t, s, u.events, u.number, now)
+	if r == nil {
+		return refused.answer(), id
+	}
+	r.Whole = whole
+	return m.dispatch(r), id
+}
+
+// release gives the memory back for the next request, once nobody uses what was built in it.
+func (s *scratch) release() {
+	if cap(s.body) <= maxScratch {
+		scratches.Put(s)
+	}
+}
+
+// refusal is why a request cannot be built.
+type refusal struct {
+	failure failure
+	reason  string
+}
+
+func (r refusal) answer() Answer { return Answer{failure: r.failure, reason: r.reason} }
+
+// compose builds the request for some events in the memory of s, and returns it with its webhook-id. The request is nil when it
+// cannot be built.
+func (m *Manager) compose(t *target, s *scratch, events []*event.Event, number int, now time.Time) (*Request, string, refusal) {
+	ep, id := t.ep, deliveryID(events)
+	if ep.Batch.Coalesce && len(events) > 1 {
 		events = coalesce(events)
 	}
-	id := deliveryID(u.events)
 	options := t.options
 	options.Batch = options.Batch || len(events) > 1 // a batch that failed stays one, also when batches were switched off since
 	contentType, headers, body, err := codec.Encode(s.body[:0], options, events)
 	if err != nil {
-		return Answer{failure: failureUnsendable, reason: "the event cannot be sent in this envelope"}, id
+		return nil, id, refusal{failureUnsendable, "the event cannot be sent in this envelope"}
 	}
 	s.body = body
 	s.own = s.own[:0]
@@ -104,40 +125,54 @@ func (m *Manager) send(u *unit, now time.Time, whole bool) (Answer, string) {
 	if came == nil {
 		s.own = append(s.own, headers...)
 	}
-	s.own = append(s.own,
-		event.Header{Name: "webhook-id", Value: id},
-		event.Header{Name: "webhook-timestamp", Value: strconv.FormatInt(now.Unix(), 10)},
-	)
-	if t.signer != nil {
-		if s.signature, err = t.signer.AppendSignature(s.signature[:0], id, now, body); err != nil {
-			return Answer{failure: failureProtocol, reason: "the request cannot be signed"}, id
-		}
-		s.own = append(s.own, event.Header{Name: "webhook-signature", Value: string(s.signature)})
+	if err := t.sign(s, id, now); err != nil {
+		return nil, id, refusal{failureProtocol, "the request cannot be signed"}
 	}
 	s.own = append(s.own,
 		event.Header{Name: "posthorn-version", Value: strconv.FormatInt(events[len(events)-1].Version, 10)},
-		event.Header{Name: "posthorn-attempt", Value: strconv.Itoa(u.number)},
+		event.Header{Name: "posthorn-attempt", Value: strconv.Itoa(number)},
 	)
 	if len(events) > 1 {
 		s.own = append(s.own, event.Header{Name: "posthorn-batch", Value: strconv.Itoa(len(events))})
 	}
 	r := &Request{
-		URL: u.ep.URL, uri: t.uri, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
-		Timeout: m.timeout(u.ep), Whole: whole, Endpoint: u.ep, event: events[0],
+		URL: ep.URL, uri: t.uri, ContentType: contentType, Headers: t.headers, Own: s.own, UserAgent: m.cfg.UserAgent, Body: body,
+		Timeout: m.timeout(ep), Endpoint: ep, event: events[0],
 	}
 	if came != nil {
 		r.Original, r.Path = came, came.Path
-		r.Headers, r.Own = nil, original(headers, t.headers, s.own, u.ep.AuthType != "")
+		r.Headers, r.Own = nil, original(headers, t.headers, s.own, ep.AuthType != "")
 	}
-	if u.ep.Kind == event.KindTunnel {
-		return m.sendTunnel(r), id
-	}
-	if r.Path != "" {
-		if r.uri, err = parseURL(originalURL(u.ep.URL, r.Path)); err != nil {
-			return Answer{failure: failureUnsendable, reason: "the address cannot be read"}, id
+	if r.Path != "" && ep.Kind != event.KindTunnel {
+		if r.uri, err = parseURL(originalURL(ep.URL, r.Path)); err != nil {
+			return nil, id, refusal{failureUnsendable, "the address cannot be read"}
 		}
 	}
-	return m.cfg.Sender.Send(r), id
+	return r, id, refusal{}
+}
+
+// sign adds the headers of Standard Webhooks for the body in s.
+func (t *target) sign(s *scratch, id string, now time.Time) (err error) {
+	s.own = append(s.own,
+		event.Header{Name: "webhook-id", Value: id},
+		event.Header{Name: "webhook-timestamp", Value: strconv.FormatInt(now.Unix(), 10)},
+	)
+	if t.signer == nil {
+		return nil
+	}
+	if s.signature, err = t.signer.AppendSignature(s.signature[:0], id, now, s.body); err != nil {
+		return err
+	}
+	s.own = append(s.own, event.Header{Name: "webhook-signature", Value: string(s.signature)})
+	return nil
+}
+
+// dispatch sends a request on its endpoint's way.
+func (m *Manager) dispatch(r *Request) Answer {
+	if r.Endpoint.Kind == event.KindTunnel {
+		return m.sendTunnel(r)
+	}
+	return m.cfg.Sender.Send(r)
 }
 
 func (m *Manager) timeout(ep *event.Endpoint) time.Duration {
@@ -164,13 +199,18 @@ func (m *Manager) prepare(ep *event.Endpoint, now time.Time) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.ready(ep, &secrets, now)
+}
+
+// ready is prepare with opened secrets.
+func (m *Manager) ready(ep *event.Endpoint, secrets *event.Secrets, now time.Time) (t *target, err error) {
 	var uri *fasthttp.URI
 	if ep.Kind != event.KindTunnel {
 		if uri, err = parseURL(ep.URL); err != nil {
 			return nil, err
 		}
 	}
-	t := &target{ep: ep, uri: uri, headers: secrets.Headers, options: codec.Options{
+	t = &target{ep: ep, uri: uri, headers: secrets.Headers, options: codec.Options{
 		Envelope: ep.Envelope, Payload: ep.Payload, Format: ep.Format, Batch: ep.Batch.Max > 1, EventURL: m.cfg.EventURL,
 	}}
 	if c := secrets.Auth; c != nil {

@@ -57,10 +57,7 @@ func (m *Manager) sendTunnel(r *Request) Answer {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), r.Timeout)
 	defer cancel()
-	in := event.Request{Head: head(r), Body: r.Body, Path: r.Path}
-	if r.Original != nil {
-		in.URL = r.Original.URL
-	}
+	in := r.tunnelled()
 	got, err := m.cfg.Tunnels.Send(ctx, r.Endpoint, r.event, &in, event.MaxAnswer+1)
 	a := Answer{Took: time.Since(start)}
 	if err != nil {
@@ -78,6 +75,15 @@ func (m *Manager) sendTunnel(r *Request) Answer {
 	}
 	a.take(&got, r.Whole)
 	return a
+}
+
+// tunnelled is the request as it goes through a tunnel.
+func (r *Request) tunnelled() event.Request {
+	in := event.Request{Head: head(r), Body: r.Body, Path: r.Path}
+	if r.Original != nil {
+		in.URL = r.Original.URL
+	}
+	return in
 }
 
 // tooLarge is why somebody who waits for an answer does not get it.
