@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,9 @@ type metrics struct {
 	receiveTime prometheus.Histogram
 
 	manager atomic.Pointer[deliver.Manager]
+	statsMu sync.Mutex
+	stats   deliver.Stats
+	statsAt time.Time
 	hub     atomic.Pointer[live.Hub]
 }
 
@@ -112,10 +116,7 @@ func (m *metrics) commits(r *prometheus.Registry) {
 func (m *metrics) gauges(r *prometheus.Registry) {
 	gauge := func(name, help string, labels prometheus.Labels, value func(deliver.Stats) float64) {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "posthorn", Name: name, Help: help, ConstLabels: labels}, func() float64 {
-			if manager := m.manager.Load(); manager != nil {
-				return value(manager.Stats())
-			}
-			return 0
+			return value(m.lanes())
 		}))
 	}
 	lanes := "Lanes in memory, by state; an endpoint that was never sent to, or not for a while, has none."
@@ -131,6 +132,23 @@ func (m *metrics) gauges(r *prometheus.Registry) {
 		}
 		return time.Since(s.Oldest).Seconds()
 	})
+}
+
+// statsAge is how old the figures of the lanes may be: one reading of /metrics asks for them many times.
+const statsAge = time.Second
+
+// lanes returns the figures of the lanes.
+func (m *metrics) lanes() deliver.Stats {
+	manager := m.manager.Load()
+	if manager == nil {
+		return deliver.Stats{}
+	}
+	m.statsMu.Lock()
+	defer m.statsMu.Unlock()
+	if m.statsAt.IsZero() || time.Since(m.statsAt) > statsAge {
+		m.stats, m.statsAt = manager.Stats(), time.Now()
+	}
+	return m.stats
 }
 
 // Published implements [ingest.Observer].

@@ -120,6 +120,7 @@ func (m *Manager) remove(l *lane) {
 		l.timer.Stop()
 	}
 	delete(m.lanes, l.LaneKey)
+	m.delist(l)
 	// A new list: a lane may end while somebody goes through the old one.
 	var list []*lane
 	for _, o := range m.byEP[l.Endpoint] {
@@ -313,27 +314,15 @@ type Stats struct {
 	Oldest time.Time
 }
 
-// Stats returns the counts of now.
+// Stats returns the counts of now, as [Manager.Survey] does.
 func (m *Manager) Stats() Stats {
+	v := m.Survey(0, 0)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Stats{InFlight: m.trusted.used + m.probes.used, UnsavedEvents: len(m.window.slots)}
-	now := time.Now()
-	for _, l := range m.lanes {
-		switch state, _ := m.stateName(l, now); state {
-		case "live":
-			s.Live++
-		case "backlog":
-			s.Backlog++
-		default:
-			s.Waiting++
-		}
-		s.Retries += len(l.retries)
-		if !l.oldest.IsZero() && (s.Oldest.IsZero() || l.oldest.Before(s.Oldest)) {
-			s.Oldest = l.oldest
-		}
+	return Stats{
+		Live: v.Live, Backlog: v.Backlog, Waiting: v.Waiting, InFlight: m.trusted.used + m.probes.used, Retries: v.Retries,
+		UnsavedEvents: len(m.window.slots), Oldest: v.Oldest.At,
 	}
-	return s
 }
 
 // Backlogs returns, for each tenant with lanes that read the log by themselves, the lowest cursor: what retention must

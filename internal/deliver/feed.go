@@ -135,7 +135,7 @@ func (m *Manager) join(l *lane, seq int64) bool {
 	if seq < m.announced {
 		return false
 	}
-	l.live, l.liveFrom, l.restored = true, seq, nil
+	l.live, l.liveFrom, l.restored, l.oldest = true, seq, nil, time.Time{}
 	m.cfg.Follow(l.ep, true)
 	m.markDirty(l)
 	return true

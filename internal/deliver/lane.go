@@ -73,6 +73,7 @@ type lane struct {
 	removed bool
 	oldest  time.Time // when the oldest unsettled event was received, as far as known
 	used    time.Time
+	places  [setCount]int // in the sets of lanes
 }
 
 type entryState uint8
@@ -203,8 +204,9 @@ func (l *lane) prune() {
 		l.entries = l.entries[n:]
 	}
 	switch {
-	case len(l.entries) == 0:
+	case len(l.entries) == 0 && (l.live || l.atEnd): // else what is still to be read is hardly younger
 		l.oldest = time.Time{}
+	case len(l.entries) == 0:
 	case l.entries[0].ev != nil:
 		l.oldest = l.entries[0].ev.Received
 	}

@@ -98,6 +98,8 @@ type Manager struct {
 	mu        sync.Mutex
 	lanes     map[event.LaneKey]*lane
 	byEP      map[event.EndpointID][]*lane
+	byTenant  map[event.TenantID]*laneSet
+	all       laneSet
 	deleted   map[event.EndpointID]time.Time // lately
 	changed   map[event.EndpointID]change    // lately, without a lane
 	window    window
@@ -155,6 +157,7 @@ func New(cfg Config) *Manager {
 	}
 	m := &Manager{
 		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{},
+		byTenant: map[event.TenantID]*laneSet{}, all: laneSet{by: setAll},
 		deleted: map[event.EndpointID]time.Time{}, changed: map[event.EndpointID]change{},
 		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1), jobs: make(chan *unit, idleWorkers),
 	}
@@ -261,6 +264,7 @@ func (m *Manager) addLane(key event.LaneKey, ep *event.Endpoint) *lane {
 	l.setLimiter()
 	m.lanes[key] = l
 	m.byEP[key.Endpoint] = append(m.byEP[key.Endpoint], l)
+	m.enlist(l)
 	return l
 }
 
