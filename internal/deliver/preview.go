@@ -3,6 +3,7 @@ package deliver
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -99,9 +100,12 @@ func (r *Request) wire() (event.Outgoing, error) {
 		return event.Outgoing{}, event.Invalid("url", "cannot be sent to")
 	}
 	head, body, _ := bytes.Cut(b.Bytes(), []byte("\r\n\r\n"))
-	written := event.Request{Head: append(bytes.Clone(head), "\r\n"...)}
-	method, target, _ := written.Line()
-	return event.Outgoing{
-		Method: method, URL: string(req.URI().Scheme()) + "://" + string(req.URI().Host()) + target, Headers: written.Headers(), Body: body,
-	}, nil
+	lines := strings.Split(string(head), "\r\n")
+	target := strings.SplitN(lines[0], " ", 3)[1] // written by the client
+	out := event.Outgoing{Method: r.method(), URL: string(req.URI().Scheme()) + "://" + string(req.URI().Host()) + target, Body: body}
+	for _, line := range lines[1:] {
+		name, value, _ := strings.Cut(line, ": ")
+		out.Headers = append(out.Headers, event.Header{Name: name, Value: value})
+	}
+	return out, nil
 }

@@ -101,6 +101,7 @@ func (s *HTTPSender) Send(r *Request) Answer {
 func (r *Request) fill(req *fasthttp.Request) {
 	req.Header.DisableNormalizing()
 	req.SetURI(r.uri)
+	req.URI().DisablePathNormalizing = true // as the client sets it
 	r.write(&req.Header)
 	req.SetBodyRaw(r.Body)
 }
