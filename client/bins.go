@@ -28,7 +28,7 @@ func (c *Client) Bins(ctx context.Context, opts ...ListOption) iter.Seq2[Bin, er
 	return list[Bin](ctx, c, path("bins"), opts)
 }
 
-// OfTenant keeps bins of one tenant, for admin keys.
+// OfTenant keeps what is for one tenant, in lists that go over all of them: bins and API keys, for admin keys.
 func OfTenant(name string) ListOption { return func(q url.Values) { q.Set("tenant", name) } }
 
 // Search keeps captured requests that match a query: words that must all occur, method:POST, content:"a b",

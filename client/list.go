@@ -56,6 +56,24 @@ func Verdicts(verdicts ...string) ListOption {
 	return func(q url.Values) { q.Set("verdict", strings.Join(verdicts, ",")) }
 }
 
+// Statuses keeps attempts with one of these answers: a status such as "500", a class such as "5xx", or "none" for no answer.
+func Statuses(statuses ...string) ListOption {
+	return func(q url.Values) { q.Set("status", strings.Join(statuses, ",")) }
+}
+
+// AtEvent keeps attempts at the event with this id.
+func AtEvent(id string) ListOption { return func(q url.Values) { q.Set("event", id) } }
+
+// Containing keeps tenants whose name or description, and endpoints whose URL, description or id holds a text, whatever the case
+// of its letters.
+func Containing(text string) ListOption { return func(q url.Values) { q.Set("q", text) } }
+
+// Taking keeps endpoints that take events of a type, such as order.paid, as far as their types say.
+func Taking(eventType string) ListOption { return func(q url.Values) { q.Set("type", eventType) } }
+
+// InLane keeps endpoints whose deliveries are in a state: live, backlog, waiting or disabled.
+func InLane(state string) ListOption { return func(q url.Values) { q.Set("lane", state) } }
+
 // list yields the items of all pages. An error is yielded once, as the last item.
 func list[T any](ctx context.Context, c *Client, path string, opts []ListOption) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {

@@ -117,8 +117,15 @@ type APIKey struct {
 	Expires *time.Time `json:"expires,omitempty" doc:"When it ends; absent: never"`
 	Hint    string     `json:"hint,omitempty" readOnly:"true" doc:"The key's first characters, to tell keys apart"`
 	Created time.Time  `json:"created,omitzero" required:"true" readOnly:"true" doc:"When it was made"`
-	// Key is the key itself, in the answer to its creation only.
-	Key string `json:"key,omitempty" readOnly:"true" doc:"The key itself, in the answer to its creation only"`
+	// Key is the key itself, in the answers to its creation and to a rotation only.
+	Key string `json:"key,omitempty" readOnly:"true" doc:"The key itself, in the answers to its creation and to a rotation only"`
+	// PreviousExpires is when the key before a rotation ends; nil when there is none.
+	PreviousExpires *time.Time `json:"previous_expires,omitempty" readOnly:"true" doc:"When the key from before the last rotation ends; absent: it has ended, or there is none"`
+}
+
+// KeyRotation asks for a new key in place of an API key.
+type KeyRotation struct {
+	Overlap *Duration `json:"overlap,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 1h" doc:"How long the key from before goes on working too: 0s (it ends at once) to 720h, default 24h"`
 }
 
 // Attempt is one try to deliver one event, or one batch, to one endpoint.

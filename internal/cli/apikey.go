@@ -9,9 +9,10 @@ import (
 
 // apikeyCmd groups the commands about API keys.
 type apikeyCmd struct {
-	Add apikeyAddCmd `cmd:"" help:"Make an API key: for the tenant named, or for everything with --admin."`
-	Ls  apikeyLsCmd  `cmd:"" help:"List API keys."`
-	Rm  apikeyRmCmd  `cmd:"" help:"End an API key."`
+	Add    apikeyAddCmd    `cmd:"" help:"Make an API key: for the tenant named, or for everything with --admin."`
+	Ls     apikeyLsCmd     `cmd:"" help:"List API keys."`
+	Rotate apikeyRotateCmd `cmd:"" help:"Make a new key in place of an API key."`
+	Rm     apikeyRmCmd     `cmd:"" help:"End an API key."`
 }
 
 type apikeyAddCmd struct {
@@ -48,14 +49,52 @@ func (x *apikeyAddCmd) Run(c *console) error {
 	if c.json {
 		return c.writeJSON(made)
 	}
+	c.showKey(made)
+	return nil
+}
+
+// showKey shows a key that was made, this once.
+func (c *console) showKey(k *client.APIKey) {
 	c.fields([]field{
-		{"id", text(made.ID)},
-		{"name", text(made.Name)},
-		{"for", text(keyScope(*made))},
-		{"expires", text(stampOf(made.Expires))},
-		{"key", cell{made.Key, bold}},
+		{"id", text(k.ID)},
+		{"name", text(k.Name)},
+		{"for", text(keyScope(*k))},
+		{"expires", text(stampOf(k.Expires))},
+		{"key before", text(endsAt(k.PreviousExpires))},
+		{"key", cell{k.Key, bold}},
 	})
 	c.printf("%s\n", c.paint(dim, "The key is not shown again."))
+}
+
+func endsAt(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return "works until " + stampOf(t)
+}
+
+type apikeyRotateCmd struct {
+	ID      string        `arg:""`
+	Overlap time.Duration `help:"How long the key from before goes on working, up to 720h; with 0s it ends at once." default:"24h"`
+}
+
+// Run rotates the key and prints the new one, this once.
+func (x *apikeyRotateCmd) Run(c *console) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if x.Overlap < 0 || x.Overlap > 30*24*time.Hour {
+		return usagef("--overlap: must be 0s to 720h")
+	}
+	made, err := cl.RotateAPIKey(c.ctx, x.ID, client.KeyRotation{Overlap: (*client.Duration)(&x.Overlap)})
+	if err != nil {
+		return err
+	}
+	if c.json {
+		return c.writeJSON(made)
+	}
+	c.showKey(made)
 	return nil
 }
 
@@ -68,6 +107,7 @@ func keyScope(k client.APIKey) string {
 
 type apikeyLsCmd struct {
 	limited
+	For string `help:"Only keys for this tenant." placeholder:"TENANT"`
 }
 
 // Run lists the keys.
@@ -76,11 +116,15 @@ func (x *apikeyLsCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := collect(x.limited, cl.APIKeys(c.ctx, x.page()))
+	options := []client.ListOption{x.page()}
+	if x.For != "" {
+		options = append(options, client.OfTenant(x.For))
+	}
+	items, more, err := collect(x.limited, cl.APIKeys(c.ctx, options...))
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "There are no API keys.", []string{"ID", "KEY", "FOR", "EXPIRES", "NAME"},
+	return listed(c, items, more, nothingOr("There are no API keys.", x.For != ""), []string{"ID", "KEY", "FOR", "EXPIRES", "NAME"},
 		func(k client.APIKey) []cell {
 			expires := cell{text: stampOf(k.Expires)}
 			if k.Expires != nil && k.Expires.Before(time.Now()) {

@@ -18,6 +18,7 @@ type endpointCmd struct {
 	Add    endpointAddCmd    `cmd:"" help:"Push events to a URL."`
 	Ls     endpointLsCmd     `cmd:"" help:"List endpoints with what their deliveries are doing."`
 	Show   endpointShowCmd   `cmd:"" help:"Show an endpoint, its figures and its newest attempts."`
+	Tries  endpointTriesCmd  `cmd:"" name:"attempts" help:"List attempts at an endpoint, the newest first."`
 	Rm     endpointRmCmd     `cmd:"" help:"Delete an endpoint with its backlog."`
 	Test   endpointTestCmd   `cmd:"" help:"Send a test event now and show the answer."`
 	Replay endpointReplayCmd `cmd:"" help:"Send events again."`
@@ -129,6 +130,9 @@ func typesOf(e *client.Endpoint) string {
 
 type endpointLsCmd struct {
 	limited
+	searched
+	Type string `help:"Only those that take events of this type, such as order.paid." placeholder:"TYPE"`
+	Lane string `help:"Only those whose deliveries are live, in backlog, waiting or disabled." enum:",live,backlog,waiting,disabled" default:"" placeholder:"STATE"`
 }
 
 // Run lists the endpoints.
@@ -137,11 +141,19 @@ func (x *endpointLsCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := collect(x.limited, cl.Endpoints(c.ctx, tenant, x.page(), client.WithState()))
+	options := x.options(x.page(), client.WithState())
+	if x.Type != "" {
+		options = append(options, client.Taking(x.Type))
+	}
+	if x.Lane != "" {
+		options = append(options, client.InLane(x.Lane))
+	}
+	items, more, err := collect(x.limited, cl.Endpoints(c.ctx, tenant, options...))
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "There are no endpoints; \"posthorn endpoint add URL\" makes one.",
+	narrowed := x.Search != "" || x.Type != "" || x.Lane != ""
+	return listed(c, items, more, nothingOr("There are no endpoints; \"posthorn endpoint add URL\" makes one.", narrowed),
 		[]string{"ID", "LANE", "BACKLOG", "RETRIES", "TYPES", "URL"},
 		func(e client.Endpoint) []cell {
 			lane, backlog, retries := laneOf(&e)

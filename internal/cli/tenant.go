@@ -64,6 +64,20 @@ func unlessZero(v float64, unit string) string {
 
 type tenantLsCmd struct {
 	limited
+	searched
+}
+
+// searched is the option of lists that can be searched.
+type searched struct {
+	Search string `help:"Only those that hold this text, whatever the case of its letters." short:"q" placeholder:"TEXT"`
+}
+
+// options are those of a list with what was asked for.
+func (s searched) options(more ...client.ListOption) []client.ListOption {
+	if s.Search != "" {
+		more = append(more, client.Containing(s.Search))
+	}
+	return more
 }
 
 // limited is the option of lists.
@@ -117,17 +131,25 @@ func listed[T any](c *console, items []T, more bool, nothing string, header []st
 	return nil
 }
 
+// nothingOr says that a list is empty: why, or, when it was narrowed, that nothing fits.
+func nothingOr(why string, narrowed bool) string {
+	if narrowed {
+		return "Nothing fits."
+	}
+	return why
+}
+
 // Run lists the tenants.
 func (x *tenantLsCmd) Run(c *console) error {
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
-	items, more, err := collect(x.limited, cl.Tenants(c.ctx, x.page()))
+	items, more, err := collect(x.limited, cl.Tenants(c.ctx, x.options(x.page())...))
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "There are no tenants; \"posthorn tenant add NAME\" makes one.", []string{"NAME", "CREATED", "DESCRIPTION"},
+	return listed(c, items, more, nothingOr("There are no tenants; \"posthorn tenant add NAME\" makes one.", x.Search != ""), []string{"NAME", "CREATED", "DESCRIPTION"},
 		func(t client.Tenant) []cell {
 			return []cell{{t.Name, bold}, text(stamp(t.Created)), text(t.Description)}
 		})

@@ -54,7 +54,11 @@ func (c *Control) Authenticate(ctx context.Context, bearer string) (event.APIKey
 	if bearer == "" || len(bearer) > maxKey {
 		return event.APIKey{}, unauthorized()
 	}
-	hash := sha256.Sum256([]byte(bearer))
+	return c.AuthenticateHash(ctx, sha256.Sum256([]byte(bearer)))
+}
+
+// AuthenticateHash is [Control.Authenticate] of the key that has a SHA-256: for who has shown the key before.
+func (c *Control) AuthenticateHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
 	now := c.now()
 	entry, ok := c.keys.GetIfPresent(hash)
 	if !ok || now.Sub(entry.loaded) >= keyTTL {
@@ -64,7 +68,9 @@ func (c *Control) Authenticate(ctx context.Context, bearer string) (event.APIKey
 		}
 	}
 	// The look-up is by hash; the comparison does not trust the store or the cache with that.
-	if subtle.ConstantTimeCompare(entry.key.Hash[:], hash[:]) != 1 {
+	current := subtle.ConstantTimeCompare(entry.key.Hash[:], hash[:]) == 1
+	previous := subtle.ConstantTimeCompare(entry.key.Previous[:], hash[:]) == 1 && now.Before(entry.key.PreviousExpires)
+	if !current && !previous {
 		return event.APIKey{}, unauthorized()
 	}
 	if !entry.key.Expires.IsZero() && !now.Before(entry.key.Expires) {
@@ -176,6 +182,54 @@ func (c *Control) APIKeys(ctx context.Context, after int64, limit int) ([]event.
 	return c.store.APIKeys(ctx, after, clampLimit(limit))
 }
 
+// RotateAPIKey makes a new key in place of a key, which goes on working for overlap, 0 to [MaxOverlap], and no longer than it
+// would have; one from before an earlier rotation ends at once. It returns the record and the new key, which is shown this
+// once. Errors: KindInvalid naming "overlap", KindNotFound, KindConflict when the key has expired or is the root key of the
+// configuration.
+func (c *Control) RotateAPIKey(ctx context.Context, id int64, overlap time.Duration) (event.APIKey, string, error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return event.APIKey{}, "", event.Invalid("overlap", "must be 0s to "+maxOverlapText)
+	}
+	if id == rootKeyID && c.rootSet {
+		return event.APIKey{}, "", event.Errorf(event.KindConflict, "root_key_configured",
+			"the root key is set in the server's configuration: change it there, and start the server again")
+	}
+	var old, next event.APIKey
+	var key string
+	err := retryChange(0, func() (err error) {
+		if old, err = c.store.APIKey(ctx, id); err != nil {
+			return err
+		}
+		now := c.stamp()
+		if !old.Expires.IsZero() && !now.Before(old.Expires) {
+			return event.Errorf(event.KindConflict, "apikey_expired", "the API key has expired: make another one")
+		}
+		next, key = old, newKey()
+		describe(&next, key)
+		next.Previous, next.PreviousExpires = [32]byte{}, time.Time{}
+		if overlap > 0 {
+			next.Previous, next.PreviousExpires = old.Hash, now.Add(overlap)
+			if !old.Expires.IsZero() && old.Expires.Before(next.PreviousExpires) {
+				next.PreviousExpires = old.Expires
+			}
+		}
+		return c.store.ReplaceAPIKey(ctx, next, old.Hash)
+	})
+	c.forgetKey(&old) // also after an error: the effect may have come to be
+	if err != nil {
+		return event.APIKey{}, "", err
+	}
+	return next, key, nil
+}
+
+const maxOverlapText = "720h" // [MaxOverlap]
+
+// forgetKey drops what the caches hold of a key.
+func (c *Control) forgetKey(k *event.APIKey) {
+	c.keys.Invalidate(k.Hash)
+	c.keys.Invalidate(k.Previous)
+}
+
 // DeleteAPIKey deletes a key; it is refused from then on. A root key that is set in the configuration comes back with
 // the next start. Error: KindNotFound.
 func (c *Control) DeleteAPIKey(ctx context.Context, id int64) error {
@@ -184,8 +238,7 @@ func (c *Control) DeleteAPIKey(ctx context.Context, id int64) error {
 		return err
 	}
 	err = c.store.DeleteAPIKey(ctx, id)
-	// Also after an error: the effect may have come to be.
-	c.keys.Invalidate(k.Hash)
+	c.forgetKey(&k) // also after an error: the effect may have come to be
 	return err
 }
 
@@ -196,6 +249,7 @@ func (c *Control) EnsureRootKey(ctx context.Context, configured string) (printed
 	if configured != "" && (len(configured) < minRootKey || len(configured) > maxKey) {
 		return "", event.Invalid("root_key", fmt.Sprintf("must be %d to %d bytes", minRootKey, maxKey))
 	}
+	c.rootSet = configured != ""
 	old, err := c.store.APIKey(ctx, rootKeyID)
 	exists := err == nil
 	if err != nil && event.KindOf(err) != event.KindNotFound {
@@ -220,7 +274,7 @@ func (c *Control) EnsureRootKey(ctx context.Context, configured string) (printed
 		if err := c.store.DeleteAPIKey(ctx, rootKeyID); err != nil {
 			return "", err
 		}
-		c.keys.Invalidate(old.Hash)
+		c.forgetKey(&old)
 	}
 	if err := c.store.PutAPIKey(ctx, root); err != nil {
 		return "", err

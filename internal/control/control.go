@@ -33,10 +33,14 @@ type Store interface {
 	DeleteType(ctx context.Context, tenant event.TenantID, name string, revision int64) error
 
 	PutAPIKey(ctx context.Context, k event.APIKey) error
+	ReplaceAPIKey(ctx context.Context, k event.APIKey, hash [32]byte) error
 	APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error)
 	APIKey(ctx context.Context, id int64) (event.APIKey, error)
 	APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error)
 	DeleteAPIKey(ctx context.Context, id int64) error
+
+	PutPortal(ctx context.Context, p event.Portal, revision int64) (event.Portal, error)
+	Portal(ctx context.Context, tenant event.TenantID) (event.Portal, error)
 
 	Bounds(ctx context.Context, tenant event.TenantID) (oldest, head int64, err error)
 }
@@ -113,6 +117,8 @@ type Control struct {
 	life     sync.RWMutex
 	tenantMu sync.Mutex // writes of tenants
 	typeMu   sync.Mutex // writes of event types
+	// rootSet: the root key comes from the configuration.
+	rootSet bool
 	// endpointMu serialises the writes of one endpoint, so that listeners hear of its revisions in order.
 	endpointMu [stripes]sync.Mutex
 }

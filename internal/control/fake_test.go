@@ -25,6 +25,7 @@ type memory struct {
 	endpoints map[event.EndpointID]event.Endpoint
 	types     map[typeKey]event.Type
 	keys      map[int64]event.APIKey
+	portals   map[event.TenantID]event.Portal
 	head      int64
 	oldest    int64
 	behind    []event.EndpointID
@@ -37,7 +38,7 @@ type memory struct {
 func newMemory() *memory {
 	return &memory{
 		tenants: map[string]event.Tenant{}, endpoints: map[event.EndpointID]event.Endpoint{}, types: map[typeKey]event.Type{},
-		keys: map[int64]event.APIKey{}, reads: map[string]int{},
+		keys: map[int64]event.APIKey{}, portals: map[event.TenantID]event.Portal{}, reads: map[string]int{},
 	}
 }
 
@@ -247,6 +248,23 @@ func (m *memory) PutAPIKey(_ context.Context, k event.APIKey) error {
 	return put(m.keys, k.ID, k, 0, nil)
 }
 
+func (m *memory) ReplaceAPIKey(_ context.Context, k event.APIKey, hash [32]byte) error {
+	leave, err := m.enter("ReplaceAPIKey")
+	defer leave()
+	if err != nil {
+		return err
+	}
+	old, ok := m.keys[k.ID]
+	switch {
+	case !ok:
+		return event.NotFound("API key")
+	case old.Hash != hash:
+		return stale()
+	}
+	m.keys[k.ID] = k
+	return nil
+}
+
 func (m *memory) APIKeyByHash(_ context.Context, hash [32]byte) (event.APIKey, error) {
 	leave, err := m.enter("APIKeyByHash")
 	defer leave()
@@ -254,7 +272,7 @@ func (m *memory) APIKeyByHash(_ context.Context, hash [32]byte) (event.APIKey, e
 		return event.APIKey{}, err
 	}
 	for _, k := range m.keys {
-		if k.Hash == hash {
+		if k.Hash == hash || k.Previous == hash {
 			return k, nil
 		}
 	}
@@ -291,6 +309,28 @@ func (m *memory) DeleteAPIKey(_ context.Context, id int64) error {
 	}
 	delete(m.keys, id)
 	return nil
+}
+
+func (m *memory) Portal(_ context.Context, tenant event.TenantID) (event.Portal, error) {
+	leave, err := m.enter("Portal")
+	defer leave()
+	p := m.portals[tenant]
+	p.Tenant = tenant
+	return p, err
+}
+
+func (m *memory) PutPortal(_ context.Context, p event.Portal, revision int64) (event.Portal, error) {
+	leave, err := m.enter("PutPortal")
+	defer leave()
+	if err != nil {
+		return event.Portal{}, err
+	}
+	if m.portals[p.Tenant].Revision != revision {
+		return event.Portal{}, stale()
+	}
+	p.Revision = revision + 1
+	m.portals[p.Tenant] = p
+	return p, nil
 }
 
 func (m *memory) Bounds(context.Context, event.TenantID) (oldest, head int64, err error) {

@@ -185,6 +185,10 @@ const (
 	AllowPublish Permission = "publish"
 	AllowRead    Permission = "read"
 	AllowManage  Permission = "manage"
+	// AllowPortal lets the bearer of a token do what a tenant's portal does: see its events and manage its webhooks.
+	// AllowPortalRead shows the same and changes nothing. They stand alone, and API keys have neither.
+	AllowPortal     Permission = "portal"
+	AllowPortalRead Permission = "portal-read"
 )
 
 // APIKey is a bearer key of the API. The key itself is never stored, only its SHA-256.
@@ -201,6 +205,10 @@ type APIKey struct {
 	Allow   []Permission
 	Created time.Time
 	Expires time.Time // zero: never
+	// Previous is the hash of the key from before the last rotation, which goes on working until PreviousExpires; both are
+	// zero without one.
+	Previous        [32]byte
+	PreviousExpires time.Time
 
 	// Token is the id of the short-lived token that this record stands for; empty for API keys. A token has no ID and no Hash.
 	Token string
@@ -220,6 +228,11 @@ type APIKey struct {
 	// Grants are what a person may do in which tenants; others have none. Of a person, Tenant and Allow hold what counts
 	// for the request's tenant ([APIKey.In]) once that is known, and nothing before.
 	Grants []Grant
+}
+
+// Portal reports whether this is the token of a portal, which counts on the routes of portals only.
+func (k *APIKey) Portal() bool {
+	return slices.Contains(k.Allow, AllowPortal) || slices.Contains(k.Allow, AllowPortalRead)
 }
 
 // The kinds of callers. BySystem is for what the server does by itself; nobody calls as that.

@@ -210,6 +210,9 @@ type Control interface {
 	DeleteType(ctx context.Context, tenant event.TenantID, name string, revision int64) error
 
 	PutAPIKey(ctx context.Context, k event.APIKey) error
+	// ReplaceAPIKey is PutAPIKey of a key that is there and whose Hash is still the given one (KindNotFound, KindPrecondition).
+	ReplaceAPIKey(ctx context.Context, k event.APIKey, hash [32]byte) error
+	// APIKeyByHash returns the key of a hash, also by its Previous one, whether that has ended or not.
 	APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error)
 	APIKey(ctx context.Context, id int64) (event.APIKey, error)
 	APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error)
@@ -250,6 +253,10 @@ type Store interface {
 	Control
 	Sources
 	Bins
+	Audit
+	Portals
+	Sessions
+	Overviews
 	// Backup writes a consistent copy into an empty or new folder while the store goes on. progress may be nil; it is
 	// called with pages done and in all.
 	Backup(ctx context.Context, dir string, progress func(done, total int64)) error

@@ -21,12 +21,12 @@ const (
 
 func (a *API) endpointActionRoutes() {
 	post := func(id, path, summary, doc string) operation {
-		return operation{id: id, method: http.MethodPost, path: endpointPath + path, tag: "Endpoints", summary: summary, doc: doc, scope: scopeManage}
+		return operation{id: id, method: http.MethodPost, path: endpointPath + path, tag: "Endpoints", summary: summary, doc: doc, scope: scopeManage, portal: true}
 	}
 	get := func(id, path, summary, doc string) operation {
-		return operation{id: id, method: http.MethodGet, path: endpointPath + path, tag: "Endpoints", summary: summary, doc: doc, scope: scopeRead}
+		return operation{id: id, method: http.MethodGet, path: endpointPath + path, tag: "Endpoints", summary: summary, doc: doc, scope: scopeRead, portal: true}
 	}
-	register(a, get("list-endpoint-attempts", "/attempts", "List attempts at an endpoint", "Newest first. A page may hold fewer than limit and still have a next."), a.endpointAttempts)
+	register(a, get("list-endpoint-attempts", "/attempts", "List attempts at an endpoint", "Newest first. A page may hold fewer than limit and still have a next: one request looks at a part of what is there only."), a.endpointAttempts)
 	register(a, get("list-dead-letters", "/dead-letters", "List events that finally failed for an endpoint", "In version order. Send them again with replay, only: failed."), a.deadLetters)
 	register(a, post("test-endpoint", "/test", "Send a test event now", "The answer holds what the endpoint answered; nothing is recorded or tried again."), a.testEndpoint)
 	pause := post("pause-endpoint", "/pause", "Pause deliveries", "What comes in waits in the log.")
@@ -49,35 +49,6 @@ func (a *API) endpointActionRoutes() {
 	register(a, rotate, a.rotateSecret)
 	register(a, get("get-endpoint-stats", "/stats", "Get figures over the newest attempts",
 		"They cover the attempts that are recorded, at most the newest 10,000, within the window."), a.endpointStats)
-}
-
-func (a *API) endpointAttempts(ctx context.Context, c *call, in *struct {
-	InEndpoint
-	InPage
-	Verdict []string `query:"verdict" enum:"delivered,retry,failed,gone" doc:"Only these, separated by commas"`
-},
-) (*outBody[client.Page[client.Attempt]], error) {
-	before, p := decodeNumberCursor(listTries, in.Cursor)
-	if p != nil {
-		return nil, p
-	}
-	e, err := a.endpoint(ctx, c, in.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	verdicts := make([]event.Verdict, 0, len(in.Verdict))
-	for _, v := range in.Verdict {
-		verdicts = append(verdicts, event.Verdict(v))
-	}
-	list, next, err := a.Log.AttemptsOfEndpoint(ctx, e.ID, verdicts, before, in.Limit)
-	if err != nil {
-		return nil, err
-	}
-	out := page(list, in.Limit, showAttempt, func(*event.Attempt) string { return "" })
-	if next > 0 {
-		out.Next = encodeNumberCursor(listTries, next)
-	}
-	return &outBody[client.Page[client.Attempt]]{out}, nil
 }
 
 func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
@@ -162,12 +133,7 @@ func (a *API) testEndpoint(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	shown := showAttempt(&t)
-	out := client.TestResult{Status: t.Status, DurationMS: shown.DurationMS, Verdict: shown.Verdict, Error: t.Error}
-	if shown.Response != nil {
-		out.Headers, out.Body = shown.Response.Headers, shown.Response.Body
-	}
-	return &outBody[client.TestResult]{out}, nil
+	return &outBody[client.TestResult]{showTest(&t)}, nil
 }
 
 func checkTestType(s string) string {

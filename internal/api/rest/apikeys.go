@@ -23,11 +23,18 @@ func (a *API) keyRoutes() {
 		scope: scopeAdmin, status: http.StatusCreated, secret: true,
 	}, a.createKey)
 	register(a, operation{
-		id: "list-apikeys", method: http.MethodGet, path: list, tag: "API keys", summary: "List API keys", scope: scopeAdmin,
+		id: "list-apikeys", method: http.MethodGet, path: list, tag: "API keys", summary: "List API keys",
+		doc: "By id. With tenant a page may hold fewer than limit and still have a next.", scope: scopeAdmin,
 	}, a.listKeys)
 	register(a, operation{
 		id: "get-apikey", method: http.MethodGet, path: one, tag: "API keys", summary: "Get an API key's record", scope: scopeAdmin,
 	}, a.getKey)
+	register(a, operation{
+		id: "rotate-apikey", method: http.MethodPost, path: one + "/rotate", tag: "API keys", summary: "Make a new key in place of an API key",
+		doc: "The answer holds the new key itself, this once. The one from before goes on working for overlap; one from before an earlier " +
+			"rotation ends at once. The root key is rotated here only when it is not set in the server's configuration.",
+		scope: scopeAdmin, secret: true,
+	}, a.rotateKey)
 	register(a, operation{
 		id: "delete-apikey", method: http.MethodDelete, path: one, tag: "API keys", summary: "Delete an API key",
 		doc: "It ends at once.", scope: scopeAdmin,
@@ -38,6 +45,9 @@ func (a *API) keyRoutes() {
 func (a *API) showKey(ctx context.Context, k *event.APIKey) (client.APIKey, error) {
 	out := client.APIKey{
 		ID: event.FormatAPIKeyID(k.ID), Name: k.Name, Admin: k.Admin, Expires: timePointer(k.Expires), Hint: k.Hint, Created: k.Created.UTC(),
+	}
+	if k.PreviousExpires.After(time.Now()) {
+		out.PreviousExpires = timePointer(k.PreviousExpires)
 	}
 	if k.Admin {
 		return out, nil
@@ -120,26 +130,37 @@ func (a *API) createKey(ctx context.Context, _ *call, in *struct {
 	}{"/v1/apikeys/" + body.ID, body}, nil
 }
 
-func (a *API) listKeys(ctx context.Context, _ *call, in *struct{ InPage }) (*outBody[client.Page[client.APIKey]], error) {
+func (a *API) listKeys(ctx context.Context, _ *call, in *struct {
+	InPage
+	Tenant string `query:"tenant" doc:"Only those for this tenant"`
+},
+) (*outBody[client.Page[client.APIKey]], error) {
 	after, p := decodeNumberCursor(listKeys, in.Cursor)
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.APIKeys(ctx, after, in.most()+1)
-	if err != nil {
-		return nil, err
-	}
-	out := page(list, in.most(), func(k *event.APIKey) client.APIKey {
-		shown, failed := a.showKey(ctx, k)
-		if failed != nil {
-			err = failed
+	var fits func(*event.APIKey) (bool, error)
+	if in.Tenant != "" {
+		t, err := a.Control.Tenant(ctx, in.Tenant)
+		if event.KindOf(err) == event.KindNotFound {
+			return nil, invalid("tenant", "there is no such tenant")
 		}
-		return shown
-	}, func(k *event.APIKey) string { return encodeNumberCursor(listKeys, k.ID) })
+		if err != nil {
+			return nil, err
+		}
+		fits = func(k *event.APIKey) (bool, error) { return !k.Admin && k.Tenant == t.ID, nil }
+	}
+	list, last, more, err := sift(after, in.most(),
+		func(after int64, limit int) ([]event.APIKey, error) { return a.Control.APIKeys(ctx, after, limit) },
+		func(k *event.APIKey) int64 { return k.ID }, fits)
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.APIKey]]{out}, nil
+	next := ""
+	if more {
+		next = encodeNumberCursor(listKeys, last)
+	}
+	return shown(list, next, func(k *event.APIKey) (client.APIKey, error) { return a.showKey(ctx, k) })
 }
 
 func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.APIKey], error) {
@@ -153,6 +174,32 @@ func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.A
 	}
 	body, err := a.showKey(ctx, &k)
 	return &outBody[client.APIKey]{body}, err
+}
+
+func (a *API) rotateKey(ctx context.Context, _ *call, in *struct {
+	InKey
+	InOnce
+	Body *client.KeyRotation
+},
+) (*outBody[client.APIKey], error) {
+	id, ok := event.ParseAPIKeyID(in.Key)
+	if !ok {
+		return nil, event.NotFound("API key")
+	}
+	overlap := defaultOverlap
+	if in.Body != nil && in.Body.Overlap != nil {
+		overlap = time.Duration(*in.Body.Overlap)
+	}
+	k, key, err := a.Control.RotateAPIKey(ctx, id, overlap)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.showKey(ctx, &k)
+	if err != nil {
+		return nil, err
+	}
+	body.Key = key
+	return &outBody[client.APIKey]{body}, nil
 }
 
 func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {

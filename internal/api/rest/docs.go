@@ -43,6 +43,8 @@ var codes = []code{
 	{"too_many_retries", 409, "As many events wait to be tried again at the endpoint as may; try again later."},
 	{"changelog_off", 409, "The endpoint is a hook, and hooks rest while the tenant's changelog is off."},
 	{"too_many_keys", 409, "As many keys of the tenant's tokens are valid at once as may be; rotate with overlap 0s, or later."},
+	{"root_key_configured", 409, "The root key is set in the server's configuration: it is changed there."},
+	{"apikey_expired", 409, "The API key has expired; make another one."},
 	{"folder_not_empty", 409, "The folder for the backup is not empty."},
 	{"folder_not_writable", 409, "The server may not write into the folder for the backup."},
 	{"idempotency_key_reused", 409, "The Idempotency-Key was used for a request with another content."},

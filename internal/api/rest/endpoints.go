@@ -25,30 +25,31 @@ func (a *API) endpointRoutes() {
 		id: "create-endpoint", method: http.MethodPost, path: endpointsPath, tag: "Endpoints", summary: "Create an endpoint",
 		doc: "It gets the events published from now on, or with start those from that version on, in the order of the log. " +
 			"When start is older than retention: 410, with the oldest version left. Its signing secret is made here; read it at …/secret.",
-		scope: scopeManage, status: http.StatusCreated, secret: true, errors: []int{http.StatusGone},
+		scope: scopeManage, portal: true, status: http.StatusCreated, secret: true, errors: []int{http.StatusGone},
 	}, a.createEndpoint)
 	register(a, operation{
 		id: "list-endpoints", method: http.MethodGet, path: endpointsPath, tag: "Endpoints", summary: "List endpoints",
-		doc: "By id.", scope: scopeRead, secret: true,
+		doc:   "By id. With q, type or lane a page may hold fewer than limit and still have a next.",
+		scope: scopeRead, portal: true, secret: true,
 	}, a.listEndpoints)
 	register(a, operation{
 		id: "get-endpoint", method: http.MethodGet, path: endpointPath, tag: "Endpoints", summary: "Get an endpoint with its state",
 		doc:   "The ETag changes with the state, too; If-Match looks at the configuration only.",
-		scope: scopeRead, tagged: true, secret: true,
+		scope: scopeRead, portal: true, tagged: true, secret: true,
 	}, a.getEndpoint)
 	register(a, operation{
 		id: "replace-endpoint", method: http.MethodPut, path: endpointPath, tag: "Endpoints", summary: "Replace an endpoint's configuration",
 		doc: "Fields left out go back to their defaults; a password or token left out is kept while the type, the username and the URL's " +
 			"scheme and host stay the same. Signing secrets and start stay.",
-		scope: scopeManage, tagged: true, secret: true,
+		scope: scopeManage, portal: true, tagged: true, secret: true,
 	}, a.replaceEndpoint)
 	register(a, operation{
 		id: "patch-endpoint", method: http.MethodPatch, path: endpointPath, tag: "Endpoints", summary: "Change fields of an endpoint",
-		scope: scopeManage, tagged: true, secret: true, patch: typeOf[client.Endpoint](),
+		scope: scopeManage, portal: true, tagged: true, secret: true, patch: typeOf[client.Endpoint](),
 	}, a.patchEndpoint)
 	register(a, operation{
 		id: "delete-endpoint", method: http.MethodDelete, path: endpointPath, tag: "Endpoints", summary: "Delete an endpoint",
-		doc: "At once; its attempts go soon after.", scope: scopeManage, tagged: true,
+		doc: "At once; its attempts go soon after.", scope: scopeManage, portal: true, tagged: true,
 	}, a.deleteEndpoint)
 }
 
@@ -58,7 +59,11 @@ func (a *API) endpoint(ctx context.Context, c *call, id string) (event.Endpoint,
 	if !ok {
 		return event.Endpoint{}, event.NotFound("endpoint")
 	}
-	return a.Control.Endpoint(ctx, c.tenant, n)
+	e, err := a.Control.Endpoint(ctx, c.tenant, n)
+	if err == nil && !c.sees(&e) {
+		return event.Endpoint{}, event.NotFound("endpoint")
+	}
+	return e, err
 }
 
 // showFor renders an endpoint as far as the caller may see it.
@@ -91,6 +96,9 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	if p := checkAuth(in.Body.Auth); p != nil {
 		return nil, p
 	}
+	if c.key.Portal() && in.Body.Kind != "" && in.Body.Kind != event.KindWebhook {
+		return nil, invalid("kind", "must be webhook, or left out")
+	}
 	if in.Body.Kind == event.KindFlexiBee {
 		return nil, invalid("kind", "is made by the FlexiBee-compatible interface only, at /c/"+c.tenant.Name+"/hooks")
 	}
@@ -117,35 +125,43 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 	InTenant
 	InPage
-	State bool `query:"state" doc:"With the endpoints' states"`
+	State bool   `query:"state" doc:"With the endpoints' states"`
+	Q     string `query:"q" maxLength:"200" doc:"Only those whose URL, description or id holds this text, whatever the case of its letters"`
+	Type  string `query:"type" doc:"Only those that take events of this type, such as order.paid; filters and channels are not looked at"`
+	Lane  string `query:"lane" enum:"live,backlog,waiting,disabled" doc:"Only those whose deliveries are in this state; disabled ones are in none of the others"`
 },
 ) (*outBody[client.Page[client.Endpoint]], error) {
 	after, p := decodeNumberCursor(listEndpoints, in.Cursor)
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.Endpoints(ctx, c.tenant, event.EndpointID(after), in.most()+1)
+	fits, err := a.endpointFilter(ctx, in.Q, in.Type, in.Lane)
 	if err != nil {
 		return nil, err
 	}
-	var failed error
-	out := page(list, in.most(), func(e *event.Endpoint) client.Endpoint {
-		shown, err := a.showFor(ctx, c, e)
+	fits = c.webhooksOnly(fits)
+	list, last, more, err := sift(event.EndpointID(after), in.most(),
+		func(after event.EndpointID, limit int) ([]event.Endpoint, error) {
+			return a.Control.Endpoints(ctx, c.tenant, after, limit)
+		},
+		func(e *event.Endpoint) event.EndpointID { return e.ID }, fits)
+	if err != nil {
+		return nil, err
+	}
+	next := ""
+	if more {
+		next = encodeNumberCursor(listEndpoints, int64(last))
+	}
+	return shown(list, next, func(e *event.Endpoint) (client.Endpoint, error) {
+		out, err := a.showFor(ctx, c, e)
 		if err == nil && in.State {
 			var view event.LaneView
 			if view, err = a.Delivery.View(ctx, e); err == nil {
-				shown.State = showState(&view)
+				out.State = showState(&view)
 			}
 		}
-		if err != nil {
-			failed = err
-		}
-		return shown
-	}, func(e *event.Endpoint) string { return encodeNumberCursor(listEndpoints, int64(e.ID)) })
-	if failed != nil {
-		return nil, failed
-	}
-	return &outBody[client.Page[client.Endpoint]]{out}, nil
+		return out, err
+	})
 }
 
 func (a *API) getEndpoint(ctx context.Context, c *call, in *struct {

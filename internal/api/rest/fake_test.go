@@ -40,6 +40,7 @@ type fake struct {
 	conflicts int // updates that still fail with KindPrecondition
 	publish   func(ctx context.Context, events []event.Event) error
 	listening listening
+	outlook   fakeOutlook
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
@@ -405,6 +406,20 @@ func (f *fake) APIKeys(_ context.Context, after int64, limit int) ([]event.APIKe
 	}
 	slices.SortFunc(list, func(a, b event.APIKey) int { return int(a.ID - b.ID) })
 	return list[:min(limit, len(list))], f.fail
+}
+
+func (f *fake) RotateAPIKey(_ context.Context, id int64, overlap time.Duration) (event.APIKey, string, error) {
+	defer f.lock()()
+	k, ok := f.keys[id]
+	if f.fail != nil {
+		return k, "", f.fail
+	}
+	if !ok {
+		return k, "", event.NotFound("API key")
+	}
+	k.Hint, k.PreviousExpires = "phk_efgh", time.Now().Add(overlap)
+	f.keys[id] = k
+	return k, "phk_efghijkl", nil
 }
 
 func (f *fake) DeleteAPIKey(_ context.Context, id int64) error {

@@ -41,6 +41,9 @@ type Control interface {
 	// signing secrets).
 	UpdateEndpoint(ctx context.Context, t *event.Tenant, e event.Endpoint, s *event.Secrets, revision int64) (event.Endpoint, error)
 	DeleteEndpoint(ctx context.Context, t *event.Tenant, id event.EndpointID, revision int64) error
+	// Draft checks an endpoint as CreateEndpoint would, or as UpdateEndpoint of stored would, and saves nothing. It returns it as
+	// it would be saved, with its secrets.
+	Draft(ctx context.Context, e event.Endpoint, s event.Secrets, stored *event.Endpoint) (event.Endpoint, event.Secrets, error)
 	// SetDisabled pauses (reason "paused") or resumes.
 	SetDisabled(ctx context.Context, t *event.Tenant, id event.EndpointID, disabled bool, reason string) (event.Endpoint, error)
 	// Secrets opens an endpoint's secrets.
@@ -58,6 +61,8 @@ type Control interface {
 	CreateAPIKey(ctx context.Context, k event.APIKey) (event.APIKey, string, error)
 	APIKey(ctx context.Context, id int64) (event.APIKey, error)
 	APIKeys(ctx context.Context, after int64, limit int) ([]event.APIKey, error)
+	// RotateAPIKey returns the record and the new key, which is shown this once; the old one goes on working for overlap.
+	RotateAPIKey(ctx context.Context, id int64, overlap time.Duration) (event.APIKey, string, error)
 	DeleteAPIKey(ctx context.Context, id int64) error
 	// TenantName returns the name of a tenant's id, for showing API keys.
 	TenantName(ctx context.Context, id event.TenantID) (string, error)
@@ -76,6 +81,8 @@ type Delivery interface {
 	Test(ctx context.Context, e *event.Endpoint, ev *event.Event) (event.Attempt, error)
 	// Targets returns the endpoints that an event is for.
 	Targets(ctx context.Context, ev *event.Event) ([]*event.Endpoint, error)
+	Explainer
+	Previewer
 }
 
 // Log reads events and attempts (package store).

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/event"
@@ -110,7 +111,7 @@ func (a *API) tenantRoutes() {
 	}, a.createTenant)
 	register(a, operation{
 		id: "list-tenants", method: http.MethodGet, path: "/v1/tenants", tag: "Tenants", summary: "List tenants",
-		doc: "By name.", scope: scopeAdmin,
+		doc: "By name. With q a page may hold fewer than limit and still have a next.", scope: scopeAdmin,
 	}, a.listTenants)
 	register(a, operation{
 		id: "get-tenant", method: http.MethodGet, path: "/v1/tenants/{tenant}", tag: "Tenants", summary: "Get a tenant",
@@ -142,17 +143,30 @@ func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
 	return &outCreated[client.Tenant]{ETag: etag(t.Revision, nil), Location: "/v1/tenants/" + t.Name, Body: showTenant(&t)}, nil
 }
 
-func (a *API) listTenants(ctx context.Context, _ *call, in *struct{ InPage }) (*outBody[client.Page[client.Tenant]], error) {
+func (a *API) listTenants(ctx context.Context, _ *call, in *struct {
+	InPage
+	Q string `query:"q" maxLength:"200" doc:"Only those whose name or description holds this text, whatever the case of its letters"`
+},
+) (*outBody[client.Page[client.Tenant]], error) {
 	after, p := decodeCursor(listTenants, in.Cursor)
 	if p != nil {
 		return nil, p
 	}
-	list, err := a.Control.Tenants(ctx, after, in.most()+1)
+	var fits func(*event.Tenant) (bool, error)
+	if q := strings.ToLower(in.Q); q != "" {
+		fits = func(t *event.Tenant) (bool, error) { return holds(q, t.Name, t.Description), nil }
+	}
+	list, last, more, err := sift(after, in.most(),
+		func(after string, limit int) ([]event.Tenant, error) { return a.Control.Tenants(ctx, after, limit) },
+		func(t *event.Tenant) string { return t.Name }, fits)
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.Tenant]]{page(list, in.most(), showTenant,
-		func(t *event.Tenant) string { return encodeCursor(listTenants, t.Name) })}, nil
+	next := ""
+	if more {
+		next = encodeCursor(listTenants, last)
+	}
+	return shown(list, next, func(t *event.Tenant) (client.Tenant, error) { return showTenant(t), nil })
 }
 
 func tenantAnswer(t *event.Tenant) *outTagged[client.Tenant] {

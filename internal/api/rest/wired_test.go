@@ -168,8 +168,28 @@ func TestWiredTenantsAndKeys(t *testing.T) {
 	if keys != 2 {
 		t.Errorf("%d keys", keys)
 	}
+	overlap := client.Duration(time.Hour)
+	rotated := must[*client.APIKey](t)(c.RotateAPIKey(ctx, key.ID, client.KeyRotation{Overlap: &overlap}))
+	if rotated.ID != key.ID || rotated.Key == key.Key || rotated.Key == "" || rotated.PreviousExpires == nil {
+		t.Errorf("%+v", rotated)
+	}
+	for _, k := range []string{key.Key, rotated.Key} {
+		_ = must[*client.Tenant](t)(must[*client.Client](t)(client.New(server.URL, k)).Tenant(ctx, "acme"))
+	}
+	if got := must[*client.APIKey](t)(c.APIKey(ctx, key.ID)); got.Key != "" || got.PreviousExpires == nil {
+		t.Errorf("%+v", got)
+	}
+	reader = must[*client.Client](t)(client.New(server.URL, rotated.Key))
 	if err := c.DeleteAPIKey(ctx, key.ID); err != nil {
 		t.Fatal(err)
+	}
+	for _, k := range []string{key.Key, rotated.Key} {
+		_, err = must[*client.Client](t)(client.New(server.URL, k)).Tenant(ctx, "acme")
+		_ = problemOf(t, err, 401)
+	}
+	_, err = c.RotateAPIKey(ctx, event.FormatAPIKeyID(event.RootKeyID), client.KeyRotation{})
+	if p := problemOf(t, err, 409); p.Code != "root_key_configured" {
+		t.Errorf("%+v", p)
 	}
 	_, err = reader.Tenant(ctx, "acme")
 	_ = problemOf(t, err, 401)

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -17,33 +18,75 @@ func scanAPIKey(s *stmt) (event.APIKey, error) {
 	return k, s.damaged("API key", unpackAPIKey(s.blob(1), &k))
 }
 
-// PutAPIKey implements [store.Control]. A key with the same ID is replaced; another key with the same hash is
-// KindConflict, and a tenant that does not exist KindNotFound.
+// PutAPIKey implements [store.Control]. A key with the same ID is replaced; another key with the same hash, or that had it
+// before its last rotation, is KindConflict, and a tenant that does not exist KindNotFound.
 func (s *Store) PutAPIKey(ctx context.Context, k event.APIKey) error {
+	return s.putAPIKey(ctx, k, nil)
+}
+
+// ReplaceAPIKey implements [store.Control].
+func (s *Store) ReplaceAPIKey(ctx context.Context, k event.APIKey, hash [32]byte) error {
+	return s.putAPIKey(ctx, k, &hash)
+}
+
+// putAPIKey saves a key; a hash that is not nil must be that of the stored one.
+func (s *Store) putAPIKey(ctx context.Context, k event.APIKey, hash *[32]byte) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.leave()
 	return s.state.w.update(ctx, func(c *conn) error {
+		if hash != nil {
+			if err := needKey(c, k.ID, *hash); err != nil {
+				return err
+			}
+		}
 		if k.Tenant != 0 {
 			if err := needTenant(c, k.Tenant); err != nil {
 				return err
 			}
 		}
-		id, err := c.number("SELECT id FROM apikeys WHERE hash = ?", k.Hash[:])
-		if err != nil {
-			return err
+		var previous []byte
+		hashes := [][32]byte{k.Hash}
+		if k.Previous != [32]byte{} {
+			previous = k.Previous[:]
+			hashes = append(hashes, k.Previous)
 		}
-		if id != 0 && id != k.ID {
-			return refuse(exists("API key"))
+		for _, h := range hashes {
+			n, err := c.number("SELECT count(*) FROM apikeys WHERE (hash = ? OR previous = ?) AND id <> ?", h[:], h[:], k.ID)
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				return refuse(exists("API key"))
+			}
 		}
-		return c.exec("INSERT OR REPLACE INTO apikeys VALUES (?, ?, ?, ?)", k.ID, k.Hash[:], int64(k.Tenant), packAPIKey(&k))
+		return c.exec("INSERT OR REPLACE INTO apikeys (id, hash, tenant, body, previous) VALUES (?, ?, ?, ?, nullif(?, x''))",
+			k.ID, k.Hash[:], int64(k.Tenant), packAPIKey(&k), previous)
 	})
+}
+
+// needKey refuses when there is no key of an id, or when it has another hash.
+func needKey(c *conn, id int64, hash [32]byte) error {
+	found, same := false, false
+	err := c.query("SELECT hash FROM apikeys WHERE id = ?"+ofTenantOrNone, func(s *stmt) error {
+		found, same = true, bytes.Equal(s.blob(0), hash[:])
+		return nil
+	}, id)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return refuse(event.NotFound("API key"))
+	case !same:
+		return refuse(event.Errorf(event.KindPrecondition, "revision_mismatch", "the API key was changed meanwhile"))
+	}
+	return nil
 }
 
 // APIKeyByHash implements [store.Control].
 func (s *Store) APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
-	return s.apiKey(ctx, selectKeys+"WHERE hash = ?"+ofTenantOrNone, hash[:])
+	return s.apiKey(ctx, selectKeys+"WHERE (hash = ? OR previous = ?)"+ofTenantOrNone, hash[:], hash[:])
 }
 
 // APIKey implements [store.Control].
@@ -51,8 +94,8 @@ func (s *Store) APIKey(ctx context.Context, id int64) (event.APIKey, error) {
 	return s.apiKey(ctx, selectKeys+"WHERE id = ?"+ofTenantOrNone, id)
 }
 
-func (s *Store) apiKey(ctx context.Context, sql string, arg any) (event.APIKey, error) {
-	list, err := readList(ctx, s, scanAPIKey, sql, arg)
+func (s *Store) apiKey(ctx context.Context, sql string, args ...any) (event.APIKey, error) {
+	list, err := readList(ctx, s, scanAPIKey, sql, args...)
 	if err = one(len(list) == 1, "API key", err); err != nil {
 		return event.APIKey{}, err
 	}

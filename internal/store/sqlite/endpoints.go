@@ -50,7 +50,8 @@ func (s *Store) putEndpoint(ctx context.Context, e event.Endpoint, revision int6
 		}
 		out.Revision = stored + 1
 		body := packEndpoint(&e)
-		if err := c.exec("INSERT OR REPLACE INTO endpoints VALUES (?, ?, ?, ?)", int64(e.ID), int64(e.Tenant), out.Revision, body); err != nil {
+		if err := c.exec("INSERT OR REPLACE INTO endpoints (id, tenant, revision, body, disabled, changed) VALUES (?, ?, ?, ?, ?, ?)",
+			int64(e.ID), int64(e.Tenant), out.Revision, body, disabledReason(&e), micros(e.Updated)); err != nil {
 			return err
 		}
 		if lane != nil {

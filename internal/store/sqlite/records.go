@@ -433,8 +433,15 @@ func unpackType(b []byte, t *event.Type) error {
 	return u.err()
 }
 
+// keyVersion: 2 added the key from before a rotation. A key without one is packed as version 1.
+const keyVersion = 2
+
 func packAPIKey(k *event.APIKey) []byte {
+	rotated := k.Previous != [32]byte{}
 	p := packer{b: []byte{packVersion}}
+	if rotated {
+		p.b[0] = keyVersion
+	}
 	p.str(k.Name)
 	p.raw(k.Hash[:])
 	p.str(k.Hint)
@@ -443,12 +450,16 @@ func packAPIKey(k *event.APIKey) []byte {
 	packList(&p, k.Allow, func(a event.Permission) { p.str(string(a)) })
 	p.time(k.Created)
 	p.time(k.Expires)
+	if rotated {
+		p.raw(k.Previous[:])
+		p.time(k.PreviousExpires)
+	}
 	return p.b
 }
 
 func unpackAPIKey(b []byte, k *event.APIKey) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(keyVersion)
 	k.Name = u.str()
 	copy(k.Hash[:], u.take(len(k.Hash)))
 	k.Hint = u.str()
@@ -457,6 +468,10 @@ func unpackAPIKey(b []byte, k *event.APIKey) error {
 	k.Allow = unpackList(&u, 1, func() event.Permission { return event.Permission(u.str()) })
 	k.Created = u.time()
 	k.Expires = u.time()
+	if version >= keyVersion {
+		copy(k.Previous[:], u.take(len(k.Previous)))
+		k.PreviousExpires = u.time()
+	}
 	return u.err()
 }
 

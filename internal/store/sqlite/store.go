@@ -71,7 +71,7 @@ func open(dir string, o Options) (_ *Store, err error) {
 	if s.bins, err = openBins(paths.bins, readers, cmp.Or(o.BinsDelay, time.Millisecond)); err != nil {
 		return nil, errors.Join(err, s.log.close(), s.state.close())
 	}
-	if err := s.agree(); err != nil {
+	if err := errors.Join(s.agree(), s.fillDisabled(context.Background())); err != nil {
 		return nil, errors.Join(err, s.log.close(), s.state.close(), s.bins.close())
 	}
 	return s, nil

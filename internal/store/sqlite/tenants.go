@@ -204,6 +204,7 @@ func purgeSome(c *conn, tenant int64) (more bool, err error) {
 		"DELETE FROM sources WHERE id IN (SELECT id FROM sources WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM types WHERE (tenant, name) IN (SELECT tenant, name FROM types WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM apikeys WHERE id IN (SELECT id FROM apikeys WHERE tenant = ? LIMIT ?)",
+		"DELETE FROM portals WHERE tenant IN (SELECT tenant FROM portals WHERE tenant = ? LIMIT ?)",
 		"DELETE FROM token_keys WHERE (tenant, id) IN (SELECT tenant, id FROM token_keys WHERE tenant = ? LIMIT ?)",
 	} {
 		if err := c.exec(sql, tenant, purgeBatch); err != nil {

@@ -195,7 +195,7 @@ func TestDeleteTenantInBatches(t *testing.T) {
 	const n = purgeBatch + 10
 	err = s.state.w.update(t.Context(), func(c *conn) error {
 		for i := range n {
-			if err := c.exec("INSERT INTO endpoints VALUES (?, ?, 1, ?)", i+1, int64(tenant.ID), packEndpoint(&event.Endpoint{})); err != nil {
+			if err := c.exec("INSERT INTO endpoints (id, tenant, revision, body) VALUES (?, ?, 1, ?)", i+1, int64(tenant.ID), packEndpoint(&event.Endpoint{})); err != nil {
 				return err
 			}
 		}

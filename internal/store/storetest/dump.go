@@ -30,12 +30,15 @@ type dump struct {
 	DeletedEndpoints []event.EndpointID
 	Types            map[string][]event.Type
 	Keys             []event.APIKey
+	Audit            []event.AuditEntry
 	TokenKeys        map[string][]event.TokenKey
+	Sessions         map[string][]event.Session
 	Queues           map[string][]event.Queue
 	QueueStates      map[event.QueueID][]any
 	DeletedQueues    []event.QueueID
 	QueueFloors      []store.QueueFloor
 	QueueSummaries   []store.QueueSummary
+	Portals          map[string]event.Portal
 	Sources          map[string][]event.Source
 	Bins             []event.Bin
 	TenantBins       [3]int
@@ -48,7 +51,7 @@ var unnumbered = cmp.Options{
 	cmpopts.IgnoreFields(event.Tenant{}, "ID"), cmpopts.IgnoreFields(event.Endpoint{}, "Tenant"), cmpopts.IgnoreFields(event.Type{}, "Tenant"),
 	cmpopts.IgnoreFields(event.APIKey{}, "Tenant"), cmpopts.IgnoreFields(event.TokenKey{}, "Tenant"),
 	cmpopts.IgnoreFields(event.Queue{}, "Tenant"), cmpopts.IgnoreFields(store.QueueFloor{}, "Tenant"), cmpopts.IgnoreFields(store.QueueSummary{}, "Tenant"),
-	cmpopts.IgnoreFields(event.LaneState{}, "Tenant"), cmpopts.IgnoreFields(event.Source{}, "Tenant"),
+	cmpopts.IgnoreFields(event.LaneState{}, "Tenant"), cmpopts.IgnoreFields(event.Source{}, "Tenant"), cmpopts.IgnoreFields(event.Portal{}, "Tenant"),
 }
 
 // The small world of the property tests.
@@ -95,11 +98,15 @@ func takeDump(ctx context.Context, s store.Store) (dump, error) {
 		d.TokenKeys[t.Name] = read(r, tokenKeys, err)
 	}
 	r.queues(&d)
+	r.portals(&d)
 	r.inbound(&d)
+	r.sessions(&d)
 	deleted, err := s.DeletedTenants(ctx)
 	d.DeletedTenants = len(read(r, deleted, err))
 	endpoints, err := s.DeletedEndpoints(ctx, 1000)
 	d.DeletedEndpoints = read(r, endpoints, err)
+	d.Audit, err = allAudit(ctx, s, event.AuditQuery{Limit: 1000})
+	_ = read(r, 0, err)
 	keys, err := s.APIKeys(ctx, 0, 1000)
 	d.Keys = read(r, keys, err)
 	return d, r.err

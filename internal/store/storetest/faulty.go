@@ -313,6 +313,11 @@ func (f *Faulty) PutAPIKey(ctx context.Context, k event.APIKey) error {
 	return f.do("PutAPIKey", func() error { return f.next.PutAPIKey(ctx, k) })
 }
 
+// ReplaceAPIKey implements [store.Control].
+func (f *Faulty) ReplaceAPIKey(ctx context.Context, k event.APIKey, hash [32]byte) error {
+	return f.do("ReplaceAPIKey", func() error { return f.next.ReplaceAPIKey(ctx, k, hash) })
+}
+
 // APIKeyByHash implements [store.Control].
 func (f *Faulty) APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, error) {
 	return get(f, "APIKeyByHash", func() (event.APIKey, error) { return f.next.APIKeyByHash(ctx, hash) })

@@ -39,6 +39,8 @@ type Model struct {
 	queues
 	control
 	inbound
+	sessions
+	audit
 	observe func(store.Commit)
 }
 

@@ -21,6 +21,7 @@ type control struct {
 	keys             map[int64]event.APIKey
 	answers          map[answerKey]store.Answer
 	tokenKeys        map[tokenKey]event.TokenKey
+	portals          map[event.TenantID]event.Portal
 	deletedTenants   map[event.TenantID]bool
 	deletedEndpoints map[event.EndpointID]bool
 }
@@ -41,7 +42,7 @@ func newControl() control {
 	return control{
 		byID: map[event.TenantID]event.Tenant{}, endpoints: map[event.EndpointID]event.Endpoint{}, types: map[typeKey]event.Type{},
 		keys: map[int64]event.APIKey{}, answers: map[answerKey]store.Answer{}, tokenKeys: map[tokenKey]event.TokenKey{},
-		deletedTenants: map[event.TenantID]bool{}, deletedEndpoints: map[event.EndpointID]bool{},
+		portals: map[event.TenantID]event.Portal{}, deletedTenants: map[event.TenantID]bool{}, deletedEndpoints: map[event.EndpointID]bool{},
 	}
 }
 
@@ -156,6 +157,7 @@ func (m *Model) DeleteTenant(ctx context.Context, id event.TenantID, revision in
 		return err
 	}
 	delete(m.byID, id)
+	delete(m.portals, id)
 	m.deletedTenants[id] = true
 	for k, e := range m.endpoints {
 		if e.Tenant == id {
@@ -403,18 +405,43 @@ func (m *Model) PutAPIKey(ctx context.Context, k event.APIKey) error {
 		return err
 	}
 	defer m.mu.Unlock()
+	return m.putKey(k)
+}
+
+// ReplaceAPIKey implements [store.Control].
+func (m *Model) ReplaceAPIKey(ctx context.Context, k event.APIKey, hash [32]byte) error {
+	if err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	old, ok := m.keys[k.ID]
+	switch {
+	case !ok:
+		return event.NotFound("API key")
+	case old.Hash != hash:
+		return event.Errorf(event.KindPrecondition, "revision_mismatch", "the API key was changed meanwhile")
+	}
+	return m.putKey(k)
+}
+
+func (m *Model) putKey(k event.APIKey) error {
 	if _, ok := m.byID[k.Tenant]; !ok && k.Tenant != 0 {
 		return event.NotFound("tenant")
 	}
 	for _, other := range m.keys {
-		if other.Hash == k.Hash && other.ID != k.ID {
+		if other.ID != k.ID && (hasHash(&other, k.Hash) || k.Previous != [32]byte{} && hasHash(&other, k.Previous)) {
 			return exists("API key")
 		}
 	}
 	k.Allow = slices.Clone(k.Allow)
-	k.Created, k.Expires = utc(k.Created), utc(k.Expires)
+	k.Created, k.Expires, k.PreviousExpires = utc(k.Created), utc(k.Expires), utc(k.PreviousExpires)
 	m.keys[k.ID] = k
 	return nil
+}
+
+// hasHash reports whether a hash is that of a key, or was before its last rotation.
+func hasHash(k *event.APIKey, hash [32]byte) bool {
+	return k.Hash == hash || k.Previous != [32]byte{} && k.Previous == hash
 }
 
 // APIKeyByHash implements [store.Control].
@@ -424,7 +451,7 @@ func (m *Model) APIKeyByHash(ctx context.Context, hash [32]byte) (event.APIKey, 
 	}
 	defer m.mu.Unlock()
 	for _, k := range m.keys {
-		if k.Hash == hash {
+		if hasHash(&k, hash) {
 			return k, nil
 		}
 	}

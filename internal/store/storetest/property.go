@@ -161,7 +161,7 @@ func class(err error) errClass {
 func (w *world) draw(rt *rapid.T) step {
 	kinds := []func(*rapid.T) step{
 		w.drawAppend, w.drawAppend, w.drawAppend, w.drawRead, w.drawRead, w.drawTrim, w.drawRecord, w.drawRecord, w.drawAttempts,
-		w.drawTenant, w.drawEndpoint, w.drawType, w.drawKey, w.drawTokenKey, w.drawQueue, w.drawQueue, w.drawAnswer, w.drawTrimState,
+		w.drawTenant, w.drawEndpoint, w.drawType, w.drawKey, w.drawTokenKey, w.drawPortal, w.drawSession, w.drawQueue, w.drawQueue, w.drawAnswer, w.drawAudit, w.drawTrimState,
 		w.drawSource, w.drawBin, w.drawBin, w.drawCapture, w.drawCapture, w.drawCapture,
 	}
 	return rapid.SampledFrom(kinds).Draw(rt, "kind")(rt)

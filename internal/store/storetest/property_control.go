@@ -90,6 +90,7 @@ func (w *world) drawType(rt *rapid.T) step {
 func (w *world) drawKey(rt *rapid.T) step {
 	name, id := rapid.SampledFrom(worldNames).Draw(rt, "name"), rapid.Int64Range(1, 3).Draw(rt, "id")
 	hash := [32]byte{byte(rapid.IntRange(1, 3).Draw(rt, "hash"))}
+	next := [32]byte{byte(rapid.IntRange(1, 4).Draw(rt, "next"))}
 	admin := rapid.Bool().Draw(rt, "admin")
 	return rapid.SampledFrom([]step{
 		{"PutAPIKey", byName(name, func(ctx context.Context, s store.Store, t event.Tenant) (any, error) {
@@ -98,6 +99,13 @@ func (w *world) drawKey(rt *rapid.T) step {
 				k.Tenant = t.ID
 			}
 			return nil, s.PutAPIKey(ctx, k)
+		})},
+		{"ReplaceAPIKey", byName(name, func(ctx context.Context, s store.Store, t event.Tenant) (any, error) {
+			k := event.APIKey{ID: id, Hash: next, Previous: hash, PreviousExpires: clock(w.now), Admin: admin, Created: clock(0)}
+			if !admin {
+				k.Tenant = t.ID
+			}
+			return nil, s.ReplaceAPIKey(ctx, k, hash)
 		})},
 		{"DeleteAPIKey", func(ctx context.Context, s store.Store) (any, error) { return nil, s.DeleteAPIKey(ctx, id) }},
 		{"APIKey", func(ctx context.Context, s store.Store) (any, error) { return s.APIKey(ctx, id) }},

@@ -289,10 +289,30 @@ func testAPIKeys(t *testing.T, s store.Store) {
 	wantKind(t, s.PutAPIKey(t.Context(), event.APIKey{ID: 10, Hash: full.Hash, Admin: true}), event.KindConflict)
 	same(t, "the list", must[[]event.APIKey](t)(s.APIKeys(t.Context(), 0, 10)), []event.APIKey{full, admin})
 	same(t, "a page", must[[]event.APIKey](t)(s.APIKeys(t.Context(), 9, 10)), []event.APIKey{admin})
-	noError(t, s.DeleteAPIKey(t.Context(), 9))
-	wantKind(t, s.DeleteAPIKey(t.Context(), 9), event.KindNotFound)
+	rotated := full
+	rotated.Hash, rotated.Previous, rotated.PreviousExpires = [32]byte{4}, full.Hash, clock(50)
+	wantKind(t, s.ReplaceAPIKey(t.Context(), rotated, [32]byte{8}), event.KindPrecondition)
+	same(t, "not replaced", must[event.APIKey](t)(s.APIKey(t.Context(), 9)), full)
+	noError(t, s.ReplaceAPIKey(t.Context(), rotated, full.Hash))
+	for _, hash := range [][32]byte{rotated.Hash, rotated.Previous} {
+		same(t, "by either hash", must[event.APIKey](t)(s.APIKeyByHash(t.Context(), hash)), rotated)
+		wantKind(t, s.PutAPIKey(t.Context(), event.APIKey{ID: 10, Hash: hash, Admin: true}), event.KindConflict)
+		wantKind(t, s.PutAPIKey(t.Context(), event.APIKey{ID: 10, Hash: [32]byte{11}, Previous: hash, Admin: true}), event.KindConflict)
+	}
+	again := rotated
+	again.Hash, again.Previous, again.PreviousExpires = [32]byte{5}, rotated.Hash, clock(60)
+	noError(t, s.ReplaceAPIKey(t.Context(), again, rotated.Hash))
 	_, err = s.APIKeyByHash(t.Context(), full.Hash)
 	wantKind(t, err, event.KindNotFound)
+	same(t, "the list of rotated ones", must[[]event.APIKey](t)(s.APIKeys(t.Context(), 0, 10)), []event.APIKey{again, admin})
+
+	noError(t, s.DeleteAPIKey(t.Context(), 9))
+	wantKind(t, s.DeleteAPIKey(t.Context(), 9), event.KindNotFound)
+	wantKind(t, s.ReplaceAPIKey(t.Context(), again, again.Hash), event.KindNotFound)
+	for _, hash := range [][32]byte{again.Hash, again.Previous} {
+		_, err = s.APIKeyByHash(t.Context(), hash)
+		wantKind(t, err, event.KindNotFound)
+	}
 }
 
 func testAnswers(t *testing.T, s store.Store) {

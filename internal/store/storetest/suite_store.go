@@ -175,6 +175,16 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"Type":             func(ctx context.Context) error { return second(s.Type(ctx, 1, "x")) },
 		"Types":            func(ctx context.Context) error { return second(s.Types(ctx, 1, "", 1)) },
 		"DeleteType":       func(ctx context.Context) error { return s.DeleteType(ctx, 1, "x", 0) },
+		"AddAudit":         func(ctx context.Context) error { return second(s.AddAudit(ctx, event.AuditEntry{At: clock(0)})) },
+		"CompleteAudit":    func(ctx context.Context) error { return s.CompleteAudit(ctx, event.AuditEntry{ID: 1, At: clock(0)}) },
+		"AuditEntries": func(ctx context.Context) error {
+			_, _, err := s.AuditEntries(ctx, event.AuditQuery{Limit: 1})
+			return err
+		},
+		"TrimAudit": func(ctx context.Context) error { return second(s.TrimAudit(ctx, clock(-100), 1)) },
+		"ReplaceAPIKey": func(ctx context.Context) error {
+			return s.ReplaceAPIKey(ctx, event.APIKey{ID: 1, Admin: true, Hash: [32]byte{1}}, [32]byte{1})
+		},
 		"PutAPIKey": func(ctx context.Context) error {
 			return s.PutAPIKey(ctx, event.APIKey{ID: 1, Admin: true, Hash: [32]byte{1}})
 		},
@@ -205,6 +215,21 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"TokenKeys":        func(ctx context.Context) error { return second(s.TokenKeys(ctx, 1)) },
 		"RetireTokenKeys":  func(ctx context.Context) error { return s.RetireTokenKeys(ctx, 1, "x", clock(0)) },
 		"TrimTokenKeys":    func(ctx context.Context) error { return second(s.TrimTokenKeys(ctx, clock(-100), 1)) },
+		"AddSession":       func(ctx context.Context) error { return s.AddSession(ctx, event.Session{Token: "x", ID: "x"}, 1) },
+		"RenewSession":     func(ctx context.Context) error { return s.RenewSession(ctx, "y", clock(0), nil) },
+		"Session":          func(ctx context.Context) error { return second(s.Session(ctx, "y")) },
+		"SessionByID":      func(ctx context.Context) error { return second(s.SessionByID(ctx, "y")) },
+		"SessionsOf":       func(ctx context.Context) error { return second(s.SessionsOf(ctx, "y")) },
+		"DeleteSession":    func(ctx context.Context) error { return s.DeleteSession(ctx, "y") },
+		"DeleteSessionsOf": func(ctx context.Context) error { return s.DeleteSessionsOf(ctx, "y") },
+		"TrimSessions":     func(ctx context.Context) error { return second(s.TrimSessions(ctx, clock(-100), 1)) },
+		"PutPortal":        func(ctx context.Context) error { return second(s.PutPortal(ctx, event.Portal{Tenant: 99}, 0)) },
+		"CountEndpoints":   func(ctx context.Context) error { return second(s.CountEndpoints(ctx, 0)) },
+		"DisabledEndpoints": func(ctx context.Context) error {
+			return second(s.DisabledEndpoints(ctx, 0, "gone", 1))
+		},
+		"RecentDead": func(ctx context.Context) error { return second(s.RecentDead(ctx, 0, clock(0), 1)) },
+		"Portal":     func(ctx context.Context) error { return second(s.Portal(ctx, 1)) },
 		"PutSource": func(ctx context.Context) error {
 			return second(s.PutSource(ctx, event.Source{ID: 1, Tenant: 99, Name: "x"}, 0))
 		},

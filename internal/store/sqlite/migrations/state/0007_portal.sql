@@ -1,0 +1,5 @@
+CREATE TABLE portals (
+  tenant INTEGER PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
