@@ -99,10 +99,10 @@ type LaneSurvey struct {
 	Trouble []LaneTrouble
 }
 
-// DisabledEndpoints counts disabled endpoints by reason, and shows some.
-type DisabledEndpoints struct {
-	Endpoints int // saved, in all
-	Reasons   map[string]int
+// EndpointCounts counts saved endpoints.
+type EndpointCounts struct {
+	All      int
+	Disabled map[string]int // by reason
 }
 
 // Figures are counts over a time.
@@ -111,7 +111,7 @@ type Figures struct {
 	Attempts int64 // requests to endpoints
 	// Delivered, Retry, Failed and Gone count events sent, by verdict; a request may carry several.
 	Delivered, Retry, Failed, Gone int64
-	// Requests counts attempts by whether they were delivered, for the rate of success.
+	// Succeeded counts attempts that delivered what they carried.
 	Succeeded int64
 	// Took are percentiles of the requests' durations, Age of the time from append to delivery.
 	Took, Age Percentiles
