@@ -183,6 +183,9 @@ func (d delivery) Targets(ctx context.Context, ev *event.Event) ([]*event.Endpoi
 	return d.registry.Targets(ctx, ev)
 }
 
+// Why implements [rest.Explainer].
+func (delivery) Why(e *event.Endpoint, ev *event.Event) string { return string(match.Why(e, ev)) }
+
 // history is what the REST API reads of the store.
 type history struct{ store.Store }
 

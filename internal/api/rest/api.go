@@ -70,6 +70,7 @@ type API struct {
 	// mayPublish says which events a key may publish.
 	mayPublish func(k *event.APIKey, events []event.Event, array bool) error
 	writing    inFlight
+	trying     tries
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.
@@ -85,6 +86,8 @@ func New(c Config) *API {
 	a.listenRoutes()
 	a.endpointRoutes()
 	a.endpointActionRoutes()
+	a.deliveryRoutes()
+	a.previewRoutes()
 	a.eventTypeRoutes()
 	a.queueRoutes()
 	a.sourceRoutes()
@@ -103,9 +106,11 @@ func New(c Config) *API {
 var setHumaDefaults = sync.OnceFunc(func() {
 	huma.DefaultArrayNullable = false
 	huma.ValidateStrictCasing = true
-	huma.NewError = humaError
-	huma.NewErrorWithContext = func(_ huma.Context, status int, message string, errs ...error) huma.StatusError {
+	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return humaError(status, message, errs...)
+	}
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		return inOperation(ctx, humaError(status, message, errs...))
 	}
 })
 

@@ -62,6 +62,7 @@ const (
 	listQueueDead   = 'x'
 	listBins        = 'n'
 	listSources     = 's'
+	listDeliveries  = 'i'
 
 	listCapturesNewest = 'r'
 	listCapturesOldest = 'o'

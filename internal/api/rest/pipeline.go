@@ -43,6 +43,7 @@ type operation struct {
 	empty                 bool         // may answer with 204 instead of its answer
 	own                   bool         // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
 	waits                 bool         // may take as long as a request may last, before it answers
+	inner                 string       // of a body's member whose fields errors name as if it were the body: "endpoint."
 }
 
 type callKey struct{}

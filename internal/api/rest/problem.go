@@ -151,7 +151,7 @@ func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 const fieldSeparator = "\x1f"
 
 // humaError makes a problem of an error that huma found: a body or parameter that does not fit its schema.
-func humaError(status int, message string, errs ...error) huma.StatusError {
+func humaError(status int, message string, errs ...error) *problem {
 	if status == http.StatusNotModified {
 		return newProblem(status, "not_modified", "")
 	}
@@ -172,6 +172,18 @@ func humaError(status int, message string, errs ...error) huma.StatusError {
 		p.Errors = append(p.Errors, fieldError(d.Location, d.Message))
 	}
 	slices.SortStableFunc(p.Errors, func(x, y client.FieldError) int { return strings.Compare(x.Field, y.Field) }) // huma walks maps
+	return p
+}
+
+// inOperation names the fields of an operation's inner member as if it were the body.
+func inOperation(ctx huma.Context, p *problem) *problem {
+	o, ok := ctx.Operation().Metadata["operation"].(*operation)
+	if !ok || o.inner == "" {
+		return p
+	}
+	for i := range p.Errors {
+		p.Errors[i].Field = strings.TrimPrefix(p.Errors[i].Field, o.inner)
+	}
 	return p
 }
 
