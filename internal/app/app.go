@@ -33,6 +33,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/live/wire"
 	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/queue"
+	"github.com/posthornhq/posthorn/internal/session"
 	"github.com/posthornhq/posthorn/internal/store"
 	"github.com/posthornhq/posthorn/internal/store/sqlite"
 	"github.com/posthornhq/posthorn/internal/token"
@@ -63,6 +64,7 @@ type App struct {
 	store    *sqlite.Store
 	control  *control.Control
 	tokens   *token.Service
+	sessions *session.Service
 	ingest   *ingest.Service
 	registry *fanout.Registry
 	sender   *deliver.HTTPSender
@@ -166,6 +168,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	if a.tokens, err = a.newTokens(keys, limits); err != nil {
 		return err
 	}
+	if a.sessions, err = a.newSessions(keys); err != nil {
+		return err
+	}
 	if a.ingest, err = ingest.New(ingest.Options{
 		Store: a.store, Catalog: a.control, Limits: limits, Rate: float64(a.cfg.PublishRate), Burst: a.cfg.PublishBurst, Observer: a.metrics,
 	}); err != nil {
@@ -201,7 +206,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
-		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Control: a.control, Live: listeners{a.hub},
+		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Sessions: sessions{a.sessions}, Portals: a.control, Control: a.control, Live: listeners{a.hub},
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
 		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: binKeeper{a.bins, a.tunnels.BinDeleted}, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,

@@ -37,6 +37,7 @@ func (a *App) keepHouse(ctx context.Context) error {
 			{"dead letters of queues", a.trimQueueDead},
 			{"tenants", a.dropTenants},
 			{"token keys", a.trimTokenKeys},
+			{"sessions", a.trimSessions},
 			{"captured requests", a.trimCaptures},
 		} {
 			if err := job.run(ctx); err != nil && ctx.Err() == nil {

@@ -22,7 +22,7 @@ func (a *App) newHub(partition int, limits event.Limits) (*live.Hub, error) {
 		MaxStreams: a.cfg.MaxStreams, MaxPerTenant: a.cfg.MaxStreamsPerTenant, MaxPerToken: a.cfg.MaxStreamsPerToken,
 		MaxPerAddress: a.cfg.MaxStreamsPerAddress, MaxPolls: a.cfg.MaxWaitingPolls, MaxOpen: a.fitFiles(openFiles()),
 		TrustedProxies: a.cfg.TrustedProxies,
-		KeepAlive:      a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: authenticator{a.control, a.tokens}.Holds,
+		KeepAlive:      a.cfg.StreamKeepAlive, WriteTimeout: a.cfg.StreamWriteTimeout, Holds: a.holds,
 		Socket: live.SocketConfig{
 			Publisher: a.ingest, MayPublish: rest.MayPublish(typeFilter), Problem: rest.Problem,
 			AllowOrigin:      rest.OriginAllowed(a.cfg.AllowOrigins, a.cfg.PublicURL),

@@ -11,6 +11,7 @@ import (
 func (a *App) pages() map[string]http.Handler {
 	all := map[string]http.Handler{"GET /client/": web.Client()}
 	maps.Copy(all, a.uiPages())
+	maps.Copy(all, a.sessions.Routes())
 	maps.Copy(all, a.options.Pages)
 	return all
 }

@@ -13,7 +13,7 @@ import (
 func (a *App) newTunnels() (*tunnel.Hub, error) {
 	h, err := tunnel.New(tunnel.Config{
 		Endpoints: a.control, Bins: a.bins, Tenant: a.control.Tenant, Caller: a.arrivals.caller, PublicURL: a.cfg.PublicURL, Hosts: a.cfg.TunnelHosts,
-		MaxTunnels: a.cfg.MaxTunnels, Holds: authenticator{a.control, a.tokens}.Holds, Hold: a.hold, Logger: a.log,
+		MaxTunnels: a.cfg.MaxTunnels, Holds: a.holds, Hold: a.hold, Logger: a.log,
 		Sources: func(ctx context.Context, t *event.Tenant, name string) (bool, error) {
 			_, err := a.store.Source(ctx, t.ID, name)
 			if event.KindOf(err) == event.KindNotFound {

@@ -54,6 +54,8 @@ var allowed = map[string][]string{
 	"internal/live/wire": {"internal/event", "internal/codec"},
 	"internal/queue":     {"internal/event", "internal/match", "internal/store"},
 	"internal/token":     {"internal/event", "internal/match"},
+	// Browsers that are signed in.
+	"internal/session": {"internal/event"},
 
 	// The ways in for other people's requests: sources verify and ingest, bins keep, tunnels carry to a listener's port.
 	"internal/inbound":      {"internal/event", "receiver"},

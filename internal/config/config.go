@@ -170,6 +170,23 @@ type Config struct {
 
 	// UI says whether the web UI is served.
 	UI bool
+	// SessionLifetime is how long a browser stays signed in at most, SessionIdle how long without being used.
+	SessionLifetime, SessionIdle time.Duration
+	// OIDCIssuer is the issuer of the provider of identities; empty: there is none.
+	OIDCIssuer string
+	// OIDCClientID and OIDCClientSecret are what the server is registered as at the provider.
+	OIDCClientID     string
+	OIDCClientSecret Secret
+	// OIDCClientSecretFile is the file that OIDCClientSecret was read from, if any.
+	OIDCClientSecretFile string
+	// OIDCScopes are asked for, separated by spaces.
+	OIDCScopes string
+	// OIDCGroupsClaim is the claim with a person's groups.
+	OIDCGroupsClaim string
+	// OIDCRoles are what groups may do.
+	OIDCRoles []OIDCRole
+	// OIDCName is what the provider is called.
+	OIDCName string
 }
 
 // Default returns the configuration of a server that is given no option.

@@ -190,14 +190,9 @@ func (l *loader) file(flag, path string, readFile func(string) ([]byte, error)) 
 func (l *loader) config(readFile func(string) ([]byte, error)) (Config, error) {
 	l.choose("root-key", "root-key-file")
 	l.choose("encryption-key", "encryption-key-file")
-	if s, ok := l.settings["root-key-file"]; ok && s.text != "" {
-		data, err := readFile(s.text)
-		if err != nil {
-			l.fail(fmt.Errorf("%s: cannot read the root key: %w", s.where, err))
-		} else {
-			l.settings["root-key"] = setting{s.layer, s.where + ": the content", strings.TrimSpace(string(data))}
-		}
-	}
+	l.choose("oidc-client-secret", "oidc-client-secret-file")
+	l.fromFile("root-key", "the root key", readFile)
+	l.fromFile("oidc-client-secret", "the client secret", readFile)
 	c := Default()
 	c.PublicURL, c.EncryptionKeyFile = "", "" // Derived again from what is set.
 	for _, name := range slices.Sorted(maps.Keys(l.settings)) {
@@ -222,6 +217,20 @@ func (l *loader) config(readFile func(string) ([]byte, error)) (Config, error) {
 		return Config{}, err
 	}
 	return c, nil
+}
+
+// fromFile reads a secret from the file that its other option names.
+func (l *loader) fromFile(secret, what string, readFile func(string) ([]byte, error)) {
+	s, ok := l.settings[secret+"-file"]
+	if !ok || s.text == "" {
+		return
+	}
+	data, err := readFile(s.text)
+	if err != nil {
+		l.fail(fmt.Errorf("%s: cannot read %s: %w", s.where, what, err))
+		return
+	}
+	l.settings[secret] = setting{s.layer, s.where + ": the content", strings.TrimSpace(string(data))}
 }
 
 // choose keeps the one of a secret and its file that was set in the higher layer.

@@ -74,10 +74,14 @@ func TestEveryOptionFromEveryPlace(t *testing.T) {
 		"encryption-key-file": "e.key", "allow-targets": "127.0.0.0/8,::1/128", "deny-targets": "8.8.8.8", "publish-burst": "0",
 		"allow-origins": "https://app.example.com,*", "trusted-proxies": "10.0.0.0/8", "token-jwks-url": "https://id.example.com/jwks",
 		"token-keys-file": "keys.pem", "token-issuer": "https://id.example.com", "token-audience": "push",
-		"tunnel-hosts": "*.dev.example.com",
+		"tunnel-hosts": "*.dev.example.com", "oidc-issuer": "https://id.example.com/", "oidc-client-id": "posthorn", "oidc-client-secret": "s",
+		"oidc-client-secret-file": "k", "oidc-roles": "ops=admin,shop=acme:read+publish",
 	}
 	const issuer, keys = "POSTHORN_TOKEN_ISSUER=https://id.example.com", "POSTHORN_TOKEN_KEYS_FILE=keys.pem"
+	const provider, client, roles = "POSTHORN_OIDC_ISSUER=https://id.example.com", "POSTHORN_OIDC_CLIENT_ID=posthorn", "POSTHORN_OIDC_ROLES=ops=admin"
 	needs := map[string][]string{ // what an option cannot be without
+		"oidc-issuer": {client, roles}, "oidc-client-id": {provider, roles}, "oidc-roles": {provider, client},
+		"oidc-client-secret": {provider, client, roles}, "oidc-client-secret-file": {provider, client, roles},
 		"token-jwks-url": {issuer}, "token-keys-file": {issuer}, "token-issuer": {keys}, "token-audience": {issuer, keys},
 	}
 	for _, o := range Options() {

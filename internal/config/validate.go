@@ -31,6 +31,14 @@ func (c *Config) Validate() error {
 	rule(keys || c.TokenIssuer == "", "token-issuer", "has no effect without token-jwks-url or token-keys-file")
 	rule(keys || c.TokenAudience == "", "token-audience", "has no effect without token-jwks-url or token-keys-file")
 
+	oidc := c.OIDCIssuer != ""
+	rule(!oidc || c.OIDCClientID != "", "oidc-client-id", "is needed with oidc-issuer: who is the server there?")
+	rule(!oidc || len(c.OIDCRoles) > 0, "oidc-roles", "is needed with oidc-issuer: nobody could sign in")
+	rule(!oidc || c.OIDCGroupsClaim != "", "oidc-groups-claim", "is needed with oidc-issuer")
+	rule(oidc || c.OIDCClientID == "", "oidc-client-id", "has no effect without oidc-issuer")
+	rule(oidc || c.OIDCClientSecret.IsZero(), "oidc-client-secret", "has no effect without oidc-issuer")
+	rule(oidc || len(c.OIDCRoles) == 0, "oidc-roles", "has no effect without oidc-issuer")
+
 	var total time.Duration
 	for _, d := range c.RetrySchedule {
 		total += d

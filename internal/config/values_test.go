@@ -26,6 +26,13 @@ func TestValues(t *testing.T) {
 			[]string{"push.example.com", "ftp://x", "http://", "https://u:p@x", "https://x?q", "https://x?", "https://x#f", "https://x#", "http:x", "http://x y"},
 		},
 		{"tunnel-hosts", []string{"", "*.dev.example.com", "*.Example.com"}, []string{"dev.example.com", "*", "*.", "*.a..b", "*.a/b", "*.a b", "a.*.b"}},
+		{"oidc-issuer", []string{"", "https://id.example.com", "https://id.example.com/o/posthorn/"}, []string{"id.example.com", "https://", "https://x?q", "https://x#f", "https://u:p@x"}},
+		{
+			"oidc-roles",
+			[]string{"", "ops=admin", "ops=admin, support=read", "a=acme:read+publish,a=globex:manage", "*=*:read", `CN=ops\,DC=x=admin`, "/realm/ops = admin"},
+			[]string{"ops", "=admin", "ops=", "ops=acme", "ops=acme:", "ops=:read", "ops=acme:write", "ops=acme:read+read", "a=admin,", "a=admin\nb=read"},
+		},
+		{"session-idle", []string{"1m", "12h"}, []string{"0", "59s", "366d"}},
 		{"data", []string{"/var/lib/posthorn", "a b"}, []string{"a\x00b", "a\nb"}},
 		{"store", []string{"sqlite"}, []string{"SQLite", "mysql", "postgres://db"}},
 		{"log-level", []string{"debug", "info", "warn", "error"}, []string{"INFO", "trace", "info+1"}},
@@ -142,7 +149,7 @@ func TestTable(t *testing.T) {
 // checkFields sets one option at a time and looks that no other option's text changes.
 func checkFields(t *testing.T) {
 	t.Helper()
-	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", "*.seventy.seven", "on", "off", strings.Repeat("7", 77)}
+	samples := []string{"7", "777", "77KiB", "77MiB", "77m", "77s", "77ms", "error", "json", "77.0.0.0/8", "http://seventy.seven", "seventy:77", "seventy=seven:read", "*.seventy.seven", "on", "off", strings.Repeat("7", 77)}
 	for _, o := range Options() {
 		c := Default()
 		before := c.Redacted()

@@ -37,11 +37,12 @@ func (l *limits) shut(flag *atomic.Bool) bool {
 	return first
 }
 
-// keyName is an API key's id or a tenant's token's.
+// keyName is an API key's id, a tenant's token's or a session's.
 type keyName struct {
-	id     int64
-	tenant event.TenantID
-	token  string
+	id      int64
+	tenant  event.TenantID
+	token   string
+	session string
 }
 
 // keyState is a key that has connections.
@@ -95,7 +96,7 @@ func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
 	s := &h.limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := keyName{id: l.Key.ID, tenant: l.Tenant.ID, token: l.Key.Token}
+	name := keyName{id: l.Key.ID, tenant: l.Tenant.ID, token: l.Key.Token, session: l.Key.Session}
 	key := s.keys[name]
 	switch {
 	case s.closing:
@@ -195,6 +196,17 @@ func (h *Hub) EndTokens(tenant event.TenantID, of func(token string) bool, at ti
 		// The keys of an earlier rotation may end sooner than this one's.
 		if ends, end := k.ends.Load(), max(1, at.UnixNano()); ends == 0 || end < ends {
 			k.ends.Store(end)
+		}
+	}
+}
+
+// EndSession ends the connections of a browser's session at once.
+func (h *Hub) EndSession(session string) {
+	h.limits.mu.Lock()
+	defer h.limits.mu.Unlock()
+	for name, k := range h.limits.keys {
+		if name.session == session && session != "" {
+			k.revoked.Store(true)
 		}
 	}
 }

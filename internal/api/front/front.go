@@ -210,6 +210,11 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		SpecVersion: string(h.Peek("Ce-Specversion")), ContentEncoding: string(h.ContentEncoding()),
 		Repeated: repeated, Origin: string(h.Peek("Origin")),
 	}
+	if req.Authorization == "" {
+		req.Browser = rest.BrowserHeaders{
+			Cookie: string(h.Peek("Cookie")), Host: string(h.Host()), Origin: req.Origin, FetchSite: string(h.Peek("Sec-Fetch-Site")),
+		}
+	}
 	if req.SpecVersion != "" {
 		req.Headers = eachHeader(h)
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Config is what the API is made of. All ports but Sources, Bins, Tunnels and Live, and Logger, must be given.
+// Config is what the API is made of. All ports but Sessions, Sources, Bins, Tunnels and Live, and Logger, must be given.
 type Config struct {
 	Publisher Publisher
 	Auth      Authenticator
@@ -27,6 +27,7 @@ type Config struct {
 	Log       Log
 	Answers   Answers
 	Tokens    Tokens
+	Portals   Portals
 	Queues    Queues
 	// Sources are where other systems' webhooks arrive; nil: there are none.
 	Sources Sources
@@ -34,6 +35,8 @@ type Config struct {
 	Bins Bins
 	// Tunnels lead to programs on listeners' own machines; nil: there are none.
 	Tunnels Tunnels
+	// Sessions are those of browsers that are signed in; nil: nobody can sign in.
+	Sessions Sessions
 	// Live serves those who listen; nil: nobody can.
 	Live Live
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
@@ -67,6 +70,8 @@ type API struct {
 	spec    []byte
 	specTag string
 	origins origins
+	// crossSite knows requests that a page of another site lets a browser send.
+	crossSite *http.CrossOriginProtection
 	// mayPublish says which events a key may publish.
 	mayPublish func(k *event.APIKey, events []event.Event, array bool) error
 	writing    inFlight
@@ -78,6 +83,7 @@ func New(c Config) *API {
 	setHumaDefaults()
 	a := &API{
 		Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL),
+		crossSite:  newCrossSite(c.PublicURL),
 		mayPublish: MayPublish(c.Patterns),
 	}
 	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
@@ -95,6 +101,8 @@ func New(c Config) *API {
 	a.tunnelRoutes()
 	a.keyRoutes()
 	a.tokenRoutes()
+	a.sessionRoutes()
+	a.portalRoutes()
 	a.publishRoute()
 	a.backupRoute()
 	a.finishSpec()
@@ -262,9 +270,9 @@ const rootPage = "GET /{$}"
 // adminOnly lets requests with an admin key through.
 func (a *API) adminOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cred, p := credentialOf(r, false)
+		cred, p := a.said(r, false)
 		if p == nil {
-			_, p = a.authenticate(r.Context(), cred)
+			_, p = a.authenticate(r.Context(), cred, false)
 		}
 		if p != nil {
 			a.writeProblem(w, r, p)
@@ -324,6 +332,8 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Tenants", Description: "Isolated logs"},
 				{Name: "API keys", Description: "Who may do what"},
 				{Name: "Tokens", Description: "Short-lived keys for browsers"},
+				{Name: "Sessions", Description: "Signing in with a browser, and who calls"},
+				{Name: "Portal", Description: "Pages for a tenant's own customers"},
 				{Name: "Operation", Description: "The server itself"},
 			},
 		},

@@ -35,6 +35,8 @@ type credential struct {
 	open bool
 	// cookie is set when a browser sent it by itself, whichever page asked.
 	cookie bool
+	// session is set when it is the secret of a session, which one of the server's own pages let its browser send.
+	session bool
 }
 
 // credentialOf finds the credential of a request. With listens set, the query and the cookie are looked at, too. A cookie
@@ -87,7 +89,8 @@ func bearer(authorization string) string {
 
 // call is what the pipeline has found out about a request.
 type call struct {
-	id string // the request's
+	id      string // the request's
+	request *http.Request
 	credential
 	key    event.APIKey
 	tenant *event.Tenant // of routes under /v1/tenants/{tenant}
@@ -98,17 +101,23 @@ func (c *call) may(s scope) bool { return allows(&c.key, s) }
 
 // admit finds out who calls, whether the key may, and for which tenant.
 func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
-	cred, p := credentialOf(r, o.listens)
-	if p != nil {
+	c := &call{request: r}
+	if o.public {
+		return a.admitAnyone(r, c, o)
+	}
+	var p *problem
+	if c.credential, p = a.said(r, o.listens); p != nil {
 		return nil, p
 	}
-	c := &call{credential: cred}
+	if o.anyone {
+		return a.admitAnyone(r, c, o)
+	}
 	if o.own {
 		return a.admitOwn(r, c, o)
 	}
 	name := r.PathValue("tenant")
 	if name == "" || o.scope == scopeAdmin {
-		if c.key, p = a.authenticate(r.Context(), cred); p != nil {
+		if c.key, p = a.authenticate(r.Context(), c.credential, o.overall); p != nil {
 			return nil, p
 		}
 		if name == "" {
@@ -122,7 +131,7 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 		return c, nil
 	}
 	var err error
-	if c.key, c.tenant, err = a.authorize(r.Context(), cred, name, o); err != nil {
+	if c.key, c.tenant, err = a.authorize(r.Context(), c.credential, name, o); err != nil {
 		return nil, problemOf(err)
 	}
 	return c, a.mayUseCookie(r, c)
@@ -142,6 +151,9 @@ func (a *API) admitOwn(r *http.Request, c *call, o *operation) (*call, *problem)
 	if c.key, err = a.key(r.Context(), c.credential); err != nil {
 		return nil, problemOf(err)
 	}
+	if p := a.personIn(r, &c.key); p != nil {
+		return nil, p
+	}
 	if !c.key.Admin && (c.key.Tenant == 0 || !allows(&c.key, o.scope)) {
 		return nil, forbidden(o.scope)
 	}
@@ -157,6 +169,8 @@ func (a *API) admitOwn(r *http.Request, c *call, o *operation) (*call, *problem)
 // takes refuses tokens where they, or narrowed ones, are not taken.
 func (o *operation) takes(key *event.APIKey) *problem {
 	switch {
+	case key.Portal() && !o.portal:
+		return newProblem(http.StatusForbidden, "forbidden", "the token of a portal may not do this")
 	case key.Token != "" && o.keysOnly:
 		return newProblem(http.StatusForbidden, "forbidden", "this needs an API key; a token may not")
 	case key.Only != nil && !o.narrowed:
@@ -166,11 +180,15 @@ func (o *operation) takes(key *event.APIKey) *problem {
 	return nil
 }
 
-// authenticate returns the caller's key for routes outside any tenant, which are for admin keys.
-func (a *API) authenticate(ctx context.Context, c credential) (event.APIKey, *problem) {
+// authenticate returns the caller's key for routes outside any tenant, which are for admin keys and, with overall set, for
+// people who may read every tenant.
+func (a *API) authenticate(ctx context.Context, c credential, overall bool) (event.APIKey, *problem) {
 	key, err := a.key(ctx, c)
 	if err != nil {
 		return key, problemOf(err)
+	}
+	if overall && readsAll(&key) {
+		return key, nil
 	}
 	if !key.Admin || key.Token != "" {
 		return key, forbidden(scopeAdmin)
@@ -180,6 +198,9 @@ func (a *API) authenticate(ctx context.Context, c credential) (event.APIKey, *pr
 
 // key looks a key or token up.
 func (a *API) key(ctx context.Context, c credential) (event.APIKey, error) {
+	if c.session {
+		return a.sessionKey(ctx, c)
+	}
 	if c.text == "" {
 		return event.APIKey{}, event.Errorf(event.KindUnauthorized, "unauthorized", "send an API key or a token as: Authorization: Bearer <key>")
 	}
@@ -200,8 +221,11 @@ func (a *API) authorize(ctx context.Context, c credential, tenant string, o *ope
 	}
 	t, err := a.Control.Tenant(ctx, tenant)
 	if !key.Admin {
-		if err != nil && event.KindOf(err) == event.KindNotFound || err == nil && t.ID != key.Tenant {
-			return key, nil, newProblem(http.StatusForbidden, "forbidden", "this key is not for this tenant")
+		switch {
+		case event.KindOf(err) == event.KindNotFound, err == nil && !isOf(&key, t.ID):
+			return key, nil, otherTenant(&key)
+		case err == nil:
+			key = key.In(t.ID)
 		}
 		if !allows(&key, o.scope) {
 			return key, nil, forbidden(o.scope)
@@ -213,17 +237,28 @@ func (a *API) authorize(ctx context.Context, c credential, tenant string, o *ope
 	return key, t, err
 }
 
-// allows reports whether a key has a permission in its tenant; manage includes read.
+// allows reports whether a key has a permission in its tenant; manage includes read. What the token of a portal has counts on
+// the routes of portals only; see [operation.takes].
 func allows(k *event.APIKey, s scope) bool {
 	if k.Admin {
 		return true
 	}
 	for _, p := range k.Allow {
-		if scope(p) == s || s == scopeRead && p == event.AllowManage {
+		switch {
+		case scope(p) == s, s == scopeRead && (p == event.AllowManage || p == event.AllowPortalRead),
+			p == event.AllowPortal && (s == scopeRead || s == scopeManage):
 			return true
 		}
 	}
 	return false
+}
+
+// isOf reports whether a caller who is no admin has anything to do with a tenant.
+func isOf(key *event.APIKey, tenant event.TenantID) bool {
+	if key.User != "" {
+		return hasGrant(key, tenant)
+	}
+	return key.Tenant == tenant
 }
 
 func forbidden(s scope) *problem {

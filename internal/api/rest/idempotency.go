@@ -61,8 +61,8 @@ func checkIdempotencyKey(key string) *problem {
 // reveal them.
 func (a *API) once(r *http.Request, c *call, body []byte, run func() *answer) (*answer, *problem) {
 	key := r.Header.Get("Idempotency-Key")
-	if key == "" || r.Method == http.MethodGet || r.Method == http.MethodHead {
-		return run(), nil
+	if key == "" || r.Method == http.MethodGet || r.Method == http.MethodHead || c.text == "" {
+		return run(), nil // also of who has no credential: whose answer would it be?
 	}
 	if p := checkIdempotencyKey(key); p != nil {
 		return nil, p
@@ -98,8 +98,12 @@ func (a *API) once(r *http.Request, c *call, body []byte, run func() *answer) (*
 	return out, nil
 }
 
-// who names the caller among those whose answers are kept. Tokens have no number.
+// who names the caller among those whose answers are kept. Tokens have no number. The answers of a session are its own: only
+// its cookie opens them.
 func (c *call) who() string {
+	if c.session {
+		return "session " + c.key.Session
+	}
 	if c.key.Token == "" {
 		return strconv.FormatInt(c.key.ID, 36)
 	}

@@ -22,13 +22,13 @@ var (
 		doc: "The events with a version of at least start. Ask again with next; nothing is missed between two answers. " +
 			"With wait the answer comes once there is an event to give, or with an empty list when time is up. " +
 			"When start is older than retention: 410, with the oldest version left.",
-		scope: scopeRead, listens: true, narrowed: true,
+		scope: scopeRead, listens: true, narrowed: true, portal: true,
 	}
 	streamOperation = operation{
 		id: "stream", method: http.MethodGet, path: "/v1/tenants/{tenant}/stream", tag: "Listening", summary: "Get events as they come: server-sent events",
 		doc: "Each event has its version as id, its type as event and itself, as JSON on one line, as data. Blocks with an id only tell the place reached. " +
 			"Browsers' EventSource goes on by itself where it stopped. When start or Last-Event-ID is older than retention: 410, with the oldest version left.",
-		scope: scopeRead, listens: true, narrowed: true,
+		scope: scopeRead, listens: true, narrowed: true, portal: true,
 	}
 	socketOperation = operation{
 		id: "socket", method: http.MethodGet, path: "/v1/tenants/{tenant}/socket", tag: "Listening", summary: "Subscribe, publish and acknowledge: WebSocket",
@@ -67,6 +67,10 @@ func (a *API) listening(o *operation, accept func(string) *problem, handler func
 			p = noBody(w, r)
 		}
 		if p == nil {
+			if c.session {
+				w.Header().Set("Cache-Control", "no-store")
+				w.Header().Add("Vary", "Cookie")
+			}
 			c.id = w.Header().Get("X-Request-Id")
 			if err := handler(w, withoutToken(r), c); err != nil {
 				p = problemOf(inQuery(err))

@@ -40,6 +40,10 @@ type operation struct {
 	listens               bool         // takes tokens from the query and the cookie, too
 	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
 	keysOnly              bool         // takes no tokens
+	public                bool         // needs no credential
+	anyone                bool         // outside any tenant's path, for every key, token and session
+	overall               bool         // an admin's, also for people who may read every tenant
+	portal                bool         // takes the tokens of portals, those that may only look when its scope is read
 	empty                 bool         // may answer with 204 instead of its answer
 	own                   bool         // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
 	waits                 bool         // may take as long as a request may last, before it answers
@@ -111,6 +115,9 @@ func describe(o *operation) string {
 	if o.listens {
 		who += " A token is also taken as " + tokenQuery + " in the query or, when neither that nor the header is there, as the cookie " + tokenCookie + "."
 	}
+	if o.portal {
+		who += " A portal's token is also taken."
+	}
 	return strings.TrimSpace(o.doc + " " + who)
 }
 
@@ -172,8 +179,11 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 			return
 		}
 		cacheControl := "private, no-cache"
-		if spec.secret {
+		if spec.secret || c.session {
 			cacheControl = "no-store"
+		}
+		if c.session {
+			w.Header().Add("Vary", "Cookie")
 		}
 		w.Header().Set("Cache-Control", cacheControl)
 		out.send(w, r)

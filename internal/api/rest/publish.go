@@ -38,11 +38,16 @@ type PublishRequest struct {
 	// Origin is the header that a browser adds for a page of another origin; the answer's AllowOrigin follows from it. It
 	// is empty where the answer gets its headers for that elsewhere.
 	Origin string
+	// Browser is what a browser adds by itself, when there is no Authorization header: the publish may be by a session.
+	Browser BrowserHeaders
 	// Headers yields all headers, for CloudEvents binary mode.
 	Headers iter.Seq2[string, string]
 	// Body is the whole body. Events keep parts of it, so that it must not be used again before [API.Publish] returns.
 	Body []byte
 }
+
+// BrowserHeaders are the headers that tell what page lets a browser send a request with its cookies.
+type BrowserHeaders struct{ Cookie, Host, Origin, FetchSite string }
 
 // SingleHeaders are the headers that a publish may have once only.
 var SingleHeaders = [...]string{"Authorization", "Content-Type", "Idempotency-Key"}
@@ -78,7 +83,14 @@ func (a *API) Publish(ctx context.Context, req PublishRequest) (res PublishRespo
 	if req.Repeated != "" {
 		return a.publishFailed(&req, repeatedHeader(req.Repeated))
 	}
-	key, tenant, err := a.authorize(ctx, credential{text: bearer(req.Authorization)}, req.Tenant, &publishing)
+	cred := credential{text: bearer(req.Authorization)}
+	if req.Authorization == "" && req.Browser.Cookie != "" {
+		var p *problem
+		if cred, p = a.browserCredential(&req); p != nil {
+			return a.publishFailed(&req, p)
+		}
+	}
+	key, tenant, err := a.authorize(ctx, cred, req.Tenant, &publishing)
 	if err == nil {
 		err = checkPublish(&req)
 	}
@@ -261,6 +273,9 @@ func (a *API) readPublish(w http.ResponseWriter, r *http.Request, tenant string)
 		Tenant: tenant, Query: r.URL.RawQuery, Body: buf.Bytes(),
 		Authorization: first(h["Authorization"]), Accept: first(h["Accept"]), ContentType: first(h["Content-Type"]),
 		IdempotencyKey: first(h["Idempotency-Key"]), SpecVersion: first(h["Ce-Specversion"]), ContentEncoding: first(h["Content-Encoding"]),
+	}
+	if len(h["Authorization"]) == 0 {
+		req.Browser = BrowserHeaders{Cookie: strings.Join(h["Cookie"], "; "), Host: r.Host, Origin: r.Header.Get("Origin"), FetchSite: r.Header.Get("Sec-Fetch-Site")}
 	}
 	for _, name := range SingleHeaders {
 		if len(h[name]) > 1 {

@@ -1,0 +1,37 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+// Sessions are those of browsers that are signed in (package session). Who has a cookie is told apart from who a page of
+// another origin makes use of here, before the cookie is handed on.
+type Sessions interface {
+	// Cookie is the name of the cookie; Provider that of the provider of identities, "" without one.
+	Cookie() string
+	Provider() string
+	// Authenticate returns who a cookie's value stands for, with Session set. Error: KindUnauthorized.
+	Authenticate(ctx context.Context, secret string) (event.APIKey, error)
+	// SignIn begins a session for an API key in place of the one of the cookie's value old, if any, and returns the record
+	// and the cookie. Errors: KindUnauthorized, KindRateLimited.
+	SignIn(r *http.Request, key, old string) (event.APIKey, *http.Cookie, error)
+	// Forget is the cookie that makes a browser forget its session.
+	Forget() *http.Cookie
+	// Sessions lists a caller's sessions, the newest first. Error, as of the next two: KindForbidden for tokens.
+	Sessions(ctx context.Context, by *event.APIKey) ([]SessionView, error)
+	// End ends one of a caller's sessions (KindNotFound), EndAll all of them.
+	End(ctx context.Context, by *event.APIKey, id string) error
+	EndAll(ctx context.Context, by *event.APIKey) error
+}
+
+// SessionView is a session as its owner is shown it.
+type SessionView struct {
+	ID                     string
+	Current                bool
+	Created, Seen, Expires time.Time
+	Address, UserAgent     string
+}

@@ -1,0 +1,80 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/posthornhq/posthorn/internal/api/rest"
+	"github.com/posthornhq/posthorn/internal/config"
+	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/keyring"
+	"github.com/posthornhq/posthorn/internal/live"
+	"github.com/posthornhq/posthorn/internal/session"
+)
+
+// newSessions makes the service of browsers that are signed in.
+func (a *App) newSessions(keys *keyring.Keyring) (*session.Service, error) {
+	o := session.Options{
+		Store: a.store, Keys: a.control, Tenants: a.control, Sealer: keys, Logger: a.log, PublicURL: a.cfg.PublicURL,
+		Lifetime: a.cfg.SessionLifetime, Idle: a.cfg.SessionIdle, Ended: a.sessionEnded,
+		Address: func(r *http.Request) netip.Addr { return live.ClientAddr(r, a.cfg.TrustedProxies) },
+	}
+	if a.cfg.OIDCIssuer != "" {
+		o.OIDC = &session.OIDC{
+			Issuer: a.cfg.OIDCIssuer, ClientID: a.cfg.OIDCClientID, ClientSecret: a.cfg.OIDCClientSecret.Reveal(),
+			Scopes: strings.Fields(a.cfg.OIDCScopes), GroupsClaim: a.cfg.OIDCGroupsClaim, Name: a.cfg.OIDCName, Roles: roles(a.cfg.OIDCRoles),
+		}
+	}
+	s, err := session.New(o)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use oidc-issuer: %w", err)
+	}
+	return s, nil
+}
+
+func roles(list []config.OIDCRole) []session.Role {
+	out := make([]session.Role, len(list))
+	for i, r := range list {
+		out[i] = session.Role{Group: r.Group, Admin: r.Admin, Tenant: r.Tenant}
+		for _, p := range r.Allow {
+			out[i].Allow = append(out[i].Allow, event.Permission(p))
+		}
+	}
+	return out
+}
+
+// sessionEnded ends the live connections of a session that somebody has ended.
+func (a *App) sessionEnded(id string) {
+	if a.hub != nil {
+		a.hub.EndSession(id)
+	}
+}
+
+// sessions is what the REST API sees of the service of sessions.
+type sessions struct{ *session.Service }
+
+// Sessions implements [rest.Sessions].
+func (s sessions) Sessions(ctx context.Context, by *event.APIKey) ([]rest.SessionView, error) {
+	list, err := s.List(ctx, by)
+	out := make([]rest.SessionView, len(list))
+	for i, v := range list {
+		out[i] = rest.SessionView(v)
+	}
+	return out, err
+}
+
+// holds reports whether who was accepted is still good. A store that fails ends nothing.
+func (a *App) holds(ctx context.Context, k *event.APIKey) bool {
+	if k.Session != "" {
+		return a.sessions == nil || a.sessions.Holds(ctx, k)
+	}
+	return authenticator{a.control, a.tokens}.Holds(ctx, k)
+}
+
+// trimSessions deletes sessions that have expired.
+func (a *App) trimSessions(ctx context.Context) error {
+	return a.batches(ctx, "sessions", func() (int, error) { return a.sessions.Trim(ctx, houseBatch) })
+}

@@ -1,0 +1,436 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/alexedwards/scs/v2"
+
+	"github.com/posthornhq/posthorn/internal/event"
+)
+
+const (
+	// cookieName and hostPrefix make the cookie's name. With the prefix browsers take it over TLS only, and from this host
+	// only (RFC 6265bis, 4.1.3.2).
+	cookieName = "posthorn_session"
+	hostPrefix = "__Host-"
+	// secretLength is that of every secret scs makes: 32 bytes in base 64.
+	secretLength = 43
+	// maxSessions is how many sessions one owner may have; the oldest ends for one more.
+	maxSessions = 100
+	// renewEvery is the longest time between two savings of when a session was used last.
+	renewEvery = time.Minute
+	// maxText bounds what is kept of a browser's name and of a person's, in bytes.
+	maxText = 256
+)
+
+// Options are what a [Service] is made of. All but Address, OIDC, Ended and Attempted must be given.
+type Options struct {
+	Store   Store
+	Keys    Keys
+	Tenants Tenants
+	Sealer  Sealer
+	Logger  *slog.Logger
+	// PublicURL is the server's address as browsers see it, without a path. With https cookies are sent over TLS only.
+	PublicURL string
+	// Lifetime is how long a session lasts at most, Idle how long without being used.
+	Lifetime, Idle time.Duration
+	// Address returns the address of a request's client, invalid when it is not known; nil: that of the connection.
+	Address func(*http.Request) netip.Addr
+	// OIDC is a provider of identities; nil: there is none.
+	OIDC *OIDC
+	// Ended is told the id of every session that somebody ends, so that what it holds open is closed.
+	Ended func(id string)
+	// Attempted is told of every attempt to sign in by the provider once it is decided: who, or as much of them as is known,
+	// and why not as the code that the browser is told, "" for success. A session is made only when it returns nil.
+	Attempted func(r *http.Request, who *event.APIKey, code string) error
+}
+
+// Service signs in and knows who is signed in. Make one with [New]; it is safe for concurrent use.
+type Service struct {
+	options  Options
+	scs      *scs.SessionManager
+	cookie   string
+	secure   bool
+	limiter  *limiter
+	provider *provider // nil: none
+	renew    time.Duration
+}
+
+// New makes a service. It does not look for the provider yet. An error says what of OIDC is wrong.
+func New(o Options) (*Service, error) {
+	s := &Service{options: o, cookie: cookieName, limiter: newLimiter(time.Now), renew: min(renewEvery, o.Idle/10)}
+	if s.secure = strings.HasPrefix(o.PublicURL, "https://"); s.secure {
+		s.cookie = hostPrefix + cookieName
+	}
+	if o.Address == nil {
+		s.options.Address = remote
+	}
+	if o.Ended == nil {
+		s.options.Ended = func(string) {}
+	}
+	if o.Attempted == nil {
+		s.options.Attempted = func(*http.Request, *event.APIKey, string) error { return nil }
+	}
+	if o.OIDC != nil {
+		var err error
+		if s.provider, err = newProvider(o.OIDC, o.PublicURL, o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	s.scs = scs.New()
+	s.scs.Store, s.scs.Codec, s.scs.HashTokenInStore = shelf{o.Store}, codec{}, true
+	s.scs.Lifetime, s.scs.IdleTimeout = o.Lifetime, o.Idle
+	return s, nil
+}
+
+func remote(r *http.Request) netip.Addr {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return at.Addr().Unmap()
+}
+
+// Cookie is the name of the cookie.
+func (s *Service) Cookie() string { return s.cookie }
+
+// Provider is the name of the provider of identities as people are shown it, "" without one.
+func (s *Service) Provider() string {
+	if s.provider == nil {
+		return ""
+	}
+	return s.provider.Name
+}
+
+// errEnded is the answer to a cookie whose session is not there, whyever.
+func errEnded() error {
+	return event.Errorf(event.KindUnauthorized, "session_ended", "the session has ended; sign in again")
+}
+
+// Authenticate returns who a cookie's secret stands for: the record of the API key or of the person, with the session's id, and
+// with the session's end if that is before the key's. It counts as use. Error: KindUnauthorized.
+func (s *Service) Authenticate(ctx context.Context, secret string) (event.APIKey, error) {
+	held, r, err := s.load(ctx, secret)
+	if err != nil {
+		return event.APIKey{}, err
+	}
+	key, err := s.who(ctx, r)
+	if event.KindOf(err) == event.KindUnauthorized {
+		// The key was revoked, or the roles were taken away: the session is of no more use.
+		if err := s.scs.Destroy(held); err != nil {
+			s.options.Logger.DebugContext(ctx, "a session that is of no more use stays until it expires", slog.Any("error", err))
+		}
+		return event.APIKey{}, errEnded()
+	}
+	if err != nil {
+		return event.APIKey{}, err
+	}
+	if ends := s.scs.Deadline(held); key.Expires.IsZero() || ends.Before(key.Expires) {
+		key.Expires = ends
+	}
+	key.Session = r.ID
+	if now := time.Now(); now.Sub(r.Seen) >= s.renew {
+		r.Seen = now.UTC()
+		s.scs.Put(held, recordKey, r)
+		if _, _, err := s.scs.Commit(held); event.KindOf(err) == event.KindNotFound {
+			return event.APIKey{}, errEnded() // somebody ended it just now
+		} else if err != nil {
+			s.options.Logger.WarnContext(ctx, "the use of a session cannot be saved", slog.Any("error", err))
+		}
+	}
+	return key, nil
+}
+
+// load returns a context for scs with the session of a secret, and what is kept in it.
+func (s *Service) load(ctx context.Context, secret string) (context.Context, record, error) {
+	if len(secret) != secretLength {
+		return nil, record{}, errEnded()
+	}
+	held, err := s.scs.Load(ctx, secret)
+	if err != nil {
+		return nil, record{}, err
+	}
+	r, ok := s.scs.Get(held, recordKey).(record)
+	if !ok {
+		return nil, record{}, errEnded() // scs begins a new session when there is none
+	}
+	return held, r, nil
+}
+
+// who returns the record of the API key or the person that a session is of. KindUnauthorized: they may nothing any more.
+func (s *Service) who(ctx context.Context, r record) (event.APIKey, error) {
+	if r.User == "" {
+		key, err := s.options.Keys.AuthenticateHash(ctx, r.KeyHash)
+		if err == nil && key.ID != r.KeyID {
+			return event.APIKey{}, errEnded()
+		}
+		key.Identify()
+		return key, err
+	}
+	if s.provider == nil || r.Issuer != s.provider.Issuer {
+		return event.APIKey{}, errEnded()
+	}
+	return s.person(ctx, r)
+}
+
+// person returns the record of somebody who signed in through the provider.
+func (s *Service) person(ctx context.Context, r record) (event.APIKey, error) {
+	key := event.APIKey{Kind: event.ByUser, User: r.User, Name: r.Name, Created: r.Created}
+	var any bool
+	var err error
+	if key.Admin, key.Grants, any, err = s.grants(ctx, r.Groups); err == nil && !any {
+		err = errEnded()
+	}
+	return key, err
+}
+
+// Holds reports whether the session of a request that was accepted, such as a live connection's, is still good. A store that
+// fails ends nothing.
+func (s *Service) Holds(ctx context.Context, key *event.APIKey) bool {
+	v, err := s.options.Store.SessionByID(ctx, key.Session)
+	if err != nil {
+		return event.KindOf(err) != event.KindNotFound
+	}
+	_, r, err := decode(v.Body)
+	if err != nil || !time.Now().Before(v.Expires) {
+		return false
+	}
+	_, err = s.who(ctx, r)
+	return event.KindOf(err) != event.KindUnauthorized
+}
+
+// SignIn begins a session for who has an API key, in place of the one whose secret is old, if any, and returns who that is and
+// the cookie. Errors: KindUnauthorized for a key that is not valid, KindRateLimited after too many of those.
+func (s *Service) SignIn(r *http.Request, bearer, old string) (event.APIKey, *http.Cookie, error) {
+	from := s.options.Address(r)
+	if err := s.limiter.take(from); err != nil {
+		return event.APIKey{}, nil, err
+	}
+	key, err := s.options.Keys.Authenticate(r.Context(), bearer)
+	if event.KindOf(err) != event.KindUnauthorized {
+		s.limiter.giveBack(from)
+	}
+	if err != nil {
+		return event.APIKey{}, nil, err
+	}
+	rec := s.record(r)
+	// The hash of what was given: while a key is being rotated, a session ends with the one it was begun with.
+	rec.KeyID, rec.KeyHash = key.ID, sha256.Sum256([]byte(bearer))
+	cookie, ends, err := s.begin(r.Context(), &rec, old)
+	if err != nil {
+		return event.APIKey{}, nil, err
+	}
+	key.Identify()
+	key.Session = rec.ID
+	if key.Expires.IsZero() || ends.Before(key.Expires) {
+		key.Expires = ends
+	}
+	return key, cookie, nil
+}
+
+// record begins the record of a request's browser.
+func (s *Service) record(r *http.Request) record {
+	now := time.Now().UTC()
+	rec := record{ID: newID(), Created: now, Seen: now, UserAgent: clean(r.UserAgent())}
+	if a := s.options.Address(r); a.IsValid() {
+		rec.Address = a.String()
+	}
+	return rec
+}
+
+// clean makes a text of others fit to be shown: valid, on one line, and not long.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+	for len(s) > maxText {
+		_, size := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-size]
+	}
+	return s
+}
+
+// begin saves a new session with a new secret and ends the one of old.
+func (s *Service) begin(ctx context.Context, rec *record, old string) (*http.Cookie, time.Time, error) {
+	if len(old) != secretLength {
+		old = ""
+	}
+	held, err := s.scs.Load(ctx, old)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if was, ok := s.scs.Get(held, recordKey).(record); ok {
+		defer s.options.Ended(was.ID)
+	}
+	if err := s.scs.RenewToken(held); err != nil {
+		return nil, time.Time{}, err
+	}
+	s.scs.Put(held, recordKey, *rec)
+	secret, _, err := s.scs.Commit(asNew(held))
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	ends := s.scs.Deadline(held)
+	c := s.newCookie(secret)
+	c.Expires, c.MaxAge = ends, int(s.options.Lifetime/time.Second)
+	return c, ends, nil
+}
+
+func (s *Service) newCookie(value string) *http.Cookie {
+	return &http.Cookie{Name: s.cookie, Value: value, Path: "/", HttpOnly: true, Secure: s.secure, SameSite: http.SameSiteLaxMode}
+}
+
+// Forget is a cookie that makes the browser forget the session's.
+func (s *Service) Forget() *http.Cookie {
+	c := s.newCookie("")
+	c.MaxAge, c.Expires = -1, time.Unix(1, 0)
+	return c
+}
+
+// View is a session as its owner is shown it.
+type View struct {
+	ID                     string
+	Current                bool // the one that asks
+	Created, Seen, Expires time.Time
+	Address, UserAgent     string
+}
+
+// List returns the sessions of a caller, the newest first. Error: KindForbidden for tokens.
+func (s *Service) List(ctx context.Context, by *event.APIKey) ([]View, error) {
+	list, err := s.of(ctx, by)
+	if err != nil {
+		return nil, err
+	}
+	out, now := make([]View, 0, len(list)), time.Now()
+	for i := range list {
+		ends, r, err := decode(list[i].Body)
+		if err != nil {
+			return nil, err
+		}
+		if !now.Before(list[i].Expires) {
+			continue
+		}
+		out = append(out, View{
+			ID: r.ID, Current: r.ID == by.Session, Created: r.Created, Seen: r.Seen, Expires: ends, Address: r.Address, UserAgent: r.UserAgent,
+		})
+	}
+	return out, nil
+}
+
+func (s *Service) of(ctx context.Context, by *event.APIKey) ([]event.Session, error) {
+	owner, err := s.owner(by)
+	if err != nil {
+		return nil, err
+	}
+	return s.options.Store.SessionsOf(ctx, owner)
+}
+
+// owner is whose sessions a caller's are.
+func (s *Service) owner(by *event.APIKey) (string, error) {
+	switch {
+	case by.Token != "":
+		return "", event.Errorf(event.KindForbidden, "forbidden", "a token has no sessions; this needs an API key or a session")
+	case by.User != "" && s.provider != nil:
+		return userOwner(s.provider.Issuer, by.User), nil
+	default:
+		return keyOwner(by.ID), nil
+	}
+}
+
+func keyOwner(id int64) string             { return "key:" + strconv.FormatInt(id, 36) }
+func userOwner(issuer, user string) string { return "user:" + issuer + " " + user }
+
+// End ends one of a caller's sessions. Errors: KindNotFound, KindForbidden for tokens.
+func (s *Service) End(ctx context.Context, by *event.APIKey, id string) error {
+	list, err := s.of(ctx, by)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if subtle.ConstantTimeCompare([]byte(list[i].ID), []byte(id)) == 1 {
+			defer s.options.Ended(id)
+			return s.options.Store.DeleteSession(ctx, list[i].Token)
+		}
+	}
+	return event.NotFound("session")
+}
+
+// EndAll ends all of a caller's sessions. Error: KindForbidden for tokens.
+func (s *Service) EndAll(ctx context.Context, by *event.APIKey) error {
+	list, err := s.of(ctx, by)
+	if err != nil {
+		return err
+	}
+	owner, _ := s.owner(by) // as before
+	err = s.options.Store.DeleteSessionsOf(ctx, owner)
+	for i := range list {
+		s.options.Ended(list[i].ID)
+	}
+	return err
+}
+
+// Trim deletes a small batch of sessions that have expired, and returns how many.
+func (s *Service) Trim(ctx context.Context, limit int) (int, error) {
+	// A clock that is set back must not bring one back.
+	return s.options.Store.TrimSessions(ctx, time.Now().Add(-time.Hour), limit)
+}
+
+// grants goes through the roles of groups: whether they make an admin, what they give in which tenants, and whether they
+// give anything at all. What they give in tenants that are not there counts as something.
+func (s *Service) grants(ctx context.Context, groups []string) (admin bool, list []event.Grant, any bool, err error) {
+	for _, role := range s.provider.rolesOf(groups) {
+		any = true
+		g := event.Grant{Allow: role.Allow}
+		switch {
+		case role.Admin:
+			admin = true
+			continue
+		case role.Tenant != EveryTenant:
+			t, err := s.options.Tenants.Tenant(ctx, role.Tenant)
+			if event.KindOf(err) == event.KindNotFound {
+				continue
+			}
+			if err != nil {
+				return false, nil, false, err
+			}
+			g.Tenant = t.ID
+		}
+		list = merge(list, g)
+	}
+	return admin, list, any, nil
+}
+
+// merge adds a grant to those of the same tenant.
+func merge(list []event.Grant, g event.Grant) []event.Grant {
+	for i := range list {
+		if list[i].Tenant != g.Tenant {
+			continue
+		}
+		both := slices.Clone(list[i].Allow) // roles are shared
+		for _, p := range g.Allow {
+			if !slices.Contains(both, p) {
+				both = append(both, p)
+			}
+		}
+		list[i].Allow = both
+		return list
+	}
+	return append(list, g)
+}
+
+var errDamaged = errors.New("session: a session in the store cannot be read")
