@@ -34,13 +34,26 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case d.hosts.Owns(r):
 		d.serve(d.hosts, w, r)
 	case door != nil && below:
+		if first != "t" {
+			confine(w.Header())
+		}
 		d.serve(door, w, r)
 	case d.faces.Owns(r):
+		confine(w.Header())
 		d.faces.Handler().ServeHTTP(w, r)
 	default:
 		d.api.ServeHTTP(w, r)
 	}
 }
+
+// sandbox takes what a browser shows out of the server's origin: no page that somebody else wrote may use the sessions of the
+// web UI, which are cookies of that origin.
+var sandbox = []string{"sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads"}
+
+// confine sets the sandbox for the answers of a door that gives out what strangers sent. Bins, sources and tunnels set their
+// own, at least as strict, where nothing of the stranger's can replace it: tunnels beside the policy of the program, and only at
+// paths, because a host name of a tunnel's own is another origin.
+func confine(h http.Header) { h["Content-Security-Policy"] = sandbox }
 
 // serve serves a request whose handler must not take the server down.
 func (d *doors) serve(door http.Handler, w http.ResponseWriter, r *http.Request) {

@@ -5,6 +5,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // ask sends a request to everything that the server serves, as its port does.
@@ -54,5 +56,31 @@ func TestUI(t *testing.T) {
 	}
 	if w := ask(t, off, "GET", "/", "Accept", "text/html"); w.Header().Get("Location") != "/docs" {
 		t.Errorf("%v", w.Header())
+	}
+}
+
+// TestSandbox asks at every door of the server's own host for what a stranger wrote: no browser may show it as a page of the
+// server's origin, whatever the stranger says of it.
+func TestSandbox(t *testing.T) {
+	a, tenant := newApp(t)
+	evil := event.Answer{
+		Status: 200, Body: []byte("<script>fetch('/v1/me')</script>"),
+		Headers: []event.Header{{Name: "Content-Type", Value: "text/html"}, {Name: "Content-Security-Policy", Value: "sandbox allow-same-origin allow-scripts"}},
+	}
+	bin, err := a.bins.Create(t.Context(), tenant.ID, event.Bin{Alias: "box", Answer: evil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/b/box", "/b/box/page", "/b/none", "/in/acme/none", "/token/" + bin.ID, "/" + bin.ID, "/c/acme/changes.xml", "/c/nobody/hooks"} {
+		w := ask(t, a, "GET", path)
+		ours := 0
+		for _, policy := range w.Header().Values("Content-Security-Policy") {
+			if strings.Contains(policy, "sandbox") && !strings.Contains(policy, "allow-same-origin") {
+				ours++
+			}
+		}
+		if ours == 0 || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %d %v", path, w.Code, w.Header())
+		}
 	}
 }

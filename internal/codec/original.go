@@ -7,8 +7,21 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// OwnCookie is the cookie in which browsers send Posthorn's own tokens; nobody else gets to see it.
+// OwnCookie is the cookie in which browsers send Posthorn's own tokens.
 const OwnCookie = "posthorn_token"
+
+// ownCookies begins the names of all of Posthorn's own cookies, those of sessions too.
+const ownCookies = "posthorn_"
+
+// IsOwnCookie reports whether a cookie is one of Posthorn's own by its name, in any case, also behind __Host- and __Secure-;
+// nobody else gets to see those, and nobody else sets them.
+func IsOwnCookie(name string) bool {
+	name = strings.ToLower(strings.TrimSpace(name))
+	for _, guard := range []string{"__host-", "__secure-"} {
+		name = strings.TrimPrefix(name, guard)
+	}
+	return strings.HasPrefix(name, ownCookies)
+}
 
 // dropped are the headers of a request that are not sent on besides those of its connection: those that the next one sets
 // itself, and what its sender can read.
@@ -38,15 +51,15 @@ func Forwarded(r *event.Request) []event.Header {
 	return kept
 }
 
-// WithoutOwnCookies returns the value of a Cookie header without [OwnCookie]; one without it stays as it is.
+// WithoutOwnCookies returns the value of a Cookie header without Posthorn's own ([IsOwnCookie]); one without them stays as it is.
 func WithoutOwnCookies(value string) string {
-	if !strings.Contains(strings.ToLower(value), OwnCookie) {
+	if !strings.Contains(strings.ToLower(value), ownCookies) {
 		return value
 	}
 	var kept []string
 	for part := range strings.SplitSeq(value, ";") {
 		name, _, _ := strings.Cut(part, "=")
-		if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(strings.TrimSpace(name), OwnCookie) {
+		if part = strings.TrimSpace(part); part != "" && !IsOwnCookie(name) {
 			kept = append(kept, part)
 		}
 	}

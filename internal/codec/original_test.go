@@ -32,14 +32,14 @@ func TestForwarded(t *testing.T) {
 
 func TestWithoutOwnCookies(t *testing.T) {
 	for value, want := range map[string]string{
-		"":                                     "",
-		"a=1;b=2;  c":                          "a=1;b=2;  c", // as it was
-		"posthorn_token=x":                     "",
-		"a=1; posthorn_token=x; b=2":           "a=1; b=2",
-		"posthorn_token = x;a=1":               "a=1",
-		"POSTHORN_TOKEN=x; a=posthorn_token":   "a=posthorn_token",
-		"posthorn_token=x; posthorn_token=y":   "",
-		"posthorn_tokens=1; xposthorn_token=2": "posthorn_tokens=1; xposthorn_token=2",
+		"":                                   "",
+		"a=1;b=2;  c":                        "a=1;b=2;  c", // as it was
+		"posthorn_token=x":                   "",
+		"a=1; posthorn_token=x; b=2":         "a=1; b=2",
+		"posthorn_token = x;a=1":             "a=1",
+		"POSTHORN_TOKEN=x; a=posthorn_token": "a=posthorn_token",
+		"posthorn_token=x; posthorn_token=y": "",
+		"posthorn_session=1; xposthorn_token=2; __Host-posthorn_session=3; __SECURE-posthorn_x=4": "xposthorn_token=2",
 	} {
 		if got := WithoutOwnCookies(value); got != want {
 			t.Errorf("%q: %q, want %q", value, got, want)

@@ -16,7 +16,7 @@ import (
 // keySize is that of a key, in bytes: as long as the hash (RFC 7518, 3.2).
 const keySize = 32
 
-// MaxOverlap is the longest overlap of a rotation: no token lives longer.
+// MaxOverlap is the longest overlap of a rotation. Only the tokens of portals may live longer, and end with it.
 const MaxOverlap = MaxTTL
 
 // maxKeys is how many keys of a tenant may be valid at once, so how often they can be rotated within an overlap.

@@ -20,14 +20,17 @@ const (
 	MinTTL     = time.Second
 	MaxTTL     = 24 * time.Hour
 	DefaultTTL = time.Hour
+	// MaxPortalTTL is the longest life of a portal's token.
+	MaxPortalTTL = 7 * 24 * time.Hour
 )
 
 // Grant is what a token is asked to allow.
 type Grant struct {
+	// Allow are permissions of API keys, or one of those of portals alone.
 	Allow []event.Permission
 	// Types and Subjects narrow it, as in [event.Selection]; empty: not narrowed.
 	Types, Subjects []string
-	// TTL is how long it lives, [MinTTL] to [MaxTTL]; 0 means [DefaultTTL].
+	// TTL is how long it lives, [MinTTL] to [MaxTTL], or to [MaxPortalTTL]; 0 means [DefaultTTL].
 	TTL time.Duration
 }
 
@@ -50,8 +53,11 @@ func noToken(by *event.APIKey) error {
 	return event.Errorf(event.KindForbidden, "forbidden", "a token may not make tokens or rotate their keys; this needs an API key")
 }
 
-// gives reports whether a key may give a permission: it has it itself. Manage includes read.
+// gives reports whether a key may give a permission: it has it itself. Manage includes read, and what portals are for.
 func gives(by *event.APIKey, p event.Permission) bool {
+	if ofPortal(p) {
+		p = event.AllowManage
+	}
 	return by.Admin || slices.Contains(by.Allow, p) || p == event.AllowRead && slices.Contains(by.Allow, event.AllowManage)
 }
 
@@ -102,10 +108,15 @@ func (s *Service) checkGrant(by *event.APIKey, g *Grant) error {
 		return event.Invalid("allow", "is needed: any of publish, read, manage")
 	}
 	narrowed := len(g.Types)+len(g.Subjects) > 0
+	most, mostText := MaxTTL, "24h"
 	for i, p := range g.Allow {
 		field := fmt.Sprintf("allow[%d]", i)
 		switch {
-		case !known(p):
+		case ofPortal(p) && len(g.Allow) == 1 && !narrowed && gives(by, p):
+			most, mostText = MaxPortalTTL, "168h"
+		case ofPortal(p) && (len(g.Allow) > 1 || narrowed):
+			return event.Invalid(field, "stands alone")
+		case !ofPortal(p) && !known(p):
 			return event.Invalid(field, "must be publish, read or manage")
 		case slices.Contains(g.Allow[:i], p):
 			return event.Invalid(field, "is there twice")
@@ -118,10 +129,15 @@ func (s *Service) checkGrant(by *event.APIKey, g *Grant) error {
 	if g.TTL == 0 {
 		g.TTL = DefaultTTL
 	}
-	if g.TTL < MinTTL || g.TTL > MaxTTL {
-		return event.Invalid("ttl", "must be 1s to 24h")
+	if g.TTL < MinTTL || g.TTL > most {
+		return event.Invalid("ttl", "must be 1s to "+mostText)
 	}
 	return s.options.Check(event.Selection{Types: g.Types, Subjects: g.Subjects})
+}
+
+// ofPortal reports whether a permission is one of the tokens of portals, which the server makes by itself only.
+func ofPortal(p event.Permission) bool {
+	return p == event.AllowPortal || p == event.AllowPortalRead
 }
 
 func known(p event.Permission) bool {

@@ -201,13 +201,18 @@ func (h *Hub) rewrite(pr *httputil.ProxyRequest) {
 	About{Kind: KindHTTP, URL: called, Remote: remote, At: h.cfg.now().UTC()}.set(out.Header)
 }
 
-// clean takes off an answer what would reach beyond the tunnel's own part of the server's origin, and the server's own cookie,
-// which a host name could set for the server's domain too.
+// sandbox makes what a browser shows of a tunnel without a host name a page of no origin: it shares its address with the server,
+// whose sessions and API it must not use in the name of whoever looks at it.
+const sandbox = "sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads"
+
+// clean takes off an answer what would reach beyond the tunnel's own part of the server's origin, and the server's own cookies,
+// which a host name could set for the server's domain too. A policy of the program's own counts beside the sandbox.
 func clean(resp *http.Response) error {
 	if p, _ := resp.Request.Context().Value(placeKey{}).(place); p.prefix != "" { // set by ServeHTTP
 		for _, name := range []string{"Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Alt-Svc"} {
 			resp.Header.Del(name)
 		}
+		resp.Header.Add("Content-Security-Policy", sandbox)
 	}
 	cookies := resp.Header["Set-Cookie"]
 	delete(resp.Header, "Set-Cookie")
@@ -219,12 +224,12 @@ func clean(resp *http.Response) error {
 	return nil
 }
 
-// setsOwnCookie reports whether browsers send what a Set-Cookie sets as the server's own cookie. One without a name is sent
+// setsOwnCookie reports whether browsers send what a Set-Cookie sets as one of the server's own cookies. One without a name is sent
 // as its value alone, which may be a name, "=", and a value again (RFC 6265bis, 5.8.3).
 func setsOwnCookie(set string) bool {
 	pair, _, _ := strings.Cut(set, ";")
 	name, _, _ := strings.Cut(strings.TrimLeft(pair, "= \t"), "=")
-	return strings.EqualFold(strings.TrimSpace(name), codec.OwnCookie)
+	return codec.IsOwnCookie(name)
 }
 
 // refused answers when there was no answer.

@@ -68,13 +68,17 @@ func TestProxyByPath(t *testing.T) {
 		} {
 			w.Header().Set(name, value)
 		}
-		w.Header().Add("Set-Cookie", "mine=1")
+		for _, c := range []string{"mine=1", "posthorn_session=stolen", "__Host-Posthorn_Session=stolen; Secure; Path=/"} {
+			w.Header().Add("Set-Cookie", c)
+		}
+		w.Header().Set("Content-Security-Policy", "sandbox allow-same-origin allow-scripts")
+		w.WriteHeader(http.StatusEarlyHints) // which must not take anything from the answer
 		w.WriteHeader(http.StatusTeapot)
 		_, _ = w.Write(b)
 	})
 	r := on.ask(http.MethodPost, "/t/acme/web/a%2Fb|c//?x=%zz;1", bytes.NewReader(big))
 	for name, value := range map[string]string{
-		"Cookie": "a=1; posthorn_token=secret; b=2", "X-Forwarded-For": "10.0.0.1", "X-Forwarded-Host": "evil.example", "Posthorn-Tunnel": `{"kind":"bin"}`,
+		"Cookie": "a=1; posthorn_token=secret; b=2; __Host-posthorn_session=secret; posthorn_session=secret", "X-Forwarded-For": "10.0.0.1", "X-Forwarded-Host": "evil.example", "Posthorn-Tunnel": `{"kind":"bin"}`,
 		"Connection": "X-Hop", "X-Hop": "1", "X-Exact": "a  b", "Te": "gzip", "Accept-Encoding": "br",
 	} {
 		r.Header.Set(name, value)
@@ -105,6 +109,9 @@ func TestProxyByPath(t *testing.T) {
 	if cookies := resp.Header["Set-Cookie"]; len(cookies) != 1 || cookies[0] != "mine=1" || resp.Header.Get("X-Here") != "yes" {
 		t.Errorf("%v", resp.Header)
 	}
+	if policies := resp.Header["Content-Security-Policy"]; len(policies) != 2 || policies[1] != sandbox {
+		t.Errorf("the policies are %q", policies)
+	}
 	for _, name := range []string{"Service-Worker-Allowed", "Clear-Site-Data", "Strict-Transport-Security", "Keep-Alive"} {
 		if resp.Header.Get(name) != "" {
 			t.Errorf("%s came through", name)
@@ -131,7 +138,8 @@ func TestProxyByHost(t *testing.T) {
 	}
 	on.connect("web", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Strict-Transport-Security", "max-age=1")
-		for _, c := range []string{"posthorn_token=stolen; Domain=example.com", " Posthorn_Token =stolen", "=posthorn_token=stolen", "= posthorn_token=stolen; Path=/"} {
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		for _, c := range []string{"posthorn_token=stolen; Domain=example.com", " Posthorn_Token =stolen", "=posthorn_token=stolen", "= posthorn_token=stolen; Path=/", "__Host-posthorn_session=stolen"} {
 			w.Header().Add("Set-Cookie", c)
 		}
 		var about About
@@ -145,7 +153,8 @@ func TestProxyByHost(t *testing.T) {
 		"JAN.dev.Example.com:8080": "JAN.dev.Example.com:8080/t/acme/web/x?y  JAN.dev.Example.com:8080 https://JAN.dev.Example.com:8080/t/acme/web/x?y",
 	} {
 		resp, body := ask(host)
-		if resp.StatusCode != http.StatusOK || body != want || resp.Header.Get("Strict-Transport-Security") == "" || resp.Header.Get("Set-Cookie") != "" {
+		if resp.StatusCode != http.StatusOK || body != want || resp.Header.Get("Strict-Transport-Security") == "" || resp.Header.Get("Set-Cookie") != "" ||
+			strings.Join(resp.Header["Content-Security-Policy"], "|") != "default-src 'self'" {
 			t.Errorf("%s: %d %s", host, resp.StatusCode, body)
 		}
 	}

@@ -51,20 +51,20 @@ func (a *API) eventRoutes() {
 	register(a, operation{
 		id: "list-events", method: http.MethodGet, path: list, tag: "Events", summary: "List events",
 		doc:   "Newest first. With filters a page may hold fewer than limit, also none, and still have a next.",
-		scope: scopeRead, answer: typeOf[client.Page[client.Event]](),
+		scope: scopeRead, portal: true, answer: typeOf[client.Page[client.Event]](),
 	}, a.listEvents)
 	register(a, operation{
 		id: "get-event", method: http.MethodGet, path: one, tag: "Events", summary: "Get an event",
-		scope: scopeRead, answer: typeOf[client.Event](), tagged: true, narrowed: true,
+		scope: scopeRead, portal: true, answer: typeOf[client.Event](), tagged: true, narrowed: true,
 	}, a.getEvent)
 	register(a, operation{
 		id: "list-event-attempts", method: http.MethodGet, path: one + "/attempts", tag: "Events", summary: "List attempts to deliver an event",
-		doc: "Newest first.", scope: scopeRead,
+		doc: "Newest first.", scope: scopeRead, portal: true,
 	}, a.eventAttempts)
 	register(a, operation{
 		id: "resend-event", method: http.MethodPost, path: one + "/resend", tag: "Events", summary: "Deliver an event again",
 		doc:   "To one endpoint, or to every one that the event is for.",
-		scope: scopeManage, status: http.StatusAccepted,
+		scope: scopeManage, portal: true, status: http.StatusAccepted,
 	}, a.resendEvent)
 }
 
@@ -181,7 +181,7 @@ func (a *API) getEvent(ctx context.Context, c *call, in *struct {
 		return nil, event.NotFound("event")
 	}
 	body := codec.AppendEvent(nil, &e)
-	if a.Sources != nil && e.Origin != nil {
+	if a.Sources != nil && e.Origin != nil && !c.key.Portal() {
 		if body, err = appendOrigin(body, a.Sources.Shown(ctx, c.tenant, &e)); err != nil {
 			return nil, err
 		}
@@ -206,8 +206,11 @@ func (a *API) eventAttempts(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &outBody[client.Page[client.Attempt]]{page(list, in.most(), showAttempt,
-		func(t *event.Attempt) string { return encodeNumberCursor(listEventTries, t.ID) })}, nil
+	out := page(list, in.most(), showAttempt, func(t *event.Attempt) string { return encodeNumberCursor(listEventTries, t.ID) })
+	if out.Data, err = a.shownAttempts(ctx, c, list, out.Data); err != nil {
+		return nil, err
+	}
+	return &outBody[client.Page[client.Attempt]]{out}, nil
 }
 
 func (a *API) resendEvent(ctx context.Context, c *call, in *struct {
@@ -234,6 +237,7 @@ func (a *API) resendEvent(ctx context.Context, c *call, in *struct {
 		return nil, err
 	}
 	out := client.Resent{Event: e.ID, Version: e.Version, Endpoints: []string{}}
+	targets = slices.DeleteFunc(slices.Clone(targets), func(e *event.Endpoint) bool { return !c.sees(e) })
 	for _, t := range targets {
 		if err := a.Delivery.Resend(ctx, t, e.Version); err != nil {
 			return nil, err

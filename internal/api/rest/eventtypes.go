@@ -24,11 +24,11 @@ func (a *API) eventTypeRoutes() {
 	}, a.createType)
 	register(a, operation{
 		id: "list-event-types", method: http.MethodGet, path: list, tag: "Event types", summary: "List event types",
-		doc: "By name.", scope: scopeRead,
+		doc: "By name.", scope: scopeRead, portal: true,
 	}, a.listTypes)
 	register(a, operation{
 		id: "get-event-type", method: http.MethodGet, path: one, tag: "Event types", summary: "Get an event type",
-		scope: scopeRead, tagged: true,
+		scope: scopeRead, portal: true, tagged: true,
 	}, a.getType)
 	register(a, operation{
 		id: "replace-event-type", method: http.MethodPut, path: one, tag: "Event types", summary: "Replace an event type",

@@ -23,7 +23,7 @@ func newAPI(tb testing.TB, f *fake, change ...func(*rest.Config)) (*rest.API, *b
 	tb.Helper()
 	log := &bytes.Buffer{}
 	c := rest.Config{
-		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Tokens: f, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
+		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Tokens: f, Portals: &portals{f: f}, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
 		Limits: event.DefaultLimits(), Version: "1.2.3", Backup: http.HandlerFunc(backUp),
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
