@@ -1,0 +1,1 @@
+import{B as e,D as t,I as n,O as r,P as i,S as a,V as o,a as s,j as c,s as l,z as u}from"./index.js";var d=r(`<!> <!>`,1);function f(r,f){o(f,!0);var p=d(),m=i(p);{let e=u(()=>a(`streams.title`));s(m,{get title(){return c(e)}})}var h=n(m,2);{let e=u(()=>a(`common.soon`));l(h,{icon:`streams`,get title(){return c(e)}})}t(r,p),e()}export{f as List};

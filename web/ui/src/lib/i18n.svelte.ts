@@ -1,0 +1,75 @@
+// The language: texts, numbers, times. English is the source; each language is a chunk of its own.
+import type en from "../texts/en";
+import { format, type Catalogue, type Message, type PlacesOf, type PluralForm, type Values } from "./message";
+
+export type Texts = typeof en;
+export type Key = keyof Texts;
+/** The keys of texts without places: titles, labels. */
+export type Plain = { [K in Key]: [PlacesOf<Texts[K]>] extends [never] ? K : never }[Key];
+export type Language = "en" | "cs";
+export const languages: readonly { code: Language; name: string }[] = [
+  { code: "en", name: "English" },
+  { code: "cs", name: "Čeština" },
+];
+
+const KEY = "posthorn.language";
+const loaders: Record<Language, () => Promise<{ default: Catalogue }>> = {
+  en: () => import("../texts/en"),
+  cs: () => import("../texts/cs"),
+};
+
+let code = $state<Language>("en");
+let texts = $state.raw<Catalogue>({});
+const plurals = $derived(new Intl.PluralRules(code));
+const numbers = $derived(new Intl.NumberFormat(code));
+
+function known(tag: string | null | undefined): Language | undefined {
+  const short = tag?.toLowerCase().split("-")[0];
+  return languages.find((l) => l.code === short)?.code;
+}
+
+/** The language to begin with: the one chosen, else the browser's. */
+export function preferred(): Language {
+  let kept: string | null = null;
+  try {
+    kept = localStorage.getItem(KEY);
+  } catch {
+    // No storage in this frame.
+  }
+  return known(kept) ?? navigator.languages.map(known).find((l) => l !== undefined) ?? "en";
+}
+
+/** Loads a language and shows it. keep: as the choice of the person. */
+export async function setLanguage(to: Language, keep = true): Promise<void> {
+  const loaded = await loaders[to]();
+  texts = loaded.default;
+  code = to;
+  document.documentElement.lang = to;
+  if (!keep) return;
+  try {
+    localStorage.setItem(KEY, to);
+  } catch {
+    // It holds until the page is closed.
+  }
+}
+
+export const lang = {
+  get code(): Language {
+    return code;
+  },
+};
+
+type Arguments<K extends Key> = [PlacesOf<Texts[K]>] extends [never] ? [] : [values: Values<Texts[K]>];
+
+/** The text of a key in the language shown: t("events.count", {n}). */
+export function t<K extends Key>(key: K, ...values: Arguments<K>): string {
+  const message = (texts as Record<string, Message | undefined>)[key];
+  if (message === undefined) return key;
+  return format(message, values[0] ?? {}, (n) => plurals.select(n) as PluralForm, (n) => numbers.format(n));
+}
+
+/** The text of a key made at run time (a code of the server), or the fallback if there is none. */
+export function maybe(key: string, fallback: string): string {
+  const message = (texts as Record<string, Message | undefined>)[key];
+  return typeof message === "string" ? message : fallback;
+}

@@ -1,0 +1,138 @@
+// Who is here and what they may do. It only hides and explains: the server decides.
+import { api, send } from "./api";
+import { auth, setUnauthorized } from "./auth";
+import { ApiError } from "./problem";
+import { go, href, router } from "./router.svelte";
+
+export type Permission = "publish" | "read" | "manage";
+
+export interface Me {
+  kind: "root" | "apikey" | "token" | "user";
+  id?: string;
+  name: string;
+  admin: boolean;
+  /** The one tenant of a key or token. */
+  tenant?: string;
+  allow?: string[];
+  /** A person's tenants; "*" is every one. */
+  grants?: { tenant: string; allow: string[] }[];
+  portal?: boolean;
+  expires?: string;
+  session: boolean;
+  version: string;
+}
+
+let me = $state.raw<Me>();
+let ended = $state(false);
+
+export const session = {
+  get me(): Me | undefined {
+    return me;
+  },
+  /** The portal's link has expired or was withdrawn. */
+  get ended(): boolean {
+    return ended;
+  },
+  get admin(): boolean {
+    return me?.admin ?? false;
+  },
+  /** The tenants that are known by name; an admin's (and "*") are asked of the server instead. */
+  get tenants(): string[] {
+    if (!me) return [];
+    if (me.tenant) return [me.tenant];
+    return (me.grants ?? []).map((g) => g.tenant).filter((name) => name !== "*");
+  },
+  /** Whether any tenant may be opened. */
+  get everyTenant(): boolean {
+    return session.admin || (me?.grants ?? []).some((g) => g.tenant === "*");
+  },
+};
+
+/** Whether the caller may do something in a tenant (the address's by default): can("manage"). */
+export function can(permission: Permission, tenant: string | undefined = router.tenant): boolean {
+  if (!me) return false;
+  if (me.admin) return true;
+  if (tenant === undefined) return false;
+  if (me.grants?.some((g) => (g.tenant === tenant || g.tenant === "*") && g.allow.includes(permission))) return true;
+  if (me.tenant !== tenant) return false;
+  const allow = me.allow ?? [];
+  if (allow.includes("portal")) return permission !== "publish";
+  if (allow.includes("portal-read")) return permission === "read";
+  return allow.includes(permission);
+}
+
+/** Asks who is here. false: nobody, the login page it is. */
+export async function enter(): Promise<boolean> {
+  try {
+    me = (await send<Me>("get", "/v1/me")).data;
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return false;
+    throw error;
+  }
+}
+
+/** Logs in with an API key; the session's cookie is set by the answer. */
+export async function logIn(key: string): Promise<Me> {
+  me = (await send<Me>("post", "/v1/session", { body: { key } })).data;
+  ended = false;
+  return me;
+}
+
+/** Logs out, here or on every device. */
+export async function logOut(everywhere = false): Promise<void> {
+  await send("delete", everywhere ? "/v1/sessions" : "/v1/session");
+  me = undefined;
+  go(href("/login"));
+}
+
+/** The address of the login page that comes back to where the person is now. */
+export function loginPath(): string {
+  const to = location.pathname + location.search;
+  return href("/login", undefined, { return: to === "/ui/" || router.path === "/login" ? undefined : to });
+}
+
+setUnauthorized((url) => {
+  if (url.startsWith("/v1/session") && !url.startsWith("/v1/sessions")) return; // a wrong key is the form's to show
+  if (router.portal !== undefined) {
+    auth.leavePortal();
+    ended = true;
+    return;
+  }
+  me = undefined;
+  if (router.path !== "/login") go(loginPath(), { replace: true });
+});
+
+/** The page to begin with: the overview for those who may see it, else the caller's tenant. */
+export function home(): string {
+  if (session.admin) return href("/");
+  const first = session.tenants[0] ?? lastTenant();
+  return first === undefined ? href("/") : href("/t/:tenant/overview", { tenant: first });
+}
+
+const LAST = "posthorn.tenant";
+
+/** The tenant that was looked at last on this computer. */
+export function lastTenant(): string | undefined {
+  try {
+    return localStorage.getItem(LAST) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function keepTenant(tenant: string): void {
+  try {
+    localStorage.setItem(LAST, tenant);
+  } catch {
+    // Next time the switcher begins empty.
+  }
+}
+
+/** Searches tenants by name for the switcher and the palette. */
+export async function findTenants(q: string, signal?: AbortSignal): Promise<string[]> {
+  if (!session.everyTenant) return session.tenants.filter((name) => name.includes(q));
+  const answer = await api.send<{ data: { name: string }[] }>("get", "/v1/tenants", { query: { q, limit: 20 }, signal });
+  const names = answer.data.data.map((tenant) => tenant.name);
+  return q ? names.filter((name) => name.toLowerCase().includes(q.toLowerCase())) : names;
+}

@@ -1,0 +1,8 @@
+import type { Route } from "$lib/routes";
+
+export const routes: Route[] = [
+  { path: "/tenants", title: "admin.tenants.title", load: async () => (await import("./pages")).Tenants },
+  { path: "/apikeys", title: "admin.apikeys.title", load: async () => (await import("./pages")).ApiKeys },
+  { path: "/audit", title: "admin.audit.title", load: async () => (await import("./pages")).Audit },
+  { path: "/t/:tenant/audit", title: "admin.audit.title", load: async () => (await import("./pages")).Audit },
+];

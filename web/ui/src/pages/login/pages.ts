@@ -1,0 +1,2 @@
+// The area's pages, one chunk.
+export { default as Login } from "./Login.svelte";

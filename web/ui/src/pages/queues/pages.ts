@@ -1,0 +1,3 @@
+// The area's pages, one chunk.
+export { default as List } from "./List.svelte";
+export { default as Queue } from "./Queue.svelte";

@@ -1,0 +1,6 @@
+// What is open over the page.
+class Open {
+  open = $state(false);
+}
+export const palette = new Open();
+export const shortcuts = new Open();

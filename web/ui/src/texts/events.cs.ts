@@ -1,0 +1,6 @@
+import { czech } from "$lib/message";
+import type en from "./events.en";
+
+export default czech<typeof en>()({
+  "events.title": "Události",
+});

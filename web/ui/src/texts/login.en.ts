@@ -1,0 +1,17 @@
+import { english } from "$lib/message";
+
+export default english({
+  "login.title": "Log in",
+  "login.heading": "Log in to Posthorn",
+  "login.key": "API key",
+  "login.submit": "Log in",
+  "login.or": "or with an API key",
+  "login.oidc": "Continue with {name}",
+  "login.empty": "Paste an API key.",
+  "login.wrong": "This key is not known here. Check that you copied all of it.",
+  "login.hint": "The root key was printed at the first start of `posthorn serve`. It stays in this browser only as a session that ends.",
+  "login.error.oidc_denied": "The login was cancelled or refused by the provider.",
+  "login.error.oidc_no_role": "You are known, but none of your groups has a role here. Ask your administrator.",
+  "login.error.oidc_expired": "The login took too long. Start again.",
+  "login.error.oidc_failed": "The login with the provider failed. Try again, or use an API key.",
+});

@@ -1,0 +1,5 @@
+import { english } from "$lib/message";
+
+export default english({
+  "queues.title": "Queues",
+});

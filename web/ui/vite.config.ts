@@ -1,0 +1,59 @@
+import { fileURLToPath } from "node:url";
+import { svelte } from "@sveltejs/vite-plugin-svelte";
+import { defineConfig } from "vite";
+
+const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+/** What a lazily loaded chunk is called: an area's pages, a language's texts, the charts. The rest is "app". */
+function name(chunk: { facadeModuleId?: string | null; name: string }): string {
+  const id = chunk.facadeModuleId ?? "";
+  const area = /\/src\/pages\/([^/]+)\/pages\.ts$/.exec(id);
+  if (area) return `page-${area[1]}.js`;
+  const language = /\/src\/texts\/(\w+)\.ts$/.exec(id);
+  if (language) return `text-${language[1]}.js`;
+  return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
+}
+
+const lazy = /\/src\/pages\/[^/]+\/(?!routes\.ts)|\/src\/texts\/|\/node_modules\/uplot\//;
+
+// PH_API is where /v1 is while developing: a Posthorn of your own.
+const server = process.env.PH_API ?? "http://127.0.0.1:8080";
+
+export default defineConfig({
+  base: "/ui/",
+  plugins: [svelte()],
+  resolve: {
+    alias: [
+      { find: /^\$lib\//, replacement: src("lib/") },
+      { find: /^\$components$/, replacement: src("components/index.ts") },
+      { find: /^\$components\//, replacement: src("components/") },
+      { find: /^\$api$/, replacement: src("api/schema.d.ts") },
+    ],
+  },
+  server: {
+    host: "127.0.0.1",
+    proxy: Object.fromEntries(
+      ["/v1", "/b/", "/in/", "/openapi.json", "/docs", "/ui/login/oidc"].map((path) => [path, { target: server, changeOrigin: false }]),
+    ),
+  },
+  build: {
+    outDir: "../../internal/ui/dist",
+    emptyOutDir: true,
+    target: "es2022",
+    sourcemap: false,
+    modulePreload: { polyfill: false },
+    assetsInlineLimit: 0, // the page's policy has no data: addresses
+    reportCompressedSize: false,
+    rolldownOptions: {
+      output: {
+        entryFileNames: "[name].js",
+        chunkFileNames: name,
+        assetFileNames: (asset) => {
+          const area = /src\/pages\/([^/]+)\//.exec(asset.originalFileNames[0] ?? "");
+          return area ? `page-${area[1]}[extname]` : "[name][extname]";
+        },
+        codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: "app", test: (id: string) => !lazy.test(id) }] },
+      },
+    },
+  },
+});
