@@ -28,11 +28,12 @@ const (
 	reasonGone            // retention deleted what the client had still to get
 	reasonProtocol        // the client broke the protocol
 	reasonError           // the log could not be read
+	reasonEnded           // somebody ended it
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
-	"none", "client", "slow", "silent", "done", "shutdown", "expired", "revoked", "tenant_deleted", "gone", "protocol", "error",
+	"none", "client", "slow", "silent", "done", "shutdown", "expired", "revoked", "tenant_deleted", "gone", "protocol", "error", "ended",
 }
 
 func (r reason) String() string { return reasonNames[r] }
@@ -91,6 +92,7 @@ type conn struct {
 	pending  []byte    // the rest of a write, shared with others
 	outbox   []byte    // messages of the protocol
 	lastSent int64     // when something was sent last, in ns
+	sent     int64     // events
 	wake     chan struct{}
 	first    member // for protocols with one subscription: beside the connection in memory
 }
@@ -149,7 +151,11 @@ func (h *Hub) connect(k kind, r *http.Request, l *Listener, p protocol) (*conn, 
 
 // newConn makes the connection of a ticket; nothing is sent before start. It must be started or abandoned.
 func (h *Hub) newConn(t *ticket, f *feed, p protocol) *conn {
-	return &conn{hub: h, feed: f, proto: p, ticket: t, shard: h.nextShard(), lastSent: h.clock.Load()}
+	c := &conn{hub: h, feed: f, proto: p, ticket: t, shard: h.nextShard(), lastSent: h.clock.Load()}
+	if t.connected(c) {
+		c.ended = reasonEnded
+	}
+	return c
 }
 
 // abandon lets go of a connection that was not started.

@@ -214,6 +214,7 @@ type group struct {
 	key      string                  // of the selection
 	match    func(*event.Event) bool // nil: every event
 	subjects []string                // by which it is found, nil: it is asked about every event
+	shown    event.Selection
 
 	// Guarded by the feed's lock. list has every selected event in (base, head]; base stays behind the ring's floor while
 	// nothing that is selected leaves the ring.
@@ -285,7 +286,7 @@ func (g *group) since(cursor int64, dst []*entry, n int) (list []*entry, more, o
 func (f *feed) group(w *wish) *group {
 	g := f.groups[w.key]
 	if g == nil {
-		g = &group{feed: f, key: w.key, match: w.match, subjects: w.subjects, base: f.head, shards: make([]groupShard, len(f.hub.shards))}
+		g = &group{feed: f, key: w.key, shown: cloneSelection(w.shown), match: w.match, subjects: w.subjects, base: f.head, shards: make([]groupShard, len(f.hub.shards))}
 		f.groups[w.key] = g
 		if g.subjects == nil {
 			f.scan = append(f.scan, g)

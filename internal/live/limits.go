@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
@@ -18,13 +19,15 @@ type limits struct {
 	closing bool
 	streams int
 	polls   int
-	tenants map[event.TenantID]int
+	tenants map[event.TenantID]*open
 	addrs   map[netip.Prefix]int
 	keys    map[keyName]*keyState
+	lastID  int64 // of a ticket
 }
 
 func (l *limits) init() {
-	l.tenants, l.addrs, l.keys = map[event.TenantID]int{}, map[netip.Prefix]int{}, map[keyName]*keyState{}
+	l.tenants, l.addrs, l.keys = map[event.TenantID]*open{}, map[netip.Prefix]int{}, map[keyName]*keyState{}
+	l.lastID = time.Now().UnixMicro() // more than any of a former run, which gave fewer than one a µs
 }
 
 // shut lets nothing more in, and returns false when it was called before.
@@ -79,20 +82,30 @@ const (
 	kindCount
 )
 
-// ticket is the right to one connection.
+// ticket is the right to one connection, or to one wait.
 type ticket struct {
 	hub     *Hub
 	kind    kind
+	refused bool // ended before it had a connection; guarded by the limits' lock
 	tenant  event.TenantID
-	addr    netip.Prefix
 	key     *keyState
 	expires int64 // in ns since 1970, 0: never
+
+	// What is shown of it; see registry.go.
+	id         int64
+	since      int64 // in ns since 1970
+	remote     netip.Addr
+	agent      unique.Handle[string]
+	conn       *conn // guarded by the limits' lock, as what follows
+	wait       *waitInfo
+	prev, next *ticket // of the tenant
 }
 
 // admit counts a connection, or says why there may be no more. The ticket must be released; a connection does so when
 // it ends. Errors: KindRateLimited and KindUnavailable.
 func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
-	addr := clientAddr(r, h.cfg.TrustedProxies)
+	remote := ClientAddr(r, h.cfg.TrustedProxies)
+	addr := counted(remote)
 	s := &h.limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,20 +120,19 @@ func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
 		return nil, busy("the server has as many live connections as it takes")
 	case k == kindPoll && s.polls >= h.cfg.MaxPolls:
 		return nil, busy("as many polls wait as the server takes")
-	case k != kindPoll && s.tenants[l.Tenant.ID] >= h.cfg.MaxPerTenant:
+	case k != kindPoll && s.tenants[l.Tenant.ID].count() >= h.cfg.MaxPerTenant:
 		return nil, tooMany("this tenant")
 	case k != kindPoll && name.token != "" && key != nil && key.conns >= h.cfg.MaxPerToken:
 		return nil, tooMany("this token")
 	case addr.IsValid() && s.addrs[addr] >= h.cfg.MaxPerAddress:
 		return nil, tooMany("this address")
 	}
-	t := &ticket{hub: h, kind: k, tenant: l.Tenant.ID, addr: addr}
+	t := &ticket{hub: h, kind: k, tenant: l.Tenant.ID, remote: remote}
 	s.addrs[addr]++
 	if k == kindPoll {
 		s.polls++
 	} else {
 		s.streams++
-		s.tenants[t.tenant]++
 		if key == nil {
 			key = &keyState{name: name, key: l.Key}
 			s.keys[name] = key
@@ -131,6 +143,7 @@ func (h *Hub) admit(k kind, r *http.Request, l *Listener) (*ticket, error) {
 			t.expires = l.Key.Expires.UnixNano()
 		}
 	}
+	s.enlist(t, r, l)
 	h.stats.open[k].Add(1)
 	h.work.Add(1)
 	return t, nil
@@ -166,16 +179,15 @@ func (t *ticket) release() {
 	s := &t.hub.limits
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.addrs[t.addr]--; s.addrs[t.addr] == 0 {
-		delete(s.addrs, t.addr)
+	addr := counted(t.remote)
+	if s.addrs[addr]--; s.addrs[addr] == 0 {
+		delete(s.addrs, addr)
 	}
+	s.delist(t)
 	if t.kind == kindPoll {
 		s.polls--
 	} else {
 		s.streams--
-		if s.tenants[t.tenant]--; s.tenants[t.tenant] == 0 {
-			delete(s.tenants, t.tenant)
-		}
 		if t.key.conns--; t.key.conns == 0 {
 			delete(s.keys, t.key.name)
 		}
@@ -259,9 +271,8 @@ func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return addr
 }
 
-// clientAddr is whom a request is counted for. Of IPv6 the network counts, which is what one client has.
-func clientAddr(r *http.Request, trusted []netip.Prefix) netip.Prefix {
-	addr := ClientAddr(r, trusted)
+// counted is for whom an address counts. Of IPv6 the network does, which is what one client has.
+func counted(addr netip.Addr) netip.Prefix {
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64

@@ -221,6 +221,7 @@ func (p *pump) fromRing(m *member, head int64, more bool, b []byte, scale int) [
 	if !more {
 		b = p.arrived(m, b)
 	}
+	c.sent += int64(n)
 	c.shard.sent.Add(int64(n))
 	return b
 }
@@ -355,6 +356,7 @@ func (p *pump) encode(m *member, events []event.Event, head int64, b []byte) []b
 	}
 	m.cursor, m.told, m.behind = to, last, true
 	m.unacked = append(m.unacked, sent...)
+	c.sent += int64(n)
 	c.shard.sent.Add(int64(n))
 	return b
 }

@@ -385,6 +385,7 @@ func (s *shard) give(m *member, head, floor int64) bool {
 			m.unacked = append(m.unacked, e.ev.Version)
 		}
 	}
+	c.sent += int64(b.events)
 	s.sent.Add(int64(b.events))
 	if !c.write(b.bytes) {
 		s.held = true

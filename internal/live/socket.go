@@ -296,6 +296,8 @@ func (s *webSocket) last(dst []byte, why reason) []byte {
 		code, text = wire.ClosePolicy, "the key or token was revoked"
 	case reasonTenant:
 		code, text = wire.ClosePolicy, "the tenant was deleted"
+	case reasonEnded:
+		code, text = wire.ClosePolicy, "the connection was ended from the server's side"
 	case reasonGone:
 		code, text = wire.ClosePolicy, "events that were still to be sent have been deleted"
 	}

@@ -14,7 +14,7 @@ import (
 func TestSocketLastWords(t *testing.T) {
 	want := map[reason]ws.StatusCode{
 		reasonDone: 4000, reasonProtocol: 4000, reasonShutdown: 1001, reasonExpired: 1008, reasonRevoked: 1008, reasonTenant: 1008, reasonGone: 1008,
-		reasonError: 1011,
+		reasonError: 1011, reasonEnded: 1008,
 	}
 	for why := reasonLost + 1; why < reasonCount; why++ {
 		s := &webSocket{code: 4000, reason: "x"}

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -84,6 +85,9 @@ func (h *Hub) Stream(w http.ResponseWriter, r *http.Request, l Listener) error {
 	wish, err := h.wish(c.feed, l.Ask, l.Key)
 	if err == nil {
 		err = c.subscribe(&c.first, subscription{wish: wish, start: l.Start, form: p.form}, nil)
+	}
+	if errors.Is(err, errOver) { // somebody ended it, or its tenant was deleted, before it began
+		err = busy("the connection was ended")
 	}
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func (h *Hub) Wait(ctx context.Context, r *http.Request, l Listener, after int64
 	defer t.release()
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
+	t.waits(&waitInfo{key: l.Key, ask: l.Ask, after: after, end: cancel})
 	f, err := h.feedOf(ctx, l.Tenant.ID)
 	if err != nil {
 		return ended(ctx, err)

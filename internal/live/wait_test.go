@@ -154,7 +154,7 @@ func TestClientAddr(t *testing.T) {
 		{"[fe80::1%eth0]:5", nil, "fe80::/64"},
 		{"@", nil, "invalid Prefix"},
 	} {
-		if got := clientAddr(request(t, tt.remote, tt.forwarded...), trusted).String(); got != tt.want {
+		if got := counted(ClientAddr(request(t, tt.remote, tt.forwarded...), trusted)).String(); got != tt.want {
 			t.Errorf("%s %v: %s, want %s", tt.remote, tt.forwarded, got, tt.want)
 		}
 	}

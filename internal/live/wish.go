@@ -26,6 +26,7 @@ type wish struct {
 	key      string
 	match    func(*event.Event) bool // nil: every event
 	subjects []string                // nothing else is selected; nil: it cannot be said
+	shown    event.Selection         // what is asked for, or what may be seen where nothing is
 }
 
 // wish compiles what a listener asks for and may see. One that a group of the feed has compiled already is taken from there;
@@ -35,7 +36,10 @@ func (h *Hub) wish(f *feed, ask event.Selection, key *event.APIKey) (*wish, erro
 	if key != nil && key.Only != nil {
 		only = *key.Only
 	}
-	w := &wish{key: selectionKey(ask, only), subjects: exactSubjects(only)}
+	w := &wish{key: selectionKey(ask, only), subjects: exactSubjects(only), shown: ask}
+	if ask.IsZero() {
+		w.shown = only
+	}
 	if w.subjects == nil {
 		w.subjects = exactSubjects(ask)
 	}
