@@ -2,10 +2,12 @@
 // fails for anything that a page must not do: write an error or a warning on the console, throw, break its
 // Content-Security-Policy, ask another host, get an answer that the flow does not expect, open a dialog.
 //
-// UI_PATIENCE is the longest wait in milliseconds; UPDATE_SCREENS=1 writes the pictures of docs/screens anew.
+// UI_PATIENCE is the longest wait in milliseconds; UI_STEP chooses steps by a regular expression; UI_TIMES=1 tells how long each
+// took; UI_FAILURES is how many may fail before the flow ends; UPDATE_SCREENS=1 writes the pictures of docs/screens anew.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
@@ -13,10 +15,11 @@ import { launch } from "../chromium.mjs";
 
 const patience = Number(process.env.UI_PATIENCE ?? 60_000); // the machine may be busy
 const screens = fileURLToPath(new URL("../../../docs/screens/", import.meta.url));
+const pages = fileURLToPath(new URL("../../../web/ui/src/pages/", import.meta.url));
 const out = fileURLToPath(new URL("../out/ui/", import.meta.url));
 const desktop = { width: 1280, height: 800 };
 const phone = { width: 360, height: 740 };
-const tooManyFailures = 4;
+const tooManyFailures = Number(process.env.UI_FAILURES ?? 4);
 
 /** Runs a flow: body gets a UI, and calls its steps. */
 export async function flow(name, body) {
@@ -38,11 +41,12 @@ export async function flow(name, body) {
 
 export class UI {
   constructor(name, base, key) {
-    Object.assign(this, { name, base, key, at: "start", failures: [], faults: [], allowed: [], offline: false, closers: [], hosts: new Set([base]), contexts: [] });
+    Object.assign(this, { name, base, key, at: "start", failures: [], failed: 0, tooMany: false, faults: [], allowed: [], offline: false, muted: false, closers: [], hosts: new Set([base]), contexts: [] });
   }
 
   /** A part of the flow. When it fails the next ones are tried all the same, up to a bound. */
   async step(name, body) {
+    if (this.tooMany || !new RegExp(process.env.UI_STEP ?? "").test(name)) return;
     this.at = name;
     const begun = Date.now();
     try {
@@ -53,7 +57,7 @@ export class UI {
       await this.lastLook();
       this.faults.length = 0;
       this.offline = false;
-      if (this.failures.length >= tooManyFailures) throw new Error("too many failures");
+      if (++this.failed >= tooManyFailures) this.tooMany = true;
     }
     if (process.env.UI_TIMES) console.error(`${this.name}: ${name}: ${Date.now() - begun} ms`);
   }
@@ -103,7 +107,7 @@ export class UI {
   }
 
   async #watch(context) {
-    const note = (text) => this.faults.push(text);
+    const note = (text) => this.muted || this.faults.push(text);
     await context.addInitScript(observe);
     context.on("console", (m) => {
       const text = m.text();
@@ -211,6 +215,30 @@ export class UI {
     await page.screenshot({ path: `${screens}${name}.png`, animations: "disabled" });
   }
 
+  /** Follows the links of the UI from an address, at most `each` pages of a route, and calls visit at each. The visited addresses by route. */
+  async crawl(page, start, { each = 1, visit }) {
+    const visited = new Map();
+    const waiting = [start];
+    const seen = new Set(waiting);
+    while (waiting.length) {
+      const address = waiting.shift();
+      const route = routeOf(new URL(address, this.base).pathname);
+      const list = visited.get(route) ?? [];
+      if (list.length >= each) continue;
+      visited.set(route, [...list, address]);
+      await this.open(page, address);
+      await visit(route, address);
+      const links = await page.evaluate(() => [...document.querySelectorAll("a[href]")].map((a) => a.href));
+      for (const link of links.map((l) => new URL(l))) {
+        const to = link.pathname + link.search;
+        if (link.origin !== this.base || !link.pathname.startsWith("/ui/") || seen.has(to)) continue;
+        seen.add(to);
+        waiting.push(to);
+      }
+    }
+    return visited;
+  }
+
   /** Calls the API with a key; the answer's body, or an error with it. */
   async api(method, path, body, { key = this.key, headers = {} } = {}) {
     const res = await fetch(this.base + path, {
@@ -247,6 +275,22 @@ export class UI {
     this.closers.push(() => (server.close(), server.closeAllConnections()));
     return { url: `http://127.0.0.1:${server.address().port}`, requests };
   }
+}
+
+/** The routes of the UI, as its source lists them. */
+export const routes = readdirSync(pages, { recursive: true })
+  .filter((file) => basename(file) === "routes.ts")
+  .flatMap((file) => [...readFileSync(join(pages, file), "utf8").matchAll(/^\s*\{?\s*path: "([^"]+)"/gm)].map((m) => m[1]));
+
+/** The route that an address has, such as /t/:tenant/events/:id. */
+export function routeOf(path) {
+  const parts = path.replace(/^\/ui/, "").split("/").filter(Boolean);
+  const fits = (route) => {
+    const pattern = route.split("/").filter(Boolean);
+    return pattern.length === parts.length && pattern.every((p, i) => p.startsWith(":") || p === parts[i]);
+  };
+  const rank = (route) => route.split("/").map((p) => (p.startsWith(":") ? 1 : 0)).join("");
+  return routes.filter(fits).sort((a, b) => rank(a).localeCompare(rank(b)))[0] ?? `no route: ${path}`;
 }
 
 /** Runs in every page before its scripts: notes what moves, and what the policy refused. */

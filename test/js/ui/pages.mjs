@@ -1,0 +1,49 @@
+// Every page of the UI, with data in it: accessible in both themes, as wide as a phone, still, in Czech, and pictured.
+import assert from "node:assert/strict";
+import { flow, routes } from "./harness.mjs";
+import { listeners, seed } from "./seed.mjs";
+
+/** Each route that the UI has: a picture's name and an address. A route that is not here fails the flow. */
+function places({ endpoints, bins }) {
+  return {
+    "/": ["overview", "/ui/"],
+    "/t/:tenant/overview": ["tenant", "/ui/t/acme/overview"],
+    "/t/:tenant/events": ["events", "/ui/t/acme/events"],
+    "/t/:tenant/events/:id": ["event", "/ui/t/acme/events/seed-21"],
+    "/t/:tenant/endpoints": ["endpoints", "/ui/t/acme/endpoints"],
+    "/t/:tenant/endpoints/new": ["endpoint-new", "/ui/t/acme/endpoints/new"],
+    "/t/:tenant/endpoints/:id": ["endpoint", `/ui/t/acme/endpoints/${endpoints.shop.id}`],
+    "/t/:tenant/endpoints/:id/edit": ["endpoint-edit", `/ui/t/acme/endpoints/${endpoints.large.id}/edit`],
+    "/t/:tenant/types": ["types", "/ui/t/acme/types"],
+    "/t/:tenant/types/:name": ["type", "/ui/t/acme/types/order.paid"],
+    "/t/:tenant/streams": ["streams", "/ui/t/acme/streams"],
+    "/t/:tenant/queues": ["queues", "/ui/t/acme/queues"],
+    "/t/:tenant/queues/:name": ["queue", "/ui/t/acme/queues/billing"],
+    "/t/:tenant/sources": ["sources", "/ui/t/acme/sources"],
+    "/t/:tenant/sources/:name": ["source", "/ui/t/acme/sources/github"],
+    "/t/:tenant/portal": ["portal-settings", "/ui/t/acme/portal"],
+    "/t/:tenant/audit": ["tenant-audit", "/ui/t/acme/audit"],
+    "/bins": ["bins", "/ui/bins"],
+    "/bins/:id": ["bin", `/ui/bins/${bins[0].id}`],
+    "/tenants": ["tenants", "/ui/tenants"],
+    "/apikeys": ["apikeys", "/ui/apikeys"],
+    "/audit": ["audit", "/ui/audit"],
+  };
+}
+
+await flow("pages", async (ui) => {
+  const seeded = await seed(ui);
+  await listeners(ui, seeded.keys.support.key);
+  const table = places(seeded);
+  await ui.step("every route is here", () => {
+    assert.deepEqual([...routes].filter((r) => r !== "/login").sort(), Object.keys(table).sort());
+  });
+
+  const page = await ui.page();
+  for (const [route, [name, address]] of Object.entries(table)) {
+    await ui.step(route, async () => {
+      await ui.open(page, address);
+      await ui.look(page, name);
+    });
+  }
+});
