@@ -188,24 +188,27 @@ export class UI {
       },
       { only, exclude },
     );
-    assert.equal(found.length, 0, `axe at ${page.url()}:\n    ${found.join("\n    ")}`);
+    assert.ok(found.length === 0, `axe at ${page.url()}:\n    ${found.join("\n    ")}`);
   }
 
-  /** Everything that holds for every page: both themes, a phone's width, pictures under a name. */
+  /** Everything that holds for every page: both themes, a phone's width, pictures under a name. All that is wrong is told at once. */
   async look(page, name) {
-    await this.noShift(page);
-    await this.axe(page);
+    const wrong = [];
+    const check = (what) => what.catch((e) => wrong.push(e.message));
+    await check(this.noShift(page));
+    await check(this.axe(page));
     await this.#shot(page, `${name}-light`);
     await page.emulateMedia({ colorScheme: "dark" });
-    await this.axe(page, { only: ["color-contrast", "link-in-text-block"] });
+    await check(this.axe(page, { only: ["color-contrast", "link-in-text-block"] }));
     await this.#shot(page, `${name}-dark`);
     await page.emulateMedia({ colorScheme: "light" });
     await page.setViewportSize(phone);
     await this.settled(page);
-    await this.fits(page);
-    await this.axe(page, { only: ["target-size", "scrollable-region-focusable", "color-contrast", "region", "landmark-unique"] });
+    await check(this.fits(page));
+    await check(this.axe(page, { only: ["target-size", "scrollable-region-focusable", "color-contrast", "region", "landmark-unique", "aria-hidden-focus", "empty-heading", "button-name", "link-name"] }));
     await this.#shot(page, `${name}-phone`);
     await page.setViewportSize(desktop);
+    assert.equal(wrong.length, 0, `${name}:\n${wrong.join("\n")}`);
   }
 
   async #shot(page, name) {
