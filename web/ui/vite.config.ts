@@ -44,6 +44,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the page's policy has no data: addresses
     reportCompressedSize: false,
+    minify: "oxc",
     rolldownOptions: {
       output: {
         entryFileNames: "[name].js",

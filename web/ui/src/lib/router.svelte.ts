@@ -11,6 +11,7 @@ let path = $state(here());
 let search = $state(location.search);
 let turn = $state(0); // grows with every move to another page
 let arrived: number | undefined; // where a page that is come back to was scrolled
+let guard: ((leave: () => void) => boolean) | undefined; // what is not saved yet
 
 function here(): string {
   const p = location.pathname;
@@ -92,12 +93,34 @@ export function go(to: string, options: { replace?: boolean } = {}): void {
     location.assign(url);
     return;
   }
+  if (url.pathname !== location.pathname && guarded(() => go(to, options))) return;
   keepScroll();
   const state = { scroll: 0 };
   if (options.replace) history.replaceState(state, "", url);
   else history.pushState(state, "", url);
   arrived = undefined;
   settle();
+}
+
+/**
+ * Asks before the page is left: ask gets the function that leaves, and gives true to keep the page for now. Ends with the
+ * returned function; one page at a time.
+ */
+export function keepFromLeaving(ask: (leave: () => void) => boolean): () => void {
+  guard = ask;
+  return () => {
+    if (guard === ask) guard = undefined;
+  };
+}
+
+function guarded(go: () => void): boolean {
+  const ask = guard;
+  return (
+    ask?.(() => {
+      guard = undefined;
+      go();
+    }) ?? false
+  );
 }
 
 function settle(): void {
@@ -117,6 +140,12 @@ export function start(routes: readonly Route[]): void {
   find = compile(routes);
   history.scrollRestoration = "manual";
   addEventListener("popstate", () => {
+    const to = location.href;
+    if (here() !== path && guard !== undefined) {
+      history.pushState({ scroll: scrollY }, "", BASE + path + search); // stay, until the answer
+      if (guarded(() => go(to, { replace: true }))) return;
+      history.replaceState({ scroll: 0 }, "", to);
+    }
     arrived = (history.state as { scroll?: number } | null)?.scroll ?? 0;
     settle();
   });

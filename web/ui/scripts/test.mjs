@@ -1,0 +1,28 @@
+// Bundles the tests of the pure libraries for Node and runs them with Node's own runner.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+
+const lib = fileURLToPath(new URL("../src/lib/", import.meta.url));
+const tests = readdirSync(lib).filter((name) => name.endsWith(".test.ts"));
+const out = mkdtempSync(join(tmpdir(), "posthorn-ui-"));
+try {
+  await build({
+    configFile: false,
+    logLevel: "warn",
+    root: lib,
+    build: {
+      ssr: true,
+      outDir: out,
+      emptyOutDir: true,
+      rolldownOptions: { input: Object.fromEntries(tests.map((name) => [name.replace(/\.ts$/, ""), join(lib, name)])), output: { entryFileNames: "[name].mjs" } },
+    },
+  });
+  const run = spawnSync(process.execPath, ["--test", ...tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")))], { stdio: "inherit" });
+  process.exitCode = run.status ?? 1;
+} finally {
+  rmSync(out, { recursive: true, force: true });
+}
