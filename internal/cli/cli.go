@@ -40,6 +40,7 @@ type root struct {
 	Tenant_  tenantCmd   `cmd:"" name:"tenant" help:"Manage tenants." group:"Manage"` //nolint:revive // the flag has the plain name
 	Apikey   apikeyCmd   `cmd:"" help:"Manage API keys." group:"Manage"`
 	Token    tokenCmd    `cmd:"" help:"Make short-lived tokens, such as for web pages." group:"Manage"`
+	Portal   portalCmd   `cmd:"" help:"Pages for a tenant's own customers: set up, and let in by a link." group:"Manage"`
 	Backup   backupCmd   `cmd:"" help:"Copy the data into a folder." group:"Manage"`
 
 	Sign    signCmd    `cmd:"" help:"Sign a body as Standard Webhooks does." group:"Webhooks"`
