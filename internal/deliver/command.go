@@ -2,13 +2,11 @@ package deliver
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 )
-
-// maxReplays bounds the replays that one endpoint may have running.
-const maxReplays = 4
 
 // idleLane is how long a lane with nothing to remember is kept.
 const idleLane = 5 * time.Minute
@@ -98,6 +96,7 @@ func (m *Manager) EndpointDeleted(id event.EndpointID) {
 	defer m.mu.Unlock()
 	m.deleted[id] = time.Now()
 	delete(m.changed, id)
+	m.ended = slices.DeleteFunc(m.ended, func(e endedReplay) bool { return e.endpoint == id })
 	for _, l := range m.byEP[id] {
 		m.remove(l)
 		for _, r := range l.retries {
@@ -155,6 +154,7 @@ func (m *Manager) sweep(ctx context.Context) {
 				delete(m.changed, id)
 			}
 		}
+		m.forgetReplays(now)
 		m.mu.Unlock()
 	}
 }
@@ -207,48 +207,6 @@ func (m *Manager) Resend(_ context.Context, ep *event.Endpoint, version int64) e
 	return nil
 }
 
-// replayEndpoint is an endpoint as a replay sees it: events from before it was made are for it too.
-func replayEndpoint(ep *event.Endpoint) *event.Endpoint {
-	e := *ep
-	e.Start = 0
-	return &e
-}
-
-// Replay sends a range of the log to an endpoint again, beside what is new. KindConflict when too many replays run,
-// KindNotFound when the endpoint was deleted.
-func (m *Manager) Replay(_ context.Context, ep *event.Endpoint, r event.ReplayRange) (event.ReplayView, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, deleted := m.deleted[ep.ID]; deleted {
-		return event.ReplayView{}, errDeleted()
-	}
-	running := 0
-	for _, l := range m.byEP[ep.ID] {
-		if l.replay != nil {
-			running++
-		}
-	}
-	if running >= maxReplays {
-		return event.ReplayView{}, event.Errorf(event.KindConflict, "too_many_replays", "the endpoint has as many replays running as it may have")
-	}
-	r.Sent = 0
-	key := event.LaneKey{Endpoint: ep.ID, Replay: event.NewReplayID()}
-	l := m.addLane(key, replayEndpoint(m.newest(ep)))
-	l.replay, l.scanned, l.used = &r, r.From-1, time.Now()
-	if r.OnlyFailed {
-		l.proven = true
-	}
-	m.markDirty(l)
-	m.pump(l, l.used)
-	return l.replayView(), nil
-}
-
-func (l *lane) replayView() event.ReplayView {
-	return event.ReplayView{
-		ID: l.Replay, From: l.replay.From, To: l.replay.To, Cursor: l.cursor(), OnlyFailed: l.replay.OnlyFailed, Sent: l.replay.Sent,
-	}
-}
-
 // View shows an endpoint's lane.
 func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView, error) {
 	_, head, err := m.cfg.Log.Bounds(ctx, ep.Tenant)
@@ -261,7 +219,7 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 	v := event.LaneView{State: "live", Cursor: head}
 	for _, l := range m.byEP[ep.ID] {
 		if l.replay != nil {
-			v.Replays = append(v.Replays, l.replayView())
+			v.Replays = append(v.Replays, l.replayView(replayRunning))
 			continue
 		}
 		v.State, v.Waiting = m.stateName(l, now)

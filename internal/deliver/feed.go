@@ -255,15 +255,6 @@ func (m *Manager) settleAll(l *lane, versions []int64) {
 	}
 }
 
-// endReplay removes a replay that has nothing left to do.
-func (m *Manager) endReplay(l *lane) {
-	if l.atEnd && len(l.entries) == 0 && len(l.retries) == 0 && l.inFlight == 0 && l.replay != nil {
-		m.remove(l)
-		m.rec.dropLane(l.LaneKey)
-		m.wakeRecorder()
-	}
-}
-
 // nextFeed lets lanes that wait for memory read on.
 func (m *Manager) nextFeed() {
 	for len(m.feedFor) > 0 && m.feedMem < feedMemLimit {

@@ -102,6 +102,7 @@ type Manager struct {
 	all       laneSet
 	deleted   map[event.EndpointID]time.Time // lately
 	changed   map[event.EndpointID]change    // lately, without a lane
+	ended     []endedReplay                  // lately, the oldest first
 	window    window
 	trusted   slots // proven endpoints
 	probes    slots // the others
@@ -115,6 +116,7 @@ type Manager struct {
 	closing   bool
 	unsaved   *store.Record   // what the recorder could not save before it ended
 	saving    []event.Attempt // those of the record that is being saved
+	telling   []chan<- error  // who waits for it
 
 	awaiting atomic.Int64 // how many wait for answers
 	awaitMu  sync.Mutex
@@ -130,6 +132,7 @@ type Manager struct {
 	moved  chan struct{}  // only the position is
 	many   chan struct{}  // so many results that waiting longer gains nothing
 	failed chan error
+	done   chan struct{} // closed at the end of Stop
 }
 
 // slots bounds how many requests of a class are under way; lanes that find none free wait in line.
@@ -159,7 +162,7 @@ func New(cfg Config) *Manager {
 		cfg: cfg, schedule: cfg.Retries, lanes: map[event.LaneKey]*lane{}, byEP: map[event.EndpointID][]*lane{},
 		byTenant: map[event.TenantID]*laneSet{}, all: laneSet{by: setAll},
 		deleted: map[event.EndpointID]time.Time{}, changed: map[event.EndpointID]change{},
-		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1), jobs: make(chan *unit, idleWorkers),
+		kick: make(chan struct{}, 1), moved: make(chan struct{}, 1), many: make(chan struct{}, 1), failed: make(chan error, 1), done: make(chan struct{}), jobs: make(chan *unit, idleWorkers),
 	}
 	m.trusted.max, m.probes.max = cfg.MaxInFlight, cfg.MaxProbes
 	m.window.last, m.announced = cfg.Lease.Position, cfg.Lease.Position

@@ -25,7 +25,8 @@ type pending struct {
 	retries  map[store.RetryKey]*retry // nil value: drop
 	lanes    map[event.LaneKey]*lane   // nil value: drop
 	deads    map[store.DeadKey]*event.DeadLetter
-	saved    int64 // position
+	saved    int64          // position
+	told     []chan<- error // who waits until all this is saved; each has room for one
 }
 
 func (p *pending) full() bool { return len(p.attempts) >= recordMax }
@@ -113,9 +114,9 @@ func (m *Manager) snapshot() (store.Record, bool) {
 			r.Dead = append(r.Dead, *d)
 		}
 	}
-	empty := len(p.attempts)+len(p.retries)+len(r.Lanes)+len(r.DropLanes)+len(p.deads) == 0 && r.Position == p.saved
+	empty := len(p.told) == 0 && len(p.attempts)+len(p.retries)+len(r.Lanes)+len(r.DropLanes)+len(p.deads) == 0 && r.Position == p.saved
 	wasFull := p.full()
-	m.saving = r.Attempts
+	m.saving, m.telling = r.Attempts, append(m.telling, p.told...)
 	*p = pending{saved: r.Position, attempts: make([]event.Attempt, 0, min(cap(p.attempts), recordSoon))}
 	if wasFull {
 		m.pumpAll()
@@ -183,9 +184,7 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, retryMax) {
 		err := m.cfg.State.SaveRecord(call, r)
 		if err == nil {
-			m.mu.Lock()
-			m.saving = nil
-			m.mu.Unlock()
+			m.recorded(nil)
 			return true
 		}
 		if errors.Is(err, store.ErrFenced) || errors.Is(err, store.ErrClosed) {
@@ -194,6 +193,7 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 			case m.failed <- err:
 			default:
 			}
+			m.recorded(err)
 			return false
 		}
 		if ctx.Err() != nil {
@@ -204,6 +204,45 @@ func (m *Manager) save(ctx, call context.Context, r store.Record) bool {
 			return false
 		}
 	}
+}
+
+// recorded tells those who wait that their record is saved, or never will be.
+func (m *Manager) recorded(err error) {
+	m.mu.Lock()
+	told := m.telling
+	m.saving, m.telling = nil, nil
+	m.mu.Unlock()
+	for _, c := range told {
+		c <- err
+	}
+}
+
+// promise returns a channel that gets nil once everything that is pending now is saved. It is called under the lock.
+func (m *Manager) promise() <-chan error {
+	c := make(chan error, 1)
+	m.rec.told = append(m.rec.told, c)
+	m.wakeRecorder()
+	return c
+}
+
+// await waits for a promise. Error: KindUnavailable when nobody will know, because the lanes stop.
+func (m *Manager) await(ctx context.Context, c <-chan error) error {
+	var err error
+	select {
+	case err = <-c:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-m.done:
+		select {
+		case err = <-c:
+		default:
+			err = ErrStopped
+		}
+	}
+	if err != nil {
+		return &event.Error{Kind: event.KindUnavailable, Code: "shutting_down", Detail: "deliveries are being stopped; ask again", Err: err}
+	}
+	return nil
 }
 
 // Start loads what an earlier run saved and begins the lanes' work.
@@ -325,6 +364,7 @@ func (m *Manager) Stop(ctx context.Context) error {
 	m.cancel()
 	m.wg.Wait()
 	m.saveRest(ctx)
+	close(m.done)
 	return err
 }
 

@@ -71,6 +71,9 @@ func AttemptID(n int64) string { return encodeID("att_", n) }
 // FormatReplayID returns the public form of a replay's id, "rpl_" and 13 characters.
 func FormatReplayID(n int64) string { return encodeID("rpl_", n) }
 
+// ParseReplayID reads the public form of a replay's id.
+func ParseReplayID(s string) (int64, bool) { return decodeID("rpl_", s) }
+
 // NewReplayID returns a random replay id.
 func NewReplayID() int64 { return randomID() }
 

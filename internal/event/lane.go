@@ -72,6 +72,9 @@ type ReplayRange struct {
 	OnlyFailed bool
 	// Sent counts what the replay has sent so far.
 	Sent int64
+	// Started is when it began; Matching how many events it will send, as counted then, 0 when that was not counted.
+	Started  time.Time
+	Matching int64
 }
 
 // Retry is a saved exception of a lane: a delivery that failed, or waits behind one of its key, while its lane went on.
@@ -123,10 +126,23 @@ type LaneView struct {
 	Replays []ReplayView
 }
 
-// ReplayView shows a running replay.
+// States of replays.
+const (
+	ReplayRunning   = "running"
+	ReplayDone      = "done"
+	ReplayCancelled = "cancelled"
+)
+
+// ReplayView shows a replay: one that runs, or one that ended lately.
 type ReplayView struct {
 	ID               int64
 	From, To, Cursor int64
 	OnlyFailed       bool
-	Sent             int64
+	// Sent counts events that arrived, Retries those that failed and are tried again.
+	Sent     int64
+	Retries  int
+	State    string
+	Matching int64 // as in [ReplayRange]
+	// Started is when it began, zero when that is not known; Ended is zero while it runs.
+	Started, Ended time.Time
 }

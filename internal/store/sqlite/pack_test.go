@@ -155,7 +155,7 @@ func samples(t testing.TB) map[string][]byte {
 		}),
 		"lane": packLane(&event.LaneState{
 			Tenant: 1, Backlog: true, Cursor: 5, Done: []int64{7, 9}, Penalty: 3, PenaltyUntil: at, Failures: 2, FailingSince: at,
-			Range: event.ReplayRange{From: 1, To: 9, OnlyFailed: true, Sent: 4},
+			Range: event.ReplayRange{From: 1, To: 9, OnlyFailed: true, Sent: 4, Started: at, Matching: 5},
 		}),
 		"retry":  packRetry(&event.Retry{Tenant: 1, Versions: []int64{5}, Keys: []uint64{1 << 63}, Number: 1, Step: 2, First: at, Due: at}),
 		"tenant": packTenant(&event.Tenant{Description: "d", PublishRate: 0.5, MaxEndpoints: 3, Metadata: map[string]string{"a": "b"}, Created: at, Updated: at}),

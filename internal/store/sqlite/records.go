@@ -253,8 +253,15 @@ func unpackAttempt(b []byte, a *event.Attempt) error {
 	return u.err()
 }
 
+// replayVersion is the version of a lane's record that says when a replay began; one without is packed as in the first release.
+const replayVersion = 2
+
 func packLane(l *event.LaneState) []byte {
-	p := packer{b: []byte{packVersion}}
+	version := byte(packVersion)
+	if !l.Range.Started.IsZero() {
+		version = replayVersion
+	}
+	p := packer{b: []byte{version}}
 	p.int(int64(l.Tenant))
 	p.bool(l.Backlog)
 	p.int(l.Cursor)
@@ -267,12 +274,16 @@ func packLane(l *event.LaneState) []byte {
 	p.int(l.Range.To)
 	p.bool(l.Range.OnlyFailed)
 	p.int(l.Range.Sent)
+	if version == replayVersion {
+		p.time(l.Range.Started)
+		p.int(l.Range.Matching)
+	}
 	return p.b
 }
 
 func unpackLane(b []byte, l *event.LaneState) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(replayVersion)
 	l.Tenant = event.TenantID(u.int())
 	l.Backlog = u.bool()
 	l.Cursor = u.int()
@@ -285,6 +296,10 @@ func unpackLane(b []byte, l *event.LaneState) error {
 	l.Range.To = u.int()
 	l.Range.OnlyFailed = u.bool()
 	l.Range.Sent = u.int()
+	if version == replayVersion {
+		l.Range.Started = u.time()
+		l.Range.Matching = u.int()
+	}
 	return u.err()
 }
 

@@ -47,7 +47,7 @@ func testSaveRecord(t *testing.T, s store.Store) {
 	}
 	full := event.LaneState{
 		LaneKey: laneKey(7, 9), Tenant: 3, Backlog: true, Cursor: 100, Done: []int64{101, 105, 1000}, Penalty: time.Minute,
-		PenaltyUntil: clock(60), Failures: 4, FailingSince: clock(1), Range: event.ReplayRange{From: 1, To: 200, OnlyFailed: true, Sent: 5},
+		PenaltyUntil: clock(60), Failures: 4, FailingSince: clock(1), Range: event.ReplayRange{From: 1, To: 200, OnlyFailed: true, Sent: 5, Started: clock(2), Matching: 9},
 	}
 	plain := event.LaneState{LaneKey: laneKey(7, 0), Tenant: 3}
 	retry := event.Retry{
