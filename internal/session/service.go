@@ -89,9 +89,8 @@ func New(o Options) (*Service, error) {
 			return nil, err
 		}
 	}
-	s.scs = scs.New()
-	s.scs.Store, s.scs.Codec, s.scs.HashTokenInStore = shelf{o.Store}, codec{}, true
-	s.scs.Lifetime, s.scs.IdleTimeout = o.Lifetime, o.Idle
+	// Not by scs.New, whose store in memory has a goroutine that cannot be relied on to end.
+	s.scs = &scs.SessionManager{Store: shelf{o.Store}, Codec: codec{}, HashTokenInStore: true, Lifetime: o.Lifetime, IdleTimeout: o.Idle}
 	return s, nil
 }
 
@@ -137,12 +136,12 @@ func (s *Service) Authenticate(ctx context.Context, secret string) (event.APIKey
 	if err != nil {
 		return event.APIKey{}, err
 	}
-	if ends := s.scs.Deadline(held); key.Expires.IsZero() || ends.Before(key.Expires) {
+	if ends := s.ends(held); key.Expires.IsZero() || ends.Before(key.Expires) {
 		key.Expires = ends
 	}
 	key.Session = r.ID
 	if now := time.Now(); now.Sub(r.Seen) >= s.renew {
-		r.Seen = now.UTC()
+		r.Seen = now.UTC().Truncate(time.Microsecond)
 		s.scs.Put(held, recordKey, r)
 		if _, _, err := s.scs.Commit(held); event.KindOf(err) == event.KindNotFound {
 			return event.APIKey{}, errEnded() // somebody ended it just now
@@ -188,9 +187,9 @@ func (s *Service) who(ctx context.Context, r record) (event.APIKey, error) {
 // person returns the record of somebody who signed in through the provider.
 func (s *Service) person(ctx context.Context, r record) (event.APIKey, error) {
 	key := event.APIKey{Kind: event.ByUser, User: r.User, Name: r.Name, Created: r.Created}
-	var any bool
+	var has bool
 	var err error
-	if key.Admin, key.Grants, any, err = s.grants(ctx, r.Groups); err == nil && !any {
+	if key.Admin, key.Grants, has, err = s.grants(ctx, r.Groups); err == nil && !has {
 		err = errEnded()
 	}
 	return key, err
@@ -242,7 +241,7 @@ func (s *Service) SignIn(r *http.Request, bearer, old string) (event.APIKey, *ht
 
 // record begins the record of a request's browser.
 func (s *Service) record(r *http.Request) record {
-	now := time.Now().UTC()
+	now := time.Now().UTC().Truncate(time.Microsecond)
 	rec := record{ID: newID(), Created: now, Seen: now, UserAgent: clean(r.UserAgent())}
 	if a := s.options.Address(r); a.IsValid() {
 		rec.Address = a.String()
@@ -285,10 +284,15 @@ func (s *Service) begin(ctx context.Context, rec *record, old string) (*http.Coo
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	ends := s.scs.Deadline(held)
+	ends := s.ends(held)
 	c := s.newCookie(secret)
 	c.Expires, c.MaxAge = ends, int(s.options.Lifetime/time.Second)
 	return c, ends, nil
+}
+
+// ends is when a session ends at the latest, in whole seconds.
+func (s *Service) ends(held context.Context) time.Time {
+	return s.scs.Deadline(held).Truncate(time.Second)
 }
 
 func (s *Service) newCookie(value string) *http.Cookie {
@@ -326,7 +330,7 @@ func (s *Service) List(ctx context.Context, by *event.APIKey) ([]View, error) {
 			continue
 		}
 		out = append(out, View{
-			ID: r.ID, Current: r.ID == by.Session, Created: r.Created, Seen: r.Seen, Expires: ends, Address: r.Address, UserAgent: r.UserAgent,
+			ID: r.ID, Current: r.ID == by.Session, Created: r.Created, Seen: r.Seen, Expires: ends.Truncate(time.Second), Address: r.Address, UserAgent: r.UserAgent,
 		})
 	}
 	return out, nil
@@ -392,9 +396,9 @@ func (s *Service) Trim(ctx context.Context, limit int) (int, error) {
 
 // grants goes through the roles of groups: whether they make an admin, what they give in which tenants, and whether they
 // give anything at all. What they give in tenants that are not there counts as something.
-func (s *Service) grants(ctx context.Context, groups []string) (admin bool, list []event.Grant, any bool, err error) {
+func (s *Service) grants(ctx context.Context, groups []string) (admin bool, list []event.Grant, has bool, err error) {
 	for _, role := range s.provider.rolesOf(groups) {
-		any = true
+		has = true
 		g := event.Grant{Allow: role.Allow}
 		switch {
 		case role.Admin:
@@ -412,7 +416,7 @@ func (s *Service) grants(ctx context.Context, groups []string) (admin bool, list
 		}
 		list = merge(list, g)
 	}
-	return admin, list, any, nil
+	return admin, list, has, nil
 }
 
 // merge adds a grant to those of the same tenant.

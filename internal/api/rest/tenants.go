@@ -111,7 +111,7 @@ func (a *API) tenantRoutes() {
 	}, a.createTenant)
 	register(a, operation{
 		id: "list-tenants", method: http.MethodGet, path: "/v1/tenants", tag: "Tenants", summary: "List tenants",
-		doc: "By name. With q a page may hold fewer than limit and still have a next.", scope: scopeAdmin,
+		doc: "By name. With q a page may hold fewer than limit and still have a next.", scope: scopeAdmin, overall: true,
 	}, a.listTenants)
 	register(a, operation{
 		id: "get-tenant", method: http.MethodGet, path: "/v1/tenants/{tenant}", tag: "Tenants", summary: "Get a tenant",
@@ -131,7 +131,7 @@ func (a *API) tenantRoutes() {
 	}, a.deleteTenant)
 }
 
-func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
+func (a *API) createTenant(ctx context.Context, c *call, in *struct {
 	InOnce
 	Body client.Tenant
 },
@@ -140,7 +140,10 @@ func (a *API) createTenant(ctx context.Context, _ *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return &outCreated[client.Tenant]{ETag: etag(t.Revision, nil), Location: "/v1/tenants/" + t.Name, Body: showTenant(&t)}, nil
+	out := &outCreated[client.Tenant]{ETag: etag(t.Revision, nil), Location: "/v1/tenants/" + t.Name, Body: showTenant(&t)}
+	a.ofTenant(ctx, c, t.ID, t.Name)
+	c.changed(nil, out.Body)
+	return out, nil
 }
 
 func (a *API) listTenants(ctx context.Context, _ *call, in *struct {
@@ -182,7 +185,7 @@ func (a *API) getTenant(_ context.Context, c *call, _ *struct {
 }
 
 // saveTenant stores what a body makes of the tenant of the call.
-func (a *API) saveTenant(ctx context.Context, stored *event.Tenant, in *client.Tenant, revision int64) (*outTagged[client.Tenant], error) {
+func (a *API) saveTenant(ctx context.Context, c *call, stored *event.Tenant, in *client.Tenant, revision int64) (*outTagged[client.Tenant], error) {
 	if in.Name != stored.Name {
 		return nil, invalid("name", "cannot be changed")
 	}
@@ -192,7 +195,9 @@ func (a *API) saveTenant(ctx context.Context, stored *event.Tenant, in *client.T
 	if err != nil {
 		return nil, err
 	}
-	return tenantAnswer(&saved), nil
+	out := tenantAnswer(&saved)
+	c.changed(showTenant(stored), out.Body)
+	return out, nil
 }
 
 func (a *API) replaceTenant(ctx context.Context, c *call, in *struct {
@@ -206,10 +211,10 @@ func (a *API) replaceTenant(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return a.saveTenant(ctx, c.tenant, &in.Body, rev)
+	return a.saveTenant(ctx, c, c.tenant, &in.Body, rev)
 }
 
-func (a *API) patchTenant(ctx context.Context, _ *call, in *struct {
+func (a *API) patchTenant(ctx context.Context, c *call, in *struct {
 	InTenant
 	InMatch
 	InOnce
@@ -230,7 +235,7 @@ func (a *API) patchTenant(ctx context.Context, _ *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		return a.saveTenant(ctx, stored, changed, readRevision(rev, stored.Revision))
+		return a.saveTenant(ctx, c, stored, changed, readRevision(rev, stored.Revision))
 	})
 }
 
@@ -252,5 +257,6 @@ func (a *API) deleteTenant(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(showTenant(c.tenant), nil)
 	return nil, a.Control.DeleteTenant(ctx, c.tenant.Name, rev)
 }
