@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * List API keys
-         * @description Needs an admin key.
+         * @description By id. With tenant a page may hold fewer than limit and still have a next. Needs an admin key.
          */
         get: operations["list-apikeys"];
         put?: never;
@@ -47,6 +47,26 @@ export interface paths {
          * @description It ends at once. Needs an admin key.
          */
         delete: operations["delete-apikey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apikeys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new key in place of an API key
+         * @description The answer holds the new key itself, this once. The one from before goes on working for overlap; one from before an earlier rotation ends at once. The root key is rotated here only when it is not set in the server's configuration. Needs an admin key.
+         */
+        post: operations["rotate-apikey"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -320,6 +340,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who calls, and what they may
+         * @description For every API key, token and session.  A portal's token is also taken.
+         */
+        get: operations["get-me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/providers": {
         parameters: {
             query?: never;
@@ -349,7 +389,7 @@ export interface paths {
         };
         /**
          * List tenants
-         * @description By name. Needs an admin key.
+         * @description By name. With q a page may hold fewer than limit and still have a next. Needs an admin key.
          */
         get: operations["list-tenants"];
         put?: never;
@@ -405,7 +445,7 @@ export interface paths {
         };
         /**
          * Read the log in version order, or wait for it
-         * @description The events with a version of at least start. Ask again with next; nothing is missed between two answers. With wait the answer comes once there is an event to give, or with an empty list when time is up. When start is older than retention: 410, with the oldest version left. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token.
+         * @description The events with a version of at least start. Ask again with next; nothing is missed between two answers. With wait the answer comes once there is an event to give, or with an empty list when time is up. When start is older than retention: 410, with the oldest version left. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A portal's token is also taken.
          */
         get: operations["list-changes"];
         put?: never;
@@ -425,15 +465,55 @@ export interface paths {
         };
         /**
          * List endpoints
-         * @description By id. Needs a key that may read or manage.
+         * @description By id. With q, type or lane a page may hold fewer than limit and still have a next. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-endpoints"];
         put?: never;
         /**
          * Create an endpoint
-         * @description It gets the events published from now on, or with start those from that version on, in the order of the log. When start is older than retention: 410, with the oldest version left. Its signing secret is made here; read it at …/secret. Needs a key that may manage.
+         * @description It gets the events published from now on, or with start those from that version on, in the order of the log. When start is older than retention: 410, with the oldest version left. Its signing secret is made here; read it at …/secret. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["create-endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/endpoints/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Show what would be sent to an endpoint
+         * @description Of an endpoint as it would be created, or, with id, as it would replace a saved one: the request, built by the code that sends, and which of the newest events are for it. Nothing is sent or saved. What is wrong with the endpoint is named as creating it would. Needs a key that may manage.
+         */
+        post: operations["preview-endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/endpoints/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send what would be sent to an endpoint, once
+         * @description As preview, and the request is sent, once and now; nothing is recorded or tried again. The answer is waited for 30 s at most. One at a time for a tenant, and 30 a minute. Needs a key that may manage.
+         */
+        post: operations["try-endpoint"];
         delete?: never;
         options?: never;
         head?: never;
@@ -449,25 +529,25 @@ export interface paths {
         };
         /**
          * Get an endpoint with its state
-         * @description The ETag changes with the state, too; If-Match looks at the configuration only. Needs a key that may read or manage.
+         * @description The ETag changes with the state, too; If-Match looks at the configuration only. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["get-endpoint"];
         /**
          * Replace an endpoint's configuration
-         * @description Fields left out go back to their defaults; a password or token left out is kept while the type, the username and the URL's scheme and host stay the same. Signing secrets and start stay. Needs a key that may manage.
+         * @description Fields left out go back to their defaults; a password or token left out is kept while the type, the username and the URL's scheme and host stay the same. Signing secrets and start stay. Needs a key that may manage. A portal's token is also taken.
          */
         put: operations["replace-endpoint"];
         post?: never;
         /**
          * Delete an endpoint
-         * @description At once; its attempts go soon after. Needs a key that may manage.
+         * @description At once; its attempts go soon after. Needs a key that may manage. A portal's token is also taken.
          */
         delete: operations["delete-endpoint"];
         options?: never;
         head?: never;
         /**
          * Change fields of an endpoint
-         * @description Needs a key that may manage.
+         * @description Needs a key that may manage. A portal's token is also taken.
          */
         patch: operations["patch-endpoint"];
         trace?: never;
@@ -481,7 +561,7 @@ export interface paths {
         };
         /**
          * List attempts at an endpoint
-         * @description Newest first. A page may hold fewer than limit and still have a next. Needs a key that may read or manage.
+         * @description Newest first. A page may hold fewer than limit and still have a next: one request looks at a part of what is there only. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-endpoint-attempts"];
         put?: never;
@@ -501,7 +581,7 @@ export interface paths {
         };
         /**
          * List events that finally failed for an endpoint
-         * @description In version order. Send them again with replay, only: failed. Needs a key that may read or manage.
+         * @description In version order. Send them again with replay, only: failed. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-dead-letters"];
         put?: never;
@@ -523,7 +603,7 @@ export interface paths {
         put?: never;
         /**
          * Pause deliveries
-         * @description What comes in waits in the log. Needs a key that may manage.
+         * @description What comes in waits in the log. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["pause-endpoint"];
         delete?: never;
@@ -543,7 +623,7 @@ export interface paths {
         put?: never;
         /**
          * Send events again
-         * @description From a version or a time on, as a delivery of its own beside the normal ones. Its progress is in the endpoint's state. Needs a key that may manage.
+         * @description From a version or a time on, as a delivery of its own beside the normal ones. Its progress is in the endpoint's state. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["replay-endpoint"];
         delete?: never;
@@ -563,7 +643,7 @@ export interface paths {
         put?: never;
         /**
          * Resume deliveries
-         * @description Also of an endpoint that was disabled because it was gone or failed for too long. Needs a key that may manage.
+         * @description Also of an endpoint that was disabled because it was gone or failed for too long. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["resume-endpoint"];
         delete?: never;
@@ -583,7 +663,7 @@ export interface paths {
         put?: never;
         /**
          * End the penalty and try at once
-         * @description Needs a key that may manage.
+         * @description Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["retry-endpoint"];
         delete?: never;
@@ -601,7 +681,7 @@ export interface paths {
         };
         /**
          * Get the signing secrets
-         * @description Needs a key that may manage.
+         * @description Needs a key that may manage. A portal's token is also taken.
          */
         get: operations["get-secret"];
         put?: never;
@@ -623,7 +703,7 @@ export interface paths {
         put?: never;
         /**
          * Rotate the signing secret
-         * @description During the overlap requests are signed with both. Needs a key that may manage.
+         * @description During the overlap requests are signed with both. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["rotate-secret"];
         delete?: never;
@@ -641,7 +721,7 @@ export interface paths {
         };
         /**
          * Get figures over the newest attempts
-         * @description They cover the attempts that are recorded, at most the newest 10,000, within the window. Needs a key that may read or manage.
+         * @description They cover the attempts that are recorded, at most the newest 10,000, within the window. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["get-endpoint-stats"];
         put?: never;
@@ -663,7 +743,7 @@ export interface paths {
         put?: never;
         /**
          * Send a test event now
-         * @description The answer holds what the endpoint answered; nothing is recorded or tried again. Needs a key that may manage.
+         * @description The answer holds what the endpoint answered; nothing is recorded or tried again. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["test-endpoint"];
         delete?: never;
@@ -681,7 +761,7 @@ export interface paths {
         };
         /**
          * List event types
-         * @description By name. Needs a key that may read or manage.
+         * @description By name. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-event-types"];
         put?: never;
@@ -705,7 +785,7 @@ export interface paths {
         };
         /**
          * Get an event type
-         * @description Needs a key that may read or manage.
+         * @description Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["get-event-type"];
         /**
@@ -737,7 +817,7 @@ export interface paths {
         };
         /**
          * List events
-         * @description Newest first. With filters a page may hold fewer than limit, also none, and still have a next. Needs a key that may read or manage.
+         * @description Newest first. With filters a page may hold fewer than limit, also none, and still have a next. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-events"];
         put?: never;
@@ -761,7 +841,7 @@ export interface paths {
         };
         /**
          * Get an event
-         * @description Needs a key that may read or manage.
+         * @description Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["get-event"];
         put?: never;
@@ -781,9 +861,29 @@ export interface paths {
         };
         /**
          * List attempts to deliver an event
-         * @description Newest first. Needs a key that may read or manage.
+         * @description Newest first. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-event-attempts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/events/{event}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List where an event arrived
+         * @description By endpoint: whether it arrived, and if not, why. Without all: the endpoints that the event is for as they are configured now, and those with attempts at it. With all: every endpoint, and of those that it is not for, why. Needs a key that may read or manage.
+         */
+        get: operations["list-event-deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -803,9 +903,53 @@ export interface paths {
         put?: never;
         /**
          * Deliver an event again
-         * @description To one endpoint, or to every one that the event is for. Needs a key that may manage.
+         * @description To one endpoint, or to every one that the event is for. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["resend-event"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/portal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the settings of the portal
+         * @description Of a tenant that never set any they are empty. Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["get-portal"];
+        /**
+         * Set up the portal
+         * @description Fields left out go back to their defaults. Needs a key that may manage.
+         */
+        put: operations["put-portal"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/portal/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link into the portal
+         * @description Whoever has the link sees the tenant's events and manages its webhooks, until it expires or the tenant's tokens are rotated, which ends all links at once. Needs a key that may manage.
+         */
+        post: operations["create-portal-link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1089,7 +1233,7 @@ export interface paths {
         };
         /**
          * Get events as they come: server-sent events
-         * @description Each event has its version as id, its type as event and itself, as JSON on one line, as data. Blocks with an id only tell the place reached. Browsers' EventSource goes on by itself where it stopped. When start or Last-Event-ID is older than retention: 410, with the oldest version left. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token.
+         * @description Each event has its version as id, its type as event and itself, as JSON on one line, as data. Blocks with an id only tell the place reached. Browsers' EventSource goes on by itself where it stopped. When start or Last-Event-ID is older than retention: 410, with the oldest version left. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A portal's token is also taken.
          */
         get: operations["stream"];
         put?: never;
@@ -1227,10 +1371,15 @@ export interface components {
             readonly hint?: string;
             /** @description Given by the server */
             readonly id: string;
-            /** @description The key itself, in the answer to its creation only */
+            /** @description The key itself, in the answers to its creation and to a rotation only */
             readonly key?: string;
             /** @description For people */
             name: string;
+            /**
+             * Format: date-time
+             * @description When the key from before the last rotation ends; absent: it has ended, or there is none
+             */
+            readonly previous_expires?: string;
             /** @description The tenant that it is for */
             tenant?: string;
         };
@@ -1638,6 +1787,84 @@ export interface components {
             /** @description Which; absent: all, the oldest first, as many as may be open */
             versions?: number[];
         };
+        Deliveries: {
+            /** @description The endpoints, by id */
+            data: components["schemas"]["Delivery"][];
+            /** @description The event's id */
+            event: string;
+            /** @description The cursor of the next page; absent at the end */
+            next?: string;
+            /** @description The event has more attempts than the newest 10,000 that are looked at; what the older ones say is missing */
+            partial?: boolean;
+            /**
+             * Format: date-time
+             * @description When it was appended to the log
+             */
+            received: string;
+            /**
+             * Format: int64
+             * @description The event's version
+             */
+            version: number;
+        };
+        Delivery: {
+            /**
+             * Format: int64
+             * @description How many attempts are recorded
+             */
+            attempts: number;
+            /** @description The endpoint was deleted since; its attempts go soon */
+            deleted?: boolean;
+            /**
+             * Format: date-time
+             * @description When it first arrived
+             */
+            delivered_at?: string;
+            /** @description For people */
+            description?: string;
+            /** @description The endpoint's id */
+            endpoint: string;
+            /**
+             * Format: date-time
+             * @description When the first of them began
+             */
+            first_at?: string;
+            /** @description It is being sent at this moment */
+            in_flight?: boolean;
+            /**
+             * Format: date-time
+             * @description When the last of them began
+             */
+            last_at?: string;
+            /** @description Why there was no answer, or why it was given up */
+            last_error?: string;
+            /**
+             * Format: int64
+             * @description The HTTP status of the last attempt's answer
+             */
+            last_status?: number;
+            /** @description The event is for the endpoint as it is configured now */
+            matched: boolean;
+            /**
+             * Format: date-time
+             * @description When it may be sent next
+             */
+            next_at?: string;
+            /**
+             * @description delivered: it arrived. pending: it is about to be sent. retrying: it failed and is tried again. waiting: it is to be sent once the endpoint's lane goes on. failed: given up. gone: the endpoint answered 410. none: there is nothing to send, or nothing is known any more
+             * @enum {string}
+             */
+            state: "delivered" | "pending" | "retrying" | "waiting" | "failed" | "gone" | "none";
+            /** @description Its URL; absent when it was deleted since */
+            url?: string;
+            /** @description Why the endpoint's lane waits: penalty, paused, gone, failing, changelog, offline or retries */
+            waiting?: string;
+            /**
+             * @description Why it is not: the type fits no pattern, it carries none of the channels, the filter is not true, none of the members changed, it is not the change of a record (kind flexibee), or it is older than the endpoint's start. Of several the first in the order before_start, types, channels, kind, changed, filter
+             * @enum {string}
+             */
+            why?: "types" | "channels" | "filter" | "changed" | "kind" | "before_start";
+        };
         Endpoint: {
             /** @description Credentials sent with each request */
             auth?: components["schemas"]["Auth"];
@@ -1965,6 +2192,16 @@ export interface components {
             /** @description What is wrong with it */
             message: string;
         };
+        Grant: {
+            /** @description Any of publish, read, manage */
+            allow: string[];
+            /** @description The tenant's name; * for every one */
+            tenant: string;
+        };
+        KeyRotation: {
+            /** @description How long the key from before goes on working too: 0s (it ends at once) to 720h, default 24h */
+            overlap?: string;
+        };
         Latency: {
             /**
              * Format: double
@@ -2019,6 +2256,36 @@ export interface components {
             /** @description The events, oldest first */
             events: components["schemas"]["LeasedEvent"][];
         };
+        Me: {
+            /** @description Whether everything is allowed */
+            admin: boolean;
+            /** @description What is allowed in tenant: any of publish, read, manage; of a portal's token, portal or portal-read */
+            allow?: string[];
+            /**
+             * Format: date-time
+             * @description When the key, the token or the session ends, if that is known
+             */
+            expires?: string;
+            /** @description What a person may do, by tenant */
+            grants?: components["schemas"]["Grant"][];
+            /** @description The API key's or the token's id, or the provider's for the person */
+            id?: string;
+            /**
+             * @description The root key, another API key, a short-lived token, or a person who signed in through a provider of identities
+             * @enum {string}
+             */
+            kind: "root" | "apikey" | "token" | "user";
+            /** @description The API key's or the person's name; tokens have none */
+            name: string;
+            /** @description Whether it is the token of a portal */
+            portal?: boolean;
+            /** @description Whether the call was made with the cookie of a session */
+            session: boolean;
+            /** @description The one tenant of an API key or token */
+            tenant?: string;
+            /** @description The server's version */
+            version: string;
+        };
         NackRequest: {
             /**
              * @description How long to wait before they are given again, at most 12h; default 0s
@@ -2058,6 +2325,31 @@ export interface components {
             target: string;
             /** @description The address that was called */
             url: string;
+        };
+        Outgoing: {
+            /** @description The body is in base 64, because it is not text */
+            base64?: boolean;
+            /** @description The body, as text or in base 64; at most 256 KiB of it, of a batch 1 MiB */
+            body: string;
+            /** @description Only the beginning of the body is shown */
+            cut?: boolean;
+            /** @description As they are written, in their order */
+            headers: components["schemas"]["OutgoingHeader"][];
+            /** @description POST, or that of a request that is sent on as it came */
+            method: string;
+            /**
+             * Format: int64
+             * @description The bytes of the whole body
+             */
+            size: number;
+            /** @description Where to */
+            url: string;
+        };
+        OutgoingHeader: {
+            /** @description Stored credentials are in the value, and are shown as ***; what was given in this request is shown as it is */
+            masked?: boolean;
+            name: string;
+            value: string;
         };
         PageAPIKey: {
             /** @description The page */
@@ -2130,6 +2422,72 @@ export interface components {
             data: components["schemas"]["Tenant"][];
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
+        };
+        Portal: {
+            /** @description The colour of buttons and links. What is written on it is black or white, whichever can be read */
+            colour?: string;
+            /** @description The language of the pages, such as en or cs; absent: the browser's */
+            language?: string;
+            /** @description A PNG, JPEG, WebP or SVG image as a data URL in base64, such as data:image/png;base64,…; an SVG without scripts and without references to elsewhere */
+            logo?: string;
+            /** @description The title of the pages; absent: the tenant's name */
+            name?: string;
+            /** @description The web origins whose pages may show the portal in an iframe, such as https://app.example.com; empty: none */
+            origins?: string[];
+            /**
+             * Format: date-time
+             * @description When it was last changed; absent when it never was
+             */
+            readonly updated?: string;
+        };
+        PortalLink: {
+            /**
+             * Format: date-time
+             * @description When it ends
+             */
+            expires: string;
+            /** @description The token in the address; also taken by the API, on the routes of portals */
+            token: string;
+            /** @description The address to open, or to embed as the src of an iframe. The token is behind its #, which browsers send to no server */
+            url: string;
+        };
+        PortalLinkRequest: {
+            /** @description The language of the pages for this link; absent: the portal's */
+            language?: string;
+            /** @description Whether whoever has the link may look only: without secrets and headers, and without changes */
+            read_only?: boolean;
+            /** @description How long the link lets in: 1s to 168h, default 1h */
+            ttl?: string;
+        };
+        Preview: {
+            /** @description The ids of the events in it */
+            events: string[];
+            /** @description The events are for the endpoint */
+            matches: boolean;
+            /** @description How many of the newest events are for the endpoint */
+            recent: components["schemas"]["Recent"];
+            /** @description The request, built by the code that sends */
+            request: components["schemas"]["Outgoing"];
+            /**
+             * @description Where the events come from: given in the request, the log, an example of the catalogue, or made up
+             * @enum {string}
+             */
+            source: "given" | "log" | "example" | "made";
+            /**
+             * @description Why the first that is not is not
+             * @enum {string}
+             */
+            why?: "types" | "channels" | "filter" | "changed" | "kind";
+        };
+        PreviewRequest: {
+            /** @description The endpoint as it would be saved */
+            endpoint: components["schemas"]["Endpoint"];
+            /** @description An event as it would be published; nothing is published. Without it and without event_id: the newest events that the endpoint would take, else an example of a catalogued type that it would take, else a made-up event */
+            event?: components["schemas"]["Event"];
+            /** @description The id of an event on the log; instead of event */
+            event_id?: string;
+            /** @description The id of the saved endpoint that it would replace: its signing secrets are used, its headers when none are given, and its password or token as a replacement of it would keep them */
+            id?: string;
         };
         PreviousSecret: {
             /**
@@ -2348,6 +2706,20 @@ export interface components {
         Receipts: {
             /** @description A receipt for each event, in order */
             events: components["schemas"]["Receipt"][];
+        };
+        Recent: {
+            /**
+             * Format: int64
+             * @description How many of them are for the endpoint
+             */
+            matched: number;
+            /** @description The id of the newest of these */
+            newest_id?: string;
+            /**
+             * Format: int64
+             * @description How many events were looked at: at most 1,000, fewer when they are large
+             */
+            of: number;
         };
         Replay: {
             /**
@@ -2829,6 +3201,28 @@ export interface components {
             /** @description How long tokens made before stay valid, at most 24h; default 0s: they end at once */
             overlap?: string;
         };
+        Tried: {
+            /** @description The ids of the events in it */
+            events: string[];
+            /** @description The events are for the endpoint */
+            matches: boolean;
+            /** @description How many of the newest events are for the endpoint */
+            recent: components["schemas"]["Recent"];
+            /** @description The request, built by the code that sends */
+            request: components["schemas"]["Outgoing"];
+            /** @description What the endpoint answered */
+            result: components["schemas"]["TestResult"];
+            /**
+             * @description Where the events come from: given in the request, the log, an example of the catalogue, or made up
+             * @enum {string}
+             */
+            source: "given" | "log" | "example" | "made";
+            /**
+             * @description Why the first that is not is not
+             * @enum {string}
+             */
+            why?: "types" | "channels" | "filter" | "changed" | "kind";
+        };
         Tunnel: {
             /** @description Whether callers wait for the local answer while the tunnel is connected, of the kinds bin and source */
             answer: boolean;
@@ -2933,6 +3327,8 @@ export type CloudEvent = components['schemas']['CloudEvent'];
 export type DeadLetter = components['schemas']['DeadLetter'];
 export type DeadRetried = components['schemas']['DeadRetried'];
 export type DeadRetry = components['schemas']['DeadRetry'];
+export type Deliveries = components['schemas']['Deliveries'];
+export type Delivery = components['schemas']['Delivery'];
 export type Endpoint = components['schemas']['Endpoint'];
 export type EndpointPatch = components['schemas']['EndpointPatch'];
 export type EndpointState = components['schemas']['EndpointState'];
@@ -2942,14 +3338,19 @@ export type EventTypePatch = components['schemas']['EventTypePatch'];
 export type ExtendRequest = components['schemas']['ExtendRequest'];
 export type Extended = components['schemas']['Extended'];
 export type FieldError = components['schemas']['FieldError'];
+export type Grant = components['schemas']['Grant'];
+export type KeyRotation = components['schemas']['KeyRotation'];
 export type Latency = components['schemas']['Latency'];
 export type LeaseRequest = components['schemas']['LeaseRequest'];
 export type LeasedEvent = components['schemas']['LeasedEvent'];
 export type LeasedEvents = components['schemas']['LeasedEvents'];
+export type Me = components['schemas']['Me'];
 export type NackRequest = components['schemas']['NackRequest'];
 export type NameValue = components['schemas']['NameValue'];
 export type NewSourceSecret = components['schemas']['NewSourceSecret'];
 export type Origin = components['schemas']['Origin'];
+export type Outgoing = components['schemas']['Outgoing'];
+export type OutgoingHeader = components['schemas']['OutgoingHeader'];
 export type PageApiKey = components['schemas']['PageAPIKey'];
 export type PageAttempt = components['schemas']['PageAttempt'];
 export type PageBin = components['schemas']['PageBin'];
@@ -2962,6 +3363,11 @@ export type PageQueue = components['schemas']['PageQueue'];
 export type PageQueueDeadLetter = components['schemas']['PageQueueDeadLetter'];
 export type PageSource = components['schemas']['PageSource'];
 export type PageTenant = components['schemas']['PageTenant'];
+export type Portal = components['schemas']['Portal'];
+export type PortalLink = components['schemas']['PortalLink'];
+export type PortalLinkRequest = components['schemas']['PortalLinkRequest'];
+export type Preview = components['schemas']['Preview'];
+export type PreviewRequest = components['schemas']['PreviewRequest'];
 export type PreviousSecret = components['schemas']['PreviousSecret'];
 export type Problem = components['schemas']['Problem'];
 export type Provider = components['schemas']['Provider'];
@@ -2973,6 +3379,7 @@ export type QueueState = components['schemas']['QueueState'];
 export type Receipt = components['schemas']['Receipt'];
 export type ReceiptError = components['schemas']['ReceiptError'];
 export type Receipts = components['schemas']['Receipts'];
+export type Recent = components['schemas']['Recent'];
 export type Replay = components['schemas']['Replay'];
 export type ReplayRequest = components['schemas']['ReplayRequest'];
 export type ResendRequest = components['schemas']['ResendRequest'];
@@ -2999,6 +3406,7 @@ export type TestResult = components['schemas']['TestResult'];
 export type Token = components['schemas']['Token'];
 export type TokenRequest = components['schemas']['TokenRequest'];
 export type TokenRotation = components['schemas']['TokenRotation'];
+export type Tried = components['schemas']['Tried'];
 export type Tunnel = components['schemas']['Tunnel'];
 export type TunnelSetup = components['schemas']['TunnelSetup'];
 export type Tunnels = components['schemas']['Tunnels'];
@@ -3011,6 +3419,8 @@ export interface operations {
                 limit?: number;
                 /** @description Where to go on: the next of an earlier answer */
                 cursor?: string;
+                /** @description Only those for this tenant */
+                tenant?: string;
             };
             header?: never;
             path?: never;
@@ -3383,6 +3793,144 @@ export interface operations {
             };
             /** @description Conflict */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "rotate-apikey": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The API key's id */
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["KeyRotation"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["APIKey"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5761,6 +6309,89 @@ export interface operations {
             };
         };
     };
+    "get-me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-providers": {
         parameters: {
             query?: never;
@@ -5851,6 +6482,8 @@ export interface operations {
                 limit?: number;
                 /** @description Where to go on: the next of an earlier answer */
                 cursor?: string;
+                /** @description Only those whose name or description holds this text, whatever the case of its letters */
+                q?: string;
             };
             header?: never;
             path?: never;
@@ -6741,6 +7374,12 @@ export interface operations {
                 cursor?: string;
                 /** @description With the endpoints' states */
                 state?: boolean;
+                /** @description Only those whose URL, description or id holds this text, whatever the case of its letters */
+                q?: string;
+                /** @description Only those that take events of this type, such as order.paid; filters and channels are not looked at */
+                type?: string;
+                /** @description Only those whose deliveries are in this state; disabled ones are in none of the others */
+                lane?: "live" | "backlog" | "waiting" | "disabled";
             };
             header?: never;
             path: {
@@ -6947,6 +7586,285 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-endpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "try-endpoint": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewRequest"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tried"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -7533,6 +8451,14 @@ export interface operations {
                 cursor?: string;
                 /** @description Only these, separated by commas */
                 verdict?: ("delivered" | "retry" | "failed" | "gone")[];
+                /** @description Only attempts begun at or after this time */
+                since?: string;
+                /** @description Only attempts begun before this time */
+                until?: string;
+                /** @description Only with these answers, separated by commas: a status such as 500, a class such as 5xx, or none for no answer */
+                status?: string[];
+                /** @description Only at the event with this id */
+                event?: string;
             };
             header?: never;
             path: {
@@ -9984,6 +10910,110 @@ export interface operations {
             };
         };
     };
+    "list-event-deliveries": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+                /** @description Every endpoint, also those that the event is not for */
+                all?: boolean;
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The event's id */
+                event: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "resend-event": {
         parameters: {
             query?: never;
@@ -10012,6 +11042,400 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Resent"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-portal": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 304 when the resource still has this ETag */
+                "If-None-Match"?: string;
+            };
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Portal"];
+                };
+            };
+            /** @description Not Modified: the ETag is one of If-None-Match */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-portal": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Only if the stored resource has this ETag */
+                "If-Match"?: string;
+                /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Portal"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Portal"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-portal-link": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["PortalLinkRequest"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortalLink"];
                 };
             };
             /** @description Bad Request */

@@ -11,35 +11,33 @@ export type PlacesOf<M> = M extends string ? Places<M> : M extends Forms ? "n" |
 export type Values<M> = { [P in PlacesOf<M>]: P extends "n" ? (M extends string ? string | number : number) : string | number };
 
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
-type Czech<M> = M extends string
-  ? PlacesOf<M>
-  : M extends { readonly one: string; readonly few: string; readonly many: string; readonly other: string }
-    ? PlacesOf<M>
+type FourForms = { readonly one: string; readonly few: string; readonly many: string; readonly other: string };
+/** What is wrong with one Czech message, or never. */
+type Fault<E, C> = E extends string
+  ? C extends string
+    ? Same<PlacesOf<E>, PlacesOf<C>> extends true
+      ? never
+      : "other {places} than in English"
+    : "English has no plural forms here"
+  : C extends FourForms
+    ? Same<PlacesOf<E>, PlacesOf<C>> extends true
+      ? never
+      : "other {places} than in English"
     : "needs one, few, many and other";
-type Faults<E, C> = {
-  [K in keyof E]: K extends keyof C
-    ? E[K] extends string
-      ? C[K] extends string
-        ? Same<PlacesOf<E[K]>, PlacesOf<C[K]>> extends true
-          ? C[K]
-          : `places differ: ${PlacesOf<E[K]> | PlacesOf<C[K]>}`
-        : "a plain text in English"
-      : C[K] extends string
-        ? "needs one, few, many and other"
-        : Same<PlacesOf<E[K]>, Czech<C[K]>> extends true
-          ? C[K]
-          : "one, few, many, other with the places of the English text"
-    : never;
-} & { [K in Exclude<keyof C, keyof E>]: "no such English text" };
+type Faults<E, C> =
+  | { [K in keyof E & string]: K extends keyof C ? (Fault<E[K], C[K]> extends infer F extends string ? `${K}: ${F}` : never) : `${K}: missing` }[keyof E & string]
+  | { [K in Exclude<keyof C, keyof E> & string]: `${K}: no such text in English` }[Exclude<keyof C, keyof E> & string];
+/** true when a Czech catalogue fits the English one, else what does not: `true satisfies Complete<typeof en, typeof cs>`. */
+export type Complete<E, C> = { [F in Faults<E, C>]: false } extends infer Bad ? ({} extends Bad ? true : Bad) : never;
 
 /** Makes a catalogue; the texts' places are known to the compiler. */
 export function english<const E extends Catalogue>(texts: E): E {
   return texts;
 }
 
-/** A Czech catalogue of an English one: czech<typeof en>()({…}). A key too few or too many, other places, a missing form: npm run check fails. */
-export function czech<E extends Catalogue>() {
-  return <const C extends { readonly [K in keyof E]: Message }>(texts: C & Faults<E, C>): C => texts;
+/** A Czech catalogue. texts/cs.ts checks all of them against the English ones. */
+export function czech<const C extends Catalogue>(texts: C): C {
+  return texts;
 }
 
 const PLACE = /\{(\w+)\}/g;

@@ -1,6 +1,5 @@
 import { czech } from "$lib/message";
-import type en from "./bins.en";
 
-export default czech<typeof en>()({
+export default czech({
   "bins.title": "Schránky",
 });

@@ -1,7 +1,6 @@
 import { czech } from "$lib/message";
-import type en from "./common.en";
 
-export default czech<typeof en>()({
+export default czech({
   "common.add": "Přidat",
   "common.allTenants": "Všichni nájemci",
   "common.asTable": "Zobrazit jako tabulku",

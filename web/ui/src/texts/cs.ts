@@ -1,4 +1,6 @@
-// Every area's texts as one catalogue.
+// Every area's texts as one catalogue, checked against the English one: npm run check names each text that is missing or does not fit.
+import type { Complete } from "$lib/message";
+import type en from "./en";
 import common from "./common.cs";
 import overview from "./overview.cs";
 import events from "./events.cs";
@@ -12,4 +14,7 @@ import admin from "./admin.cs";
 import portal from "./portal.cs";
 import login from "./login.cs";
 
-export default { ...common, ...overview, ...events, ...endpoints, ...types, ...streams, ...queues, ...sources, ...bins, ...admin, ...portal, ...login } as const;
+const cs = { ...common, ...overview, ...events, ...endpoints, ...types, ...streams, ...queues, ...sources, ...bins, ...admin, ...portal, ...login } as const;
+
+true satisfies Complete<typeof en, typeof cs>;
+export default cs;

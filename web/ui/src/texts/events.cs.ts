@@ -1,6 +1,5 @@
 import { czech } from "$lib/message";
-import type en from "./events.en";
 
-export default czech<typeof en>()({
+export default czech({
   "events.title": "Události",
 });

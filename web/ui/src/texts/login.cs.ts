@@ -1,7 +1,6 @@
 import { czech } from "$lib/message";
-import type en from "./login.en";
 
-export default czech<typeof en>()({
+export default czech({
   "login.title": "Přihlášení",
   "login.heading": "Přihlášení do Posthornu",
   "login.key": "Klíč API",
