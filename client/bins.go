@@ -176,7 +176,7 @@ func (b *BinHandle) Export(ctx context.Context, w io.Writer, format string, opts
 		o(k.query)
 	}
 	k.query.Set("format", format)
-	body, err := b.open(ctx, k, "*/*")
+	body, err := b.c.open(ctx, k, "*/*")
 	if err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (b *BinHandle) Export(ctx context.Context, w io.Writer, format string, opts
 
 // bytes reads an answer that is not JSON.
 func (b *BinHandle) bytes(ctx context.Context, k *call) ([]byte, error) {
-	body, err := b.open(ctx, k, "*/*")
+	body, err := b.c.open(ctx, k, "*/*")
 	if err != nil {
 		return nil, err
 	}
@@ -208,12 +208,12 @@ func (b *BinHandle) bytes(ctx context.Context, k *call) ([]byte, error) {
 const maxRaw = 320 << 20
 
 // open sends a call whose answer is read as it comes. It takes as long as the context lets it.
-func (b *BinHandle) open(ctx context.Context, k *call, accept string) (io.ReadCloser, error) {
-	req, err := b.c.request(ctx, k, accept)
+func (c *Client) open(ctx context.Context, k *call, accept string) (io.ReadCloser, error) {
+	req, err := c.request(ctx, k, accept)
 	if err != nil {
 		return nil, err
 	}
-	res, err := b.c.patient.Do(req)
+	res, err := c.patient.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("client: %w", err)
 	}
@@ -223,7 +223,7 @@ func (b *BinHandle) open(ctx context.Context, k *call, accept string) (io.ReadCl
 		if err != nil {
 			return nil, fmt.Errorf("client: read the answer: %w", err)
 		}
-		return nil, b.c.problem(res, body)
+		return nil, c.problem(res, body)
 	}
 	if accept != typeEvents {
 		return res.Body, nil
@@ -310,7 +310,7 @@ func (b *BinHandle) watchOnce(ctx context.Context, after int64, yield func(BinRe
 	k.set("Accept-Encoding", "identity") // what compresses also holds back
 	timer := time.AfterFunc(watchSilence, func() { cancel(errNoBytes) })
 	defer timer.Stop()
-	body, err := b.open(ctx, k, typeEvents)
+	body, err := b.c.open(ctx, k, typeEvents)
 	if err != nil {
 		return after, true, err
 	}

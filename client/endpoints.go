@@ -67,13 +67,6 @@ func (c *Client) Test(ctx context.Context, tenant, id string, t TestRequest) (*T
 	return &out, err
 }
 
-// Replay starts to send events again.
-func (c *Client) Replay(ctx context.Context, tenant, id string, r ReplayRequest, opts ...CallOption) (*Replay, error) {
-	var out Replay
-	_, err := c.do(ctx, newCall(http.MethodPost, endpointPath(tenant, id, "replay"), opts), r, &out)
-	return &out, err
-}
-
 // Secret reads an endpoint's signing secrets.
 func (c *Client) Secret(ctx context.Context, tenant, id string) (*Secret, error) {
 	var out Secret

@@ -183,24 +183,6 @@ type Rotation struct {
 	Overlap *Duration `json:"overlap,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 24h" doc:"How long the old one goes on signing too; default 24h, at most 720h, 0s: it stops at once"`
 }
 
-// ReplayRequest asks to send events again: from a version, or from a time, on.
-type ReplayRequest struct {
-	FromVersion int64      `json:"from_version,omitempty" minimum:"1" doc:"The first version; instead of since"`
-	Since       *time.Time `json:"since,omitempty" doc:"The time of receipt to begin with; instead of from_version"`
-	Until       *time.Time `json:"until,omitempty" doc:"The time of receipt to end before; absent: what is on the log now"`
-	Only        string     `json:"only,omitempty" enum:"failed,all" doc:"failed: only those that finally failed for the endpoint. Default all"`
-}
-
-// Replay is a replay under way.
-type Replay struct {
-	ID          string `json:"id" doc:"Given by the server"`
-	FromVersion int64  `json:"from_version" doc:"The first version"`
-	ToVersion   int64  `json:"to_version" doc:"The last version"`
-	Only        string `json:"only" enum:"failed,all" doc:"Which events"`
-	Cursor      int64  `json:"cursor" doc:"How far it is: every version up to this one is done"`
-	Sent        int64  `json:"sent" doc:"Events sent so far"`
-}
-
 // ResendRequest says where to send an event again.
 type ResendRequest struct {
 	Endpoint string `json:"endpoint,omitempty" doc:"The endpoint's id; absent: every endpoint that the event is for"`
@@ -231,12 +213,14 @@ type TestResult struct {
 
 // Stats are figures over an endpoint's newest recorded attempts: at most 10,000 of them, within the window.
 type Stats struct {
-	Window Duration `json:"window" doc:"What was asked for"`
+	// Endpoint is set where figures of several endpoints were asked for.
+	Endpoint string   `json:"endpoint,omitempty" doc:"The endpoint's id, where figures of several were asked for"`
+	Window   Duration `json:"window" doc:"What was asked for"`
 	// From is the time of the oldest attempt counted.
 	From     *time.Time `json:"from,omitempty" doc:"The time of the oldest attempt counted"`
 	Attempts int        `json:"attempts" doc:"How many attempts are counted"`
 	// Complete is false when the window holds more attempts than are counted.
-	Complete    bool       `json:"complete" doc:"false when the window holds more than the 10,000 attempts counted"`
+	Complete    bool       `json:"complete" doc:"false when the window holds more attempts than are counted"`
 	Delivered   int        `json:"delivered" doc:"Attempts by verdict"`
 	Retry       int        `json:"retry" doc:"Attempts by verdict"`
 	Failed      int        `json:"failed" doc:"Attempts by verdict"`
@@ -244,6 +228,8 @@ type Stats struct {
 	SuccessRate float64    `json:"success_rate" doc:"delivered by attempts, 0 to 1; 0 when there are none"`
 	Latency     Latency    `json:"latency_ms" doc:"Of the attempts that got an answer"`
 	LastAttempt *time.Time `json:"last_attempt,omitempty" doc:"When the newest attempt was made, also when it is older than the window"`
+	// Series is there when buckets were asked for. Parts of the window that are older than the attempts counted are left out.
+	Series []StatsBucket `json:"series,omitempty" doc:"By time, the oldest first, when buckets were asked for; what is older than the attempts counted is left out"`
 }
 
 // Latency holds percentiles in milliseconds.

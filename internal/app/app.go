@@ -19,6 +19,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/api/front"
 	"github.com/posthornhq/posthorn/internal/api/hooksite"
 	"github.com/posthornhq/posthorn/internal/api/rest"
+	"github.com/posthornhq/posthorn/internal/audit"
 	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/control"
 	"github.com/posthornhq/posthorn/internal/deliver"
@@ -32,6 +33,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/live"
 	"github.com/posthornhq/posthorn/internal/live/wire"
 	"github.com/posthornhq/posthorn/internal/match"
+	"github.com/posthornhq/posthorn/internal/overview"
 	"github.com/posthornhq/posthorn/internal/queue"
 	"github.com/posthornhq/posthorn/internal/session"
 	"github.com/posthornhq/posthorn/internal/store"
@@ -61,8 +63,11 @@ type App struct {
 	arrivals arrivals
 	log      *slog.Logger
 	metrics  *metrics
+	counters *overview.Counters
+	overview *overview.Service
 	store    *sqlite.Store
 	control  *control.Control
+	audit    *audit.Log
 	tokens   *token.Service
 	sessions *session.Service
 	ingest   *ingest.Service
@@ -99,7 +104,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (_ *App, err error) 
 	if o.Log == nil {
 		o.Log = os.Stderr
 	}
-	a := &App{cfg: cfg, options: o, log: newLogger(cfg, o.Log), metrics: newMetrics(o.Version), started: time.Now()}
+	a := &App{cfg: cfg, options: o, log: newLogger(cfg, o.Log), metrics: newMetrics(o.Version), counters: overview.NewCounters(time.Now()), started: time.Now()}
 	a.base, a.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
@@ -152,6 +157,7 @@ func cause(err error) error {
 
 // wire makes the parts, each from those before it.
 func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
+	a.audit = audit.New(a.store, a.log)
 	limits := a.limits()
 	checks := guard.New(a.cfg.AllowTargets, a.cfg.DenyTargets)
 	if a.control, err = control.New(control.Options{
@@ -172,7 +178,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		return err
 	}
 	if a.ingest, err = ingest.New(ingest.Options{
-		Store: a.store, Catalog: a.control, Limits: limits, Rate: float64(a.cfg.PublishRate), Burst: a.cfg.PublishBurst, Observer: a.metrics,
+		Store: a.store, Catalog: a.control, Limits: limits, Rate: float64(a.cfg.PublishRate), Burst: a.cfg.PublishBurst, Observer: a.observer(),
 	}); err != nil {
 		return err
 	}
@@ -189,6 +195,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		return err
 	}
 	a.metrics.hub.Store(a.hub)
+	a.overview = a.newOverview()
 	a.queues = a.newQueues(leases[0], limits)
 	a.bins = a.newBins(checks)
 	a.faces = a.newFaces()
@@ -206,7 +213,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
-		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Sessions: sessions{a.sessions}, Portals: a.control, Control: a.control, Live: listeners{a.hub},
+		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Sessions: sessions{a.sessions}, Portals: a.control, Audit: a.audit, Address: a.address, Control: a.control, Live: listeners{a.hub}, Streams: a.hub, Overviews: a.overview,
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
 		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: binKeeper{a.bins, a.tunnels.BinDeleted}, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,
@@ -229,7 +236,7 @@ func (a *App) limits() event.Limits {
 
 func (a *App) newManager(lease store.Lease) *deliver.Manager {
 	return deliver.New(deliver.Config{
-		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Tunnels: carrier{a}, Owner: owner{a}, Opener: a.control, Observer: a.metrics,
+		Lease: lease, Log: a.store, State: a.store, Sender: a.sender, Tunnels: carrier{a}, Owner: owner{a}, Opener: a.control, Observer: a.observer(),
 		Follow: a.registry.Follow, Matches: match.Matches, Logger: a.log, EventURL: a.eventURL, UserAgent: "Posthorn/" + a.options.Version,
 		Timeout: a.cfg.DeliveryTimeout, Retries: a.cfg.RetrySchedule, DisableAfter: a.cfg.DisableAfter,
 		MaxInFlight: a.cfg.MaxInFlight, MaxProbes: a.cfg.MaxProbes, RecordDelay: a.cfg.RecordDelay,
@@ -254,6 +261,7 @@ func (a *App) Run(ctx context.Context) error {
 	g.Go(func() error { return a.follower.Run(background) })
 	g.Go(func() error { return a.keepHouse(background) })
 	g.Go(func() error { return a.tokens.Run(background) })
+	g.Go(func() error { return a.overview.Run(background) })
 	failed := make(chan error, 1)
 	go func() {
 		if err := a.server.Serve(a.listener); err != nil {
@@ -281,6 +289,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	defer cancel()
 	a.queues.Drain()
 	a.bins.Drain()
+	a.overview.Close()
 	if e := a.tunnels.Shutdown(ctx); e != nil {
 		a.log.WarnContext(ctx, "tunnels were cut off", slog.Any("error", e))
 	}

@@ -15,7 +15,7 @@ import (
 func (a *App) withDoors(api http.Handler) http.Handler {
 	return &doors{log: a.log, api: api, path: map[string]http.Handler{
 		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "in": a.sources.Handler(), "b": a.bins.Handler(), "t": a.tunnels,
-	}, hosts: a.tunnels, faces: a.faces}
+	}, hosts: a.tunnels, faces: a.faces, face: a.withFaceCaller(a.faces.Handler())}
 }
 
 // doors are the ways in that are no part of the API, by the first segment of their path.
@@ -24,6 +24,7 @@ type doors struct {
 	path  map[string]http.Handler
 	hosts *tunnel.Hub
 	faces *hooksite.API
+	face  http.Handler
 	api   http.Handler
 }
 
@@ -40,7 +41,7 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.serve(door, w, r)
 	case d.faces.Owns(r):
 		confine(w.Header())
-		d.faces.Handler().ServeHTTP(w, r)
+		d.face.ServeHTTP(w, r)
 	default:
 		d.api.ServeHTTP(w, r)
 	}

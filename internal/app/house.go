@@ -38,6 +38,7 @@ func (a *App) keepHouse(ctx context.Context) error {
 			{"tenants", a.dropTenants},
 			{"token keys", a.trimTokenKeys},
 			{"sessions", a.trimSessions},
+			{"audit log", a.trimAudit},
 			{"captured requests", a.trimCaptures},
 		} {
 			if err := job.run(ctx); err != nil && ctx.Err() == nil {

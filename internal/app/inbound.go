@@ -51,7 +51,7 @@ func (k binKeeper) Delete(ctx context.Context, id string, revision int64) error 
 // newFaces makes the interfaces of Webhook.site and smee.io to the bins.
 func (a *App) newFaces() *hooksite.API {
 	return hooksite.New(hooksite.Config{
-		Bins: a.bins, Auth: a.control, Anonymous: a.cfg.AnonymousBins == config.BinsByAnyone, PublicURL: a.cfg.PublicURL, Logger: a.log,
+		Bins: faceBins{a.bins, a}, Auth: faceAuth{a.control}, Anonymous: a.cfg.AnonymousBins == config.BinsByAnyone, PublicURL: a.cfg.PublicURL, Logger: a.log,
 		Remote: func(r *http.Request) string { remote, _ := a.arrivals.caller(r); return remote },
 	})
 }

@@ -144,6 +144,7 @@ func (c changes) TenantDeleted(id event.TenantID) {
 	c.a.manager.TenantDeleted(id)
 	c.a.ingest.TenantDeleted(id)
 	c.a.hub.TenantDeleted(id)
+	c.a.overview.TenantDeleted(id)
 	c.a.queues.TenantDeleted(id)
 	c.a.sources.TenantDeleted(id)
 	c.a.tunnels.TenantDeleted(id)
@@ -168,8 +169,7 @@ func (o owner) Disable(ctx context.Context, e *event.Endpoint, reason string, si
 		return err
 	}
 	// If it was changed meanwhile, control tells the lanes to go on with what is configured now.
-	_, err = o.a.control.Disable(ctx, e.Tenant, e.ID, reason, since)
-	return err
+	return o.a.disable(ctx, e, reason, since)
 }
 
 // delivery is what the REST API sees of the lanes.

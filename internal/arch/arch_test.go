@@ -53,6 +53,7 @@ var allowed = map[string][]string{
 	"internal/live":      {"internal/event", "internal/match", "internal/codec", "internal/live/wire"},
 	"internal/live/wire": {"internal/event", "internal/codec"},
 	"internal/queue":     {"internal/event", "internal/match", "internal/store"},
+	"internal/overview":  {"internal/event"},
 	"internal/token":     {"internal/event", "internal/match"},
 	// Browsers that are signed in.
 	"internal/session": {"internal/event"},
@@ -68,8 +69,12 @@ var allowed = map[string][]string{
 	"internal/store/sqlite":    {"internal/event", "internal/store"},
 	"internal/store/storetest": {"internal/event", "internal/store"},
 
-	// The REST interface shows what a captured request holds by the pure functions of package inspect.
-	"internal/api/rest":     {"client", "internal/codec", "internal/event", "internal/inspect"},
+	// The audit log. It knows the store's errors: nothing changes when a line cannot be written.
+	"internal/audit": {"internal/event", "internal/store"},
+
+	// The REST interface shows what a captured request holds, and what a change changed, by the pure functions of packages
+	// inspect and audit.
+	"internal/api/rest":     {"client", "internal/audit", "internal/codec", "internal/event", "internal/inspect"},
 	"internal/api/flexibee": {"internal/codec", "internal/event"},
 	// Other faces of the bins, for clients made for Webhook.site and smee.io.
 	"internal/api/hooksite": {"internal/event", "internal/inspect"},

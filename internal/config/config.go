@@ -168,6 +168,8 @@ type Config struct {
 	// TunnelHosts is the host name, with a leading "*.", under which tunnels may have names of their own; empty: none.
 	TunnelHosts string
 
+	// AuditRetention is how long the audit log is kept; 0: for good.
+	AuditRetention time.Duration
 	// UI says whether the web UI is served.
 	UI bool
 	// SessionLifetime is how long a browser stays signed in at most, SessionIdle how long without being used.

@@ -76,7 +76,7 @@ const (
 
 // table is the only list of options: flags, variables, file keys, documentation,
 // completion and the logged configuration all come from it.
-var table = slices.Concat(serverOptions, storageOptions, securityOptions, retentionOptions, limitOptions, deliveryOptions, liveOptions, inboundOptions, uiOptions, sessionOptions)
+var table = slices.Concat(serverOptions, storageOptions, securityOptions, retentionOptions, auditOptions, limitOptions, deliveryOptions, liveOptions, inboundOptions, uiOptions, sessionOptions)
 
 var serverOptions = []Option{{
 	Name: "listen", Group: "Server", Default: "127.0.0.1:8080",

@@ -1,11 +1,22 @@
 package config
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 var uiOptions = []Option{{
 	Name: "ui", Group: "Web UI", Default: "on",
 	Help: "Whether the web UI is served at `/ui/`.",
 	bind: func(c *Config) value { return switchValue{&c.UI} },
+}}
+
+var auditOptions = []Option{{
+	Name: "audit-retention", Group: "Retention", Default: "365d",
+	Help: "How long the audit log is kept: who changed what. 0 keeps it for good.",
+	bind: func(c *Config) value {
+		return durationValue{p: &c.AuditRetention, min: time.Hour, max: 36500 * day, zero: true}
+	},
 }}
 
 // switchValue is on or off.

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// ByUnknown is the kind of a caller who is not known, such as one whose log-in was refused.
+const ByUnknown = "unknown"
+
 // AuditOutcome says what came of a change.
 type AuditOutcome string
 
@@ -20,8 +23,8 @@ type AuditEntry struct {
 	// ID is given by the store and ascends. Its public form is [FormatAuditID].
 	ID int64
 	At time.Time
-	// ActorKind is one of [ByRoot], [ByKey], [ByToken], [ByUser] and [BySystem], empty for somebody unknown, such as one whose
-	// log-in was refused. ActorID and ActorName are those of the caller then.
+	// ActorKind is one of [ByRoot], [ByKey], [ByToken], [ByUser] and [BySystem], or [ByUnknown]; ActorID and ActorName are the
+	// caller's.
 	ActorKind, ActorID, ActorName string
 	// Address is the IP address that the request came from, empty when there was no request.
 	Address string
@@ -39,6 +42,13 @@ type AuditEntry struct {
 	Changes []AuditChange
 	// RequestID is the id of the request, as in the server's log.
 	RequestID string
+}
+
+// By sets the actor to who calls.
+func (e *AuditEntry) By(k *APIKey) {
+	who := *k
+	who.Identify()
+	e.ActorKind, e.ActorID, e.ActorName = who.Kind, who.Who(), who.Name
 }
 
 // AuditChange is one field that was changed.

@@ -43,6 +43,7 @@ func CompareAttention(a, b string, aSince, bSince time.Time) int {
 type Attention struct {
 	Tenant      TenantID
 	Endpoint    EndpointID
+	Kind        string
 	URL         string
 	Description string
 	Reason      string

@@ -28,7 +28,9 @@ func (a *API) endpointActionRoutes() {
 	}
 	register(a, get("list-endpoint-attempts", "/attempts", "List attempts at an endpoint", "Newest first. A page may hold fewer than limit and still have a next: one request looks at a part of what is there only."), a.endpointAttempts)
 	register(a, get("list-dead-letters", "/dead-letters", "List events that finally failed for an endpoint", "In version order. Send them again with replay, only: failed."), a.deadLetters)
-	register(a, post("test-endpoint", "/test", "Send a test event now", "The answer holds what the endpoint answered; nothing is recorded or tried again."), a.testEndpoint)
+	test := post("test-endpoint", "/test", "Send a test event now", "The answer holds what the endpoint answered; nothing is recorded or tried again.")
+	test.unaudited = "nothing is saved"
+	register(a, test, a.testEndpoint)
 	pause := post("pause-endpoint", "/pause", "Pause deliveries", "What comes in waits in the log.")
 	pause.secret = true
 	register(a, pause, a.pauseEndpoint)
@@ -38,17 +40,12 @@ func (a *API) endpointActionRoutes() {
 	retry := post("retry-endpoint", "/retry", "End the penalty and try at once", "")
 	retry.secret = true
 	register(a, retry, a.retryEndpoint)
-	replay := post("replay-endpoint", "/replay", "Send events again", "From a version or a time on, as a delivery of its own beside the normal ones. Its progress is in the endpoint's state.")
-	replay.status, replay.errors = http.StatusAccepted, []int{http.StatusGone}
-	register(a, replay, a.replayEndpoint)
 	secret := get("get-secret", "/secret", "Get the signing secrets", "")
 	secret.scope, secret.secret = scopeManage, true
 	register(a, secret, a.getSecret)
 	rotate := post("rotate-secret", "/secret/rotate", "Rotate the signing secret", "During the overlap requests are signed with both.")
 	rotate.secret = true
 	register(a, rotate, a.rotateSecret)
-	register(a, get("get-endpoint-stats", "/stats", "Get figures over the newest attempts",
-		"They cover the attempts that are recorded, at most the newest 10,000, within the window."), a.endpointStats)
 }
 
 func (a *API) deadLetters(ctx context.Context, c *call, in *struct {
@@ -153,9 +150,11 @@ func (a *API) setDisabled(ctx context.Context, c *call, id string, disabled bool
 			return nil, p
 		}
 	}
+	before := showEndpoint(&e, nil)
 	if e, err = a.Control.SetDisabled(ctx, c.tenant, e.ID, disabled, reason); err != nil {
 		return nil, err
 	}
+	c.changed(before, showEndpoint(&e, nil))
 	return a.endpointAnswer(ctx, c, &e)
 }
 
@@ -188,27 +187,6 @@ func (a *API) retryEndpoint(ctx context.Context, c *call, in *struct {
 		return nil, err
 	}
 	return a.endpointWithState(ctx, c, &e)
-}
-
-func (a *API) replayEndpoint(ctx context.Context, c *call, in *struct {
-	InEndpoint
-	InOnce
-	Body client.ReplayRequest
-},
-) (*outBody[client.Replay], error) {
-	e, err := a.endpoint(ctx, c, in.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	r, err := a.replayRange(ctx, c, &in.Body)
-	if err != nil {
-		return nil, err
-	}
-	view, err := a.Delivery.Replay(ctx, &e, r)
-	if err != nil {
-		return nil, err
-	}
-	return &outBody[client.Replay]{showReplay(&view)}, nil
 }
 
 // replayRange turns versions or times into the versions to send again.
@@ -288,5 +266,7 @@ func (a *API) rotateSecret(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, client.Rotation{Overlap: (*client.Duration)(&overlap)})
+	c.secretChanged("secret")
 	return &outBody[client.Secret]{showSecrets(&s, time.Now())}, nil
 }

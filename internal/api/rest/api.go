@@ -18,7 +18,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// Config is what the API is made of. All ports but Sessions, Sources, Bins, Tunnels and Live, and Logger, must be given.
+// Config is what the API is made of. All ports but Audit, Sessions, Sources, Bins, Tunnels and Live, and Logger, must be given.
 type Config struct {
 	Publisher Publisher
 	Auth      Authenticator
@@ -28,7 +28,11 @@ type Config struct {
 	Answers   Answers
 	Tokens    Tokens
 	Portals   Portals
-	Queues    Queues
+	// Audit keeps the audit log; nil: there is none.
+	Audit Auditor
+	// Address is the IP address of a request's caller, "" when it is not known; nil: it never is.
+	Address func(r *http.Request) string
+	Queues  Queues
 	// Sources are where other systems' webhooks arrive; nil: there are none.
 	Sources Sources
 	// Bins keep requests to be looked at; nil: there are none.
@@ -39,6 +43,10 @@ type Config struct {
 	Sessions Sessions
 	// Live serves those who listen; nil: nobody can.
 	Live Live
+	// Streams are the live connections, to be listed and ended; nil: they are not.
+	Streams Streams
+	// Overviews show how the server and tenants do; nil: nothing does.
+	Overviews Overviews
 	// Patterns compiles patterns of event types (package match); an error says which is wrong, and why.
 	Patterns func(patterns []string) (func(eventType string) bool, error)
 
@@ -76,6 +84,7 @@ type API struct {
 	mayPublish func(k *event.APIKey, events []event.Event, array bool) error
 	writing    inFlight
 	trying     tries
+	counting   chan struct{} // a place for each request that counts events
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.
@@ -84,7 +93,7 @@ func New(c Config) *API {
 	a := &API{
 		Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL),
 		crossSite:  newCrossSite(c.PublicURL),
-		mayPublish: MayPublish(c.Patterns),
+		mayPublish: MayPublish(c.Patterns), counting: make(chan struct{}, countsAtOnce),
 	}
 	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
 	a.tenantRoutes()
@@ -94,6 +103,8 @@ func New(c Config) *API {
 	a.endpointActionRoutes()
 	a.deliveryRoutes()
 	a.previewRoutes()
+	a.replayRoutes()
+	a.histogramRoutes()
 	a.eventTypeRoutes()
 	a.queueRoutes()
 	a.sourceRoutes()
@@ -103,6 +114,10 @@ func New(c Config) *API {
 	a.tokenRoutes()
 	a.sessionRoutes()
 	a.portalRoutes()
+	a.auditRoutes()
+	a.overviewRoutes()
+	a.streamRoutes()
+	a.statsRoutes()
 	a.publishRoute()
 	a.backupRoute()
 	a.finishSpec()
@@ -334,6 +349,7 @@ func (a *API) humaConfig() huma.Config {
 				{Name: "Tokens", Description: "Short-lived keys for browsers"},
 				{Name: "Sessions", Description: "Signing in with a browser, and who calls"},
 				{Name: "Portal", Description: "Pages for a tenant's own customers"},
+				{Name: "Audit", Description: "Who changed what"},
 				{Name: "Operation", Description: "The server itself"},
 			},
 		},

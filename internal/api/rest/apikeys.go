@@ -103,7 +103,7 @@ func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, err
 	return k, nil
 }
 
-func (a *API) createKey(ctx context.Context, _ *call, in *struct {
+func (a *API) createKey(ctx context.Context, c *call, in *struct {
 	InOnce
 	Body client.APIKey
 }) (*struct {
@@ -123,6 +123,8 @@ func (a *API) createKey(ctx context.Context, _ *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	a.ofTenant(ctx, c, k.Tenant, "")
+	c.changed(nil, body)
 	body.Key = key
 	return &struct {
 		Location string `header:"Location" doc:"Where the record is"`
@@ -176,7 +178,7 @@ func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.A
 	return &outBody[client.APIKey]{body}, err
 }
 
-func (a *API) rotateKey(ctx context.Context, _ *call, in *struct {
+func (a *API) rotateKey(ctx context.Context, c *call, in *struct {
 	InKey
 	InOnce
 	Body *client.KeyRotation
@@ -198,11 +200,14 @@ func (a *API) rotateKey(ctx context.Context, _ *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	a.ofTenant(ctx, c, k.Tenant, "")
+	c.changed(nil, client.KeyRotation{Overlap: (*client.Duration)(&overlap)})
+	c.secretChanged("key")
 	body.Key = key
 	return &outBody[client.APIKey]{body}, nil
 }
 
-func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {
+func (a *API) deleteKey(ctx context.Context, c *call, in *struct {
 	InKey
 	InOnce
 },
@@ -211,5 +216,15 @@ func (a *API) deleteKey(ctx context.Context, _ *call, in *struct {
 	if !ok {
 		return nil, event.NotFound("API key")
 	}
+	k, err := a.Control.APIKey(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	body, err := a.showKey(ctx, &k)
+	if err != nil {
+		return nil, err
+	}
+	a.ofTenant(ctx, c, k.Tenant, "")
+	c.changed(body, nil)
 	return nil, a.Control.DeleteAPIKey(ctx, id)
 }

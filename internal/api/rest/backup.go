@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -13,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/audit"
+	"github.com/posthornhq/posthorn/internal/event"
 )
 
 const (
@@ -28,15 +31,7 @@ func (a *API) backupRoute() {
 	body := &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		typeJSON: {Schema: a.schemaOf(reflect.TypeFor[client.BackupRequest]())},
 	}}
-	a.mux.Handle("POST "+backupPath, a.adminOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		raw, p := a.readBackup(w, r, body)
-		if p != nil {
-			a.writeProblem(w, r, p)
-			return
-		}
-		r.Body = io.NopCloser(bytes.NewReader(raw))
-		a.Backup.ServeHTTP(w, r)
-	})))
+	a.mux.HandleFunc("POST "+backupPath, func(w http.ResponseWriter, r *http.Request) { a.serveBackup(w, r, body) })
 	op := &huma.Operation{
 		OperationID: "backup", Method: http.MethodPost, Path: backupPath, Tags: []string{"Operation"}, Summary: "Copy the data into a folder",
 		Description: "Copies the data, without the encryption key, into a new or empty folder of the server's machine while the server goes on. " +
@@ -49,6 +44,76 @@ func (a *API) backupRoute() {
 	a.documentErrors(op, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusRequestEntityTooLarge,
 		http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusInternalServerError)
 	a.huma.OpenAPI().AddOperation(op)
+}
+
+var backupOperation = operation{id: "backup", method: http.MethodPost, path: backupPath, scope: scopeAdmin}
+
+// serveBackup is the pipeline of the backup.
+func (a *API) serveBackup(w http.ResponseWriter, r *http.Request, body *huma.RequestBody) {
+	c := &call{request: r, id: w.Header().Get("X-Request-Id")}
+	var p *problem
+	if c.credential, p = a.said(r, false); p == nil {
+		c.key, p = a.authenticate(r.Context(), c.credential, false)
+	}
+	var raw []byte
+	if p == nil {
+		w.Header().Set("Cache-Control", "no-store")
+		raw, p = a.readBackup(w, r, body)
+	}
+	if p != nil {
+		a.noteRefused(r, c, &backupOperation, p)
+		a.writeProblem(w, r, p)
+		return
+	}
+	if a.Audit != nil {
+		c.entry = a.newEntry(r, c, &backupOperation)
+		c.entry.Changes = audit.Diff(nil, json.RawMessage(raw))
+		if err := a.Audit.Begin(r.Context(), c.entry); err != nil {
+			a.writeProblem(w, r, problemOf(err))
+			return
+		}
+	}
+	last := &lastWrite{ResponseWriter: w, status: http.StatusOK}
+	r.Body = io.NopCloser(bytes.NewReader(raw))
+	a.Backup.ServeHTTP(last, r)
+	if c.entry != nil {
+		c.entry.Status, c.entry.Outcome = last.status, audit.Outcome(last.status)
+		if c.entry.Outcome == event.AuditDone && !last.complete() {
+			c.entry.Outcome = event.AuditUnknown
+		}
+		a.Audit.End(r.Context(), c.entry)
+	}
+}
+
+// lastWrite remembers the last line of a backup's answer, which says how it ended.
+type lastWrite struct {
+	http.ResponseWriter
+	status int
+	last   []byte
+}
+
+// WriteHeader is for [http.ResponseWriter].
+func (w *lastWrite) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write is for [http.ResponseWriter].
+func (w *lastWrite) Write(b []byte) (int, error) {
+	w.last = append(w.last[:0], b[:min(len(b), maxBackupLine)]...)
+	return w.ResponseWriter.Write(b)
+}
+
+// maxBackupLine is more than the last line of a backup's answer has.
+const maxBackupLine = 64 << 10
+
+// Unwrap is for [http.ResponseController].
+func (w *lastWrite) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// complete reports whether the last line says that the copy is complete.
+func (w *lastWrite) complete() bool {
+	var line client.BackupLine
+	return json.Unmarshal(w.last, &line) == nil && line.Dir != ""
 }
 
 // backupLineSchema describes [client.BackupLine]. It is written out since huma knows problems as this package's type.

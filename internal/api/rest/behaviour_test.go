@@ -409,7 +409,7 @@ func TestReplayRange(t *testing.T) {
 	path := "/v1/tenants/acme/endpoints/" + on.endpoint + "/replay"
 	for body, want := range map[string]event.ReplayRange{
 		`{"from_version":2}`:                                {From: 2, To: 5},
-		`{"from_version":2,"only":"failed"}`:                {From: 2, To: 5, OnlyFailed: true},
+		`{"from_version":2,"only":"failed"}`:                {From: 2, To: 5, OnlyFailed: true, Matching: 1},
 		`{"since":"2026-01-02T03:04:08Z"}`:                  {From: 4, To: 5},
 		`{"from_version":1,"until":"2026-01-02T03:04:08Z"}`: {From: 1, To: 3},
 	} {

@@ -52,7 +52,14 @@ func (a *API) binRoutes() {
 
 // bin finds a bin that the caller may see.
 func (a *API) bin(ctx context.Context, c *call, name string) (event.Bin, error) {
-	return a.Bins.Bin(ctx, c.key.Tenant, name) // 0 of admin keys: anybody's
+	b, err := a.Bins.Bin(ctx, c.key.Tenant, name) // 0 of admin keys: anybody's
+	if err == nil && c.entry != nil {
+		a.ofTenant(ctx, c, b.Tenant, "")
+		if c.entry.Resource == "bin" {
+			c.entry.ResourceID = b.ID
+		}
+	}
+	return b, err
 }
 
 // tenantOf names the tenant of a bin.
@@ -106,6 +113,8 @@ func (a *API) createBin(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	a.ofTenant(ctx, c, made.Tenant, "")
+	c.changed(nil, out.Body)
 	return &outCreated[client.Bin]{ETag: out.ETag, Location: binsPath + "/" + made.ID, Body: out.Body}, nil
 }
 
@@ -178,7 +187,7 @@ func (a *API) getBin(ctx context.Context, c *call, in *struct {
 }
 
 // saveBin stores what a body makes of a bin.
-func (a *API) saveBin(ctx context.Context, stored *event.Bin, in *client.Bin, revision int64) (*outTagged[client.Bin], error) {
+func (a *API) saveBin(ctx context.Context, c *call, stored *event.Bin, in *client.Bin, revision int64) (*outTagged[client.Bin], error) {
 	tenant, err := a.tenantOf(ctx, stored)
 	if err != nil {
 		return nil, err
@@ -195,6 +204,7 @@ func (a *API) saveBin(ctx context.Context, stored *event.Bin, in *client.Bin, re
 	if err != nil {
 		return nil, err
 	}
+	c.changed(a.showBin(stored, tenant), a.showBin(&saved, tenant))
 	return a.binAnswer(ctx, &saved)
 }
 
@@ -210,7 +220,7 @@ func (a *API) replaceBin(ctx context.Context, c *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		return a.saveBin(ctx, &stored, &in.Body, readRevision(rev, stored.Revision))
+		return a.saveBin(ctx, c, &stored, &in.Body, readRevision(rev, stored.Revision))
 	})
 }
 
@@ -234,7 +244,7 @@ func (a *API) patchBin(ctx context.Context, c *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		return a.saveBin(ctx, &stored, changed, readRevision(rev, stored.Revision))
+		return a.saveBin(ctx, c, &stored, changed, readRevision(rev, stored.Revision))
 	})
 }
 
@@ -258,5 +268,10 @@ func (a *API) deleteBin(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	tenant, err := a.tenantOf(ctx, &stored)
+	if err != nil {
+		return nil, err
+	}
+	c.changed(a.showBin(&stored, tenant), nil)
 	return nil, a.Bins.Delete(ctx, stored.ID, rev)
 }

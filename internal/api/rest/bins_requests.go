@@ -60,8 +60,10 @@ func (a *API) binRequestRoutes(add func(id, method, path, summary, doc string, s
 	note.patch = typeOf[client.BinNote]()
 	register(a, note, a.noteCapture)
 	register(a, with(add("delete-bin-request", http.MethodDelete, one, "Delete a captured request", "", scopeManage)), a.deleteCapture)
-	register(a, with(add("answer-bin-request", http.MethodPost, one+"/answer", "Answer a caller that is held",
-		"409 when nobody waits for it: the time of the bin's hold is over, or the caller has its answer.", scopeManage)), a.answerCapture)
+	answer := with(add("answer-bin-request", http.MethodPost, one+"/answer", "Answer a caller that is held",
+		"409 when nobody waits for it: the time of the bin's hold is over, or the caller has its answer.", scopeManage))
+	answer.unaudited = perEvent
+	register(a, answer, a.answerCapture)
 	replay := with(add("replay-bin-request", http.MethodPost, one+"/replay", "Send a captured request again",
 		"Its method, its headers without those of the connection, and its body go to a URL; the answer to that is returned. It takes 30 s at most.", scopeManage))
 	replay.waits = true
@@ -125,6 +127,7 @@ func (a *API) deleteCaptures(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, client.BinDeleted{Deleted: n})
 	return &outBody[client.BinDeleted]{client.BinDeleted{Deleted: n}}, nil
 }
 

@@ -173,16 +173,6 @@ func showState(v *event.LaneView) *client.EndpointState {
 	return s
 }
 
-func showReplay(v *event.ReplayView) client.Replay {
-	only := "all"
-	if v.OnlyFailed {
-		only = "failed"
-	}
-	return client.Replay{
-		ID: event.FormatReplayID(v.ID), FromVersion: v.From, ToVersion: v.To, Only: only, Cursor: v.Cursor, Sent: v.Sent,
-	}
-}
-
 func showType(t *event.Type) client.EventType {
 	return client.EventType{
 		Name: t.Name, Description: t.Description, Schema: t.Schema, Examples: t.Examples, Archived: t.Archived,

@@ -93,13 +93,14 @@ type call struct {
 	request *http.Request
 	credential
 	key    event.APIKey
-	tenant *event.Tenant // of routes under /v1/tenants/{tenant}
+	tenant *event.Tenant     // of routes under /v1/tenants/{tenant}
+	entry  *event.AuditEntry // on the audit log; nil: it leaves none
 }
 
 // may reports whether the caller's key has a permission in the tenant of the call.
 func (c *call) may(s scope) bool { return allows(&c.key, s) }
 
-// admit finds out who calls, whether the key may, and for which tenant.
+// admit finds out who calls, whether the key may, and for which tenant. With a problem the call says who calls, if that is known.
 func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 	c := &call{request: r}
 	if o.public {
@@ -107,7 +108,7 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 	}
 	var p *problem
 	if c.credential, p = a.said(r, o.listens); p != nil {
-		return nil, p
+		return c, p
 	}
 	if o.anyone {
 		return a.admitAnyone(r, c, o)
@@ -118,21 +119,21 @@ func (a *API) admit(r *http.Request, o *operation) (*call, *problem) {
 	name := r.PathValue("tenant")
 	if name == "" || o.scope == scopeAdmin {
 		if c.key, p = a.authenticate(r.Context(), c.credential, o.overall); p != nil {
-			return nil, p
+			return c, p
 		}
 		if name == "" {
 			return c, nil
 		}
 		t, err := a.Control.Tenant(r.Context(), name)
 		if err != nil {
-			return nil, problemOf(err)
+			return c, problemOf(err)
 		}
 		c.tenant = t
 		return c, nil
 	}
 	var err error
 	if c.key, c.tenant, err = a.authorize(r.Context(), c.credential, name, o); err != nil {
-		return nil, problemOf(err)
+		return c, problemOf(err)
 	}
 	return c, a.mayUseCookie(r, c)
 }
@@ -149,19 +150,19 @@ func (a *API) mayUseCookie(r *http.Request, c *call) *problem {
 func (a *API) admitOwn(r *http.Request, c *call, o *operation) (*call, *problem) {
 	var err error
 	if c.key, err = a.key(r.Context(), c.credential); err != nil {
-		return nil, problemOf(err)
+		return c, problemOf(err)
 	}
 	if p := a.personIn(r, &c.key); p != nil {
-		return nil, p
+		return c, p
 	}
 	if !c.key.Admin && (c.key.Tenant == 0 || !allows(&c.key, o.scope)) {
-		return nil, forbidden(o.scope)
+		return c, forbidden(o.scope)
 	}
 	if c.key.Admin && c.key.Token != "" {
-		return nil, forbidden(scopeAdmin)
+		return c, forbidden(scopeAdmin)
 	}
 	if p := o.takes(&c.key); p != nil {
-		return nil, p
+		return c, p
 	}
 	return c, a.mayUseCookie(r, c)
 }

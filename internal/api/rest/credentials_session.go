@@ -76,13 +76,13 @@ func (a *API) said(r *http.Request, listens bool) (credential, *problem) {
 func (a *API) admitAnyone(r *http.Request, c *call, o *operation) (*call, *problem) {
 	if o.public {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && !a.fromOwnPage(r) {
-			return nil, otherPage()
+			return c, otherPage()
 		}
 		return c, nil
 	}
 	var err error
 	if c.key, err = a.key(r.Context(), c.credential); err != nil {
-		return nil, problemOf(err)
+		return c, problemOf(err)
 	}
 	return c, o.takes(&c.key)
 }

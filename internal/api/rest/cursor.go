@@ -63,6 +63,7 @@ const (
 	listBins        = 'n'
 	listSources     = 's'
 	listDeliveries  = 'i'
+	listAudit       = 'u'
 
 	listCapturesNewest = 'r'
 	listCapturesOldest = 'o'

@@ -96,11 +96,8 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	if p := checkAuth(in.Body.Auth); p != nil {
 		return nil, p
 	}
-	if c.key.Portal() && in.Body.Kind != "" && in.Body.Kind != event.KindWebhook {
-		return nil, invalid("kind", "must be webhook, or left out")
-	}
-	if in.Body.Kind == event.KindFlexiBee {
-		return nil, invalid("kind", "is made by the FlexiBee-compatible interface only, at /c/"+c.tenant.Name+"/hooks")
+	if p := mayMake(c, in.Body.Kind); p != nil {
+		return nil, p
 	}
 	e, s := readEndpoint(&in.Body)
 	e.Tenant = c.tenant.ID
@@ -117,6 +114,7 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, auditEndpoint(&e, &s))
 	return &outCreated[client.Endpoint]{
 		ETag: out.ETag, Location: "/v1/tenants/" + c.tenant.Name + "/endpoints/" + e.ID.String(), Body: out.Body,
 	}, nil
@@ -228,7 +226,17 @@ func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint,
 	if err != nil {
 		return nil, err
 	}
+	c.changed(auditEndpoint(stored, &old), auditEndpoint(&saved, &s))
 	return a.endpointAnswer(ctx, c, &saved)
+}
+
+// auditEndpoint is an endpoint with its credentials, for the audit log, which shows of them only that they changed.
+func auditEndpoint(e *event.Endpoint, s *event.Secrets) client.Endpoint {
+	out := showEndpoint(e, s)
+	if out.Auth != nil && s.Auth != nil {
+		out.Auth.Password, out.Auth.Token = s.Auth.Password, s.Auth.Token
+	}
+	return out
 }
 
 // mayResume refuses to let a hook go on while its tenant's changelog is off: switching that on lets it.
@@ -307,5 +315,6 @@ func (a *API) deleteEndpoint(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(showEndpoint(&e, nil), nil)
 	return nil, a.Control.DeleteEndpoint(ctx, c.tenant, e.ID, rev)
 }

@@ -60,6 +60,7 @@ func (a *API) createType(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, showType(&t))
 	return &outCreated[client.EventType]{
 		ETag: etag(t.Revision, nil), Body: showType(&t),
 		Location: "/v1/tenants/" + c.tenant.Name + "/event-types/" + url.PathEscape(t.Name),
@@ -105,6 +106,7 @@ func (a *API) saveType(ctx context.Context, c *call, stored *event.Type, in *cli
 	if err != nil {
 		return nil, err
 	}
+	c.changed(showType(stored), showType(&saved))
 	return typeAnswer(&saved), nil
 }
 

@@ -13,6 +13,8 @@ type fakeOutlook struct {
 	standings map[event.EndpointID]event.Standing
 	body      string
 	hold      chan struct{} // a try sends on it, and goes on when it may receive
+	replays   []event.ReplayView
+	cancelled []int64
 }
 
 func (f *fake) Why(e *event.Endpoint, ev *event.Event) string { return string(match.Why(e, ev)) }
@@ -60,4 +62,20 @@ func (f *fake) Draft(_ context.Context, e event.Endpoint, s event.Secrets, store
 		e.ID, e.Start = stored.ID, stored.Start
 	}
 	return e, s, f.fail
+}
+
+func (f *fake) Replays(event.EndpointID) []event.ReplayView {
+	defer f.lock()()
+	return f.outlook.replays
+}
+
+func (f *fake) CancelReplay(_ context.Context, _ event.EndpointID, id int64) error {
+	defer f.lock()()
+	for _, r := range f.outlook.replays {
+		if r.ID == id {
+			f.outlook.cancelled = append(f.outlook.cancelled, id)
+			return f.fail
+		}
+	}
+	return event.NotFound("replay")
 }

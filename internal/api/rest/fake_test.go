@@ -37,6 +37,7 @@ type fake struct {
 	queues    fakeQueues
 	sources   fakeSources
 	bins      fakeBins
+	audit     fakeAudit
 	conflicts int // updates that still fail with KindPrecondition
 	publish   func(ctx context.Context, events []event.Event) error
 	listening listening
@@ -67,6 +68,7 @@ func (f *fake) reset() {
 	f.queues.reset(f)
 	f.sources.reset(f)
 	f.bins.reset(f)
+	f.audit.reset()
 	f.view = event.LaneView{State: "live"}
 	f.listening = listening{changed: make(chan struct{}), origins: rest.OriginAllowed([]string{"https://app.example"}, "")}
 	for i, name := range []string{"acme", "other"} {

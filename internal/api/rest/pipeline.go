@@ -32,22 +32,24 @@ type operation struct {
 	scope                 scope
 	status                int // of success; 0: 200, or 204 without a body
 	tagged                bool
-	secret                bool         // answers may hold secrets: never cached
-	errors                []int        // besides those of every route of its kind
-	answer                reflect.Type // of answers whose bytes the handler makes
-	patch                 reflect.Type // of the resource that a merge patch is for
-	creates               reflect.Type // of the resource that a PUT makes when there is none
-	listens               bool         // takes tokens from the query and the cookie, too
-	narrowed              bool         // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
-	keysOnly              bool         // takes no tokens
-	public                bool         // needs no credential
-	anyone                bool         // outside any tenant's path, for every key, token and session
-	overall               bool         // an admin's, also for people who may read every tenant
-	portal                bool         // takes the tokens of portals, those that may only look when its scope is read
-	empty                 bool         // may answer with 204 instead of its answer
-	own                   bool         // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
-	waits                 bool         // may take as long as a request may last, before it answers
-	inner                 string       // of a body's member whose fields errors name as if it were the body: "endpoint."
+	secret                bool                   // answers may hold secrets: never cached
+	errors                []int                  // besides those of every route of its kind
+	answer                reflect.Type           // of answers whose bytes the handler makes
+	patch                 reflect.Type           // of the resource that a merge patch is for
+	creates               reflect.Type           // of the resource that a PUT makes when there is none
+	listens               bool                   // takes tokens from the query and the cookie, too
+	narrowed              bool                   // takes tokens that name types or subjects, too: the handler keeps to [API.selector]
+	keysOnly              bool                   // takes no tokens
+	public                bool                   // needs no credential
+	anyone                bool                   // outside any tenant's path, for every key, token and session
+	overall               bool                   // an admin's, also for people who may read every tenant
+	portal                bool                   // takes the tokens of portals, those that may only look when its scope is read
+	empty                 bool                   // may answer with 204 instead of its answer
+	own                   bool                   // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
+	waits                 bool                   // may take as long as a request may last, before it answers
+	unaudited             string                 // of what is no GET: why it leaves no entry on the audit log
+	idle                  func(body []byte) bool // of what leaves one: whether with this body it changes nothing and leaves none
+	inner                 string                 // of a body's member whose fields errors name as if it were the body: "endpoint."
 }
 
 type callKey struct{}
@@ -158,14 +160,15 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 		} else if p == nil {
 			p = noBody(w, r)
 		}
+		c.id = w.Header().Get("X-Request-Id")
 		if p != nil {
+			a.noteRefused(r, c, spec, p)
 			a.writeProblem(w, r, p)
 			return
 		}
 		if spec.waits {
 			unhurried(w)
 		}
-		c.id = w.Header().Get("X-Request-Id")
 		r = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
 		run := func() *answer {
 			out := &answer{header: http.Header{}}
@@ -173,8 +176,12 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 			next(humaContext{humago.NewContext(op, r, out)})
 			return out
 		}
+		if change := run; a.audits(spec) && (spec.idle == nil || !spec.idle(body)) {
+			run = func() *answer { return a.audited(r, c, spec, change) }
+		}
 		out, p := a.once(r, c, body, run)
 		if p != nil {
+			a.noteRefused(r, c, spec, p)
 			a.writeProblem(w, r, p)
 			return
 		}

@@ -74,7 +74,9 @@ func (a *API) putPortal(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return portalAnswer(&p), nil
+	out := portalAnswer(&p)
+	c.changed(portalAnswer(&stored).Body, out.Body)
+	return out, nil
 }
 
 func (a *API) createPortalLink(ctx context.Context, c *call, in *struct {
@@ -102,6 +104,7 @@ func (a *API) createPortalLink(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, in.Body)
 	return &outBody[client.PortalLink]{client.PortalLink{
 		URL:   a.PublicURL + portalPage + url.PathEscape(c.tenant.Name) + "#token=" + token + fragment,
 		Token: token, Expires: expires.UTC(),
@@ -109,9 +112,21 @@ func (a *API) createPortalLink(ctx context.Context, c *call, in *struct {
 }
 
 // sees reports whether the caller may know of an endpoint. The token of a portal is for webhooks: the FlexiBee-compatible
-// interface and tunnels are the tenant's own business.
+// interface and tunnels are the tenant's own business, and of a deleted endpoint, which has no URL, nobody knows what it was.
 func (c *call) sees(e *event.Endpoint) bool {
-	return !c.key.Portal() || e.Kind == "" || e.Kind == event.KindWebhook
+	return !c.key.Portal() || e.URL != "" && (e.Kind == "" || e.Kind == event.KindWebhook)
+}
+
+// mayMake refuses kinds of endpoints that are not for the caller to make.
+func mayMake(c *call, kind string) *problem {
+	switch {
+	case c.key.Portal() && kind != "" && kind != event.KindWebhook:
+		return invalid("kind", "must be webhook, or left out")
+	case kind == event.KindFlexiBee:
+		return invalid("kind", "is made by the FlexiBee-compatible interface only, at /c/"+c.tenant.Name+"/hooks")
+	default:
+		return nil
+	}
 }
 
 // hidden returns the rule that says which endpoints the caller may not know of, by their ids; each is looked up once. Those

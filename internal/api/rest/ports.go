@@ -83,6 +83,7 @@ type Delivery interface {
 	Targets(ctx context.Context, ev *event.Event) ([]*event.Endpoint, error)
 	Explainer
 	Previewer
+	Replays
 }
 
 // Log reads events and attempts (package store).

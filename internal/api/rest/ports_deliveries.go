@@ -22,3 +22,11 @@ type Previewer interface {
 	// Try also sends it, once, and returns the outcome, which is not recorded. It takes half a minute at most.
 	Try(ctx context.Context, e *event.Endpoint, s *event.Secrets, events []*event.Event) (event.Outgoing, event.Attempt, error)
 }
+
+// Replays are the replays that run or ended lately.
+type Replays interface {
+	// Replays returns an endpoint's replays, those that run first.
+	Replays(e event.EndpointID) []event.ReplayView
+	// CancelReplay ends a replay so that it never comes back; one that has ended stays as it is. Error: KindNotFound.
+	CancelReplay(ctx context.Context, e event.EndpointID, id int64) error
+}

@@ -26,14 +26,14 @@ func (a *API) previewRoutes() {
 		summary: "Show what would be sent to an endpoint",
 		doc: "Of an endpoint as it would be created, or, with id, as it would replace a saved one: the request, built by the code that sends, " +
 			"and which of the newest events are for it. Nothing is sent or saved. What is wrong with the endpoint is named as creating it would.",
-		scope: scopeManage, secret: true, inner: "endpoint.",
+		scope: scopeManage, portal: true, secret: true, inner: "endpoint.", unaudited: "nothing is saved",
 	}, a.previewEndpoint)
 	register(a, operation{
 		id: "try-endpoint", method: http.MethodPost, path: endpointsPath + "/try", tag: "Endpoints",
 		summary: "Send what would be sent to an endpoint, once",
 		doc: "As preview, and the request is sent, once and now; nothing is recorded or tried again. The answer is waited for 30 s at most. " +
 			"One at a time for a tenant, and 30 a minute.",
-		scope: scopeManage, secret: true, inner: "endpoint.", waits: true, errors: []int{http.StatusTooManyRequests},
+		scope: scopeManage, portal: true, secret: true, inner: "endpoint.", unaudited: "nothing is saved", waits: true, errors: []int{http.StatusTooManyRequests},
 	}, a.tryEndpoint)
 }
 
@@ -103,8 +103,8 @@ func (a *API) draft(ctx context.Context, c *call, in *client.PreviewRequest) (*d
 			return nil, err
 		}
 		stored, d.keeps = &e, keepsStored(&body, &e, &old)
-	} else if body.Kind == event.KindFlexiBee {
-		return nil, invalid("kind", "is made by the FlexiBee-compatible interface only")
+	} else if p := mayMake(c, body.Kind); p != nil {
+		return nil, p
 	}
 	if p := checkAuth(body.Auth); p != nil {
 		return nil, p

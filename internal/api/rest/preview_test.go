@@ -57,17 +57,17 @@ func TestPreviewNamesFieldsAsCreatingDoes(t *testing.T) {
 	t.Parallel()
 	on := newStage(t)
 	for body, field := range map[string]string{
-		`{"endpoint":{"url":"ftp://x"}}`:                                             "url",
-		`{"endpoint":{}}`:                                                            "url",
-		`{"endpoint":{"url":"https://x","timeout":"soon"}}`:                          "timeout",
-		`{"endpoint":{"url":"https://x","order":"best"}}`:                            "order",
-		`{"endpoint":{"url":"https://x","kind":"flexibee"}}`:                         "kind",
-		`{"endpoint":{"url":"https://x","auth":{"type":"basic"}}}`:                   "auth.username",
-		`{"endpoint":{"url":"https://x","batch":{"max":900}}}`:                       "batch.max",
-		`{"endpoint":{"url":"https://x"},"id":"ep_0000000000001"}`:                   "id",
-		`{"endpoint":{"url":"https://x"},"event_id":"nosuch"}`:                       "event_id",
-		`{"endpoint":{"url":"https://x"},"event_id":"id-1","event":{"type":"a"}}`:    "event_id",
-		`{"endpoint":{"url":"https://x"},"event":{"type":"a..b"}}`:                   "event.type",
+		`{"endpoint":{"url":"ftp://x"}}`:                                          "url",
+		`{"endpoint":{}}`:                                                         "url",
+		`{"endpoint":{"url":"https://x","timeout":"soon"}}`:                       "timeout",
+		`{"endpoint":{"url":"https://x","order":"best"}}`:                         "order",
+		`{"endpoint":{"url":"https://x","kind":"flexibee"}}`:                      "kind",
+		`{"endpoint":{"url":"https://x","auth":{"type":"basic"}}}`:                "auth.username",
+		`{"endpoint":{"url":"https://x","batch":{"max":900}}}`:                    "batch.max",
+		`{"endpoint":{"url":"https://x"},"id":"ep_0000000000001"}`:                "id",
+		`{"endpoint":{"url":"https://x"},"event_id":"nosuch"}`:                    "event_id",
+		`{"endpoint":{"url":"https://x"},"event_id":"id-1","event":{"type":"a"}}`: "event_id",
+		`{"endpoint":{"url":"https://x"},"event":{"type":"a..b"}}`:                "event.type",
 	} {
 		for _, path := range []string{previewPath, tryPath} {
 			w := request{method: http.MethodPost, path: path, key: "manager", body: body}.do(t, on.h)

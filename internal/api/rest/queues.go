@@ -55,11 +55,16 @@ func (a *API) queueRoutes() {
 			"comes when there is one, at the end of wait at the latest; it is empty then. Without wait it may be empty before the log's end is "+
 			"reached, when little of the log is selected.")
 	lease.answer, lease.waits = typeOf[client.LeasedEvents](), true
+	lease.unaudited = perEvent
 	register(a, lease, a.leaseEvents)
-	settles := " Receipts that did nothing are listed; the others are done, durably."
-	register(a, post("ack-events", "/ack", "Acknowledge leased events", "They are done."+settles), a.ackEvents)
-	register(a, post("nack-events", "/nack", "Give leased events back", "They are given again, after delay."+settles), a.nackEvents)
-	register(a, post("extend-leases", "/extend", "Let leases hold longer", "From now on."+settles), a.extendLeases)
+	settle := func(id, path, summary, doc string) operation {
+		o := post(id, path, summary, doc+" Receipts that did nothing are listed; the others are done, durably.")
+		o.unaudited = perEvent
+		return o
+	}
+	register(a, settle("ack-events", "/ack", "Acknowledge leased events", "They are done."), a.ackEvents)
+	register(a, settle("nack-events", "/nack", "Give leased events back", "They are given again, after delay."), a.nackEvents)
+	register(a, settle("extend-leases", "/extend", "Let leases hold longer", "From now on."), a.extendLeases)
 	dead := post("list-queue-dead-letters", "/dead", "List events that were leased too often without an ack", "In version order.")
 	dead.method, dead.answer = http.MethodGet, typeOf[client.Page[client.QueueDeadLetter]]()
 	register(a, dead, a.queueDead)
@@ -160,6 +165,7 @@ func (a *API) putQueue(ctx context.Context, c *call, in *struct {
 			if err != nil {
 				return nil, err
 			}
+			c.changed(nil, showQueue(&made))
 			return &outPut[client.Queue]{
 				Status: http.StatusCreated, ETag: etag(made.Revision, nil), Body: showQueue(&made),
 				Location: "/v1/tenants/" + c.tenant.Name + "/queues/" + made.Name,
@@ -178,6 +184,7 @@ func (a *API) putQueue(ctx context.Context, c *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
+		c.changed(showQueue(&stored), showQueue(&saved))
 		return &outPut[client.Queue]{Status: http.StatusOK, ETag: etag(saved.Revision, nil), Body: showQueue(&saved)}, nil
 	}
 	return nil, newProblem(http.StatusConflict, "already_exists", "the queue is being made and deleted by others; try again")

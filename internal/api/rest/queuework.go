@@ -204,5 +204,6 @@ func (a *API) retryQueueDead(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, client.DeadRetried{Retried: n})
 	return &outBody[client.DeadRetried]{client.DeadRetried{Retried: n}}, nil
 }

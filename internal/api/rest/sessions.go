@@ -32,6 +32,7 @@ func (a *API) sessionRoutes() {
 		doc: "Sets a cookie that the other routes take from the server's own pages in place of a key. After ten failures in five minutes from an address: 429. " +
 			"The session ends with the key. Needs no key besides.",
 		public: true, secret: true, errors: []int{http.StatusTooManyRequests},
+		unaudited: "its entry is made where it is known who it is, by package session",
 	}, a.logIn)
 	register(a, operation{
 		id: "log-out", method: http.MethodDelete, path: sessionPath, tag: tag, summary: "Sign out",

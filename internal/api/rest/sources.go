@@ -194,6 +194,8 @@ func (a *API) createSource(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, body)
+	c.sourceSecrets(&in.Body)
 	return &outCreated[client.Source]{
 		ETag: etag(made.Revision, nil), Location: "/v1/tenants/" + c.tenant.Name + "/sources/" + made.Name, Body: body,
 	}, nil
@@ -254,11 +256,16 @@ func (a *API) getSource(ctx context.Context, c *call, in *struct {
 }
 
 // saveSource stores what a body makes of a source.
-func (a *API) saveSource(ctx context.Context, t *event.Tenant, stored *event.Source, in *client.Source, revision int64) (*outTagged[client.Source], error) {
+func (a *API) saveSource(ctx context.Context, c *call, stored *event.Source, in *client.Source, revision int64) (*outTagged[client.Source], error) {
+	t := c.tenant
 	if in.Name != stored.Name {
 		return nil, invalid("name", "cannot be changed")
 	}
 	s, err := readSource(in)
+	if err != nil {
+		return nil, err
+	}
+	before, err := a.showSource(ctx, t, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +277,19 @@ func (a *API) saveSource(ctx context.Context, t *event.Tenant, stored *event.Sou
 	if err != nil {
 		return nil, err
 	}
+	c.changed(before, body)
+	c.sourceSecrets(in)
 	return &outTagged[client.Source]{ETag: etag(saved.Revision, nil), Body: body}, nil
+}
+
+// sourceSecrets notes for the audit log that secrets were given, or settings, which may be secret.
+func (c *call) sourceSecrets(in *client.Source) {
+	if len(in.Secrets) > 0 {
+		c.secretChanged("secrets")
+	}
+	if slices.ContainsFunc(slices.Collect(maps.Values(in.Settings)), func(s string) bool { return s != "" }) {
+		c.secretChanged("settings")
+	}
 }
 
 // changeSource stores what change makes of a source as it is stored, as often as it takes when others change it, too.
@@ -288,7 +307,7 @@ func (a *API) changeSource(ctx context.Context, c *call, name, ifMatch string, c
 		if err != nil {
 			return nil, err
 		}
-		return a.saveSource(ctx, c.tenant, &stored, changed, readRevision(rev, stored.Revision))
+		return a.saveSource(ctx, c, &stored, changed, readRevision(rev, stored.Revision))
 	})
 }
 
@@ -378,6 +397,8 @@ func (a *API) addSourceSecret(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, client.NewSourceSecret{Overlap: (*client.Duration)(&overlap)})
+	c.secretChanged("secrets")
 	return showSourceSecrets(&hidden), nil
 }
 

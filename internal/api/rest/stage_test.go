@@ -23,7 +23,7 @@ func newAPI(tb testing.TB, f *fake, change ...func(*rest.Config)) (*rest.API, *b
 	tb.Helper()
 	log := &bytes.Buffer{}
 	c := rest.Config{
-		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Tokens: f, Portals: &portals{f: f}, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
+		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Overviews: fakeOverviews{f}, Streams: fakeStreams{f}, Tokens: f, Portals: &portals{f: f}, Audit: &f.audit, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
 		Limits: event.DefaultLimits(), Version: "1.2.3", Backup: http.HandlerFunc(backUp),
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -138,6 +138,7 @@ func (s *stage) reset(tb testing.TB) {
 	if _, err := s.CreateType(tb.Context(), s.tenants["acme"], event.Type{Name: "a.b", Schema: []byte(`true`)}); err != nil {
 		tb.Fatal(err)
 	}
+	s.outlook.replays = []event.ReplayView{{ID: 1 << 44, From: 1, To: 4, Cursor: 2, Sent: 2, State: event.ReplayRunning, Started: start}}
 	s.view = event.LaneView{
 		State: "waiting", Waiting: "penalty", Backlog: 4, OldestAt: start, Retries: 1, Penalty: 5e9, PenaltyUntil: start, FailingSince: start,
 		Failures: 2, Replays: []event.ReplayView{{ID: 1 << 44, From: 1, To: 4, Cursor: 2, Sent: 2}},

@@ -3,7 +3,10 @@ package rest
 import (
 	"context"
 	"math"
+	"net/http"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/posthornhq/posthorn/client"
@@ -11,16 +14,35 @@ import (
 )
 
 const (
-	statsAttempts = 10_000 // the newest attempts that are counted
+	statsAttempts = 10_000 // the newest attempts of one endpoint that are counted
+	manyAttempts  = 1_000  // of several
 	statsPage     = 1_000
 	maxWindow     = 90 * 24 * time.Hour
+	maxStats      = 50 // endpoints at once
 )
 
-func (a *API) endpointStats(ctx context.Context, c *call, in *struct {
-	InEndpoint
-	Window string `query:"window" default:"24h" doc:"How far to look back: a duration such as 1h, at most 2160h"`
-},
-) (*outBody[client.Stats], error) {
+// statsRoutes adds the routes of figures over attempts.
+func (a *API) statsRoutes() {
+	register(a, operation{
+		id: "get-endpoint-stats", method: http.MethodGet, path: endpointPath + "/stats", tag: "Endpoints", summary: "Get figures over the newest attempts",
+		doc:   "They cover the attempts that are recorded, at most the newest 10,000, within the window.",
+		scope: scopeRead, portal: true,
+	}, a.endpointStats)
+	register(a, operation{
+		id: "list-endpoint-stats", method: http.MethodGet, path: endpointsPath + "/stats", tag: "Endpoints", summary: "Get figures of several endpoints",
+		doc:   "They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window. Endpoints that are not there are left out.",
+		scope: scopeRead, portal: true,
+	}, a.manyStats)
+}
+
+// InStats says how figures are made.
+type InStats struct {
+	Window  string `query:"window" default:"24h" doc:"How far to look back: a duration such as 1h, at most 2160h"`
+	Buckets int    `query:"buckets" minimum:"0" maximum:"200" doc:"Into how many parts the window is divided for the series; 0: there is none"`
+}
+
+// stats begins to count.
+func (in *InStats) stats(most int) (*stats, error) {
 	var window client.Duration
 	if err := window.UnmarshalText([]byte(in.Window)); err != nil {
 		return nil, invalid("window", err.Error())
@@ -28,34 +50,99 @@ func (a *API) endpointStats(ctx context.Context, c *call, in *struct {
 	if window <= 0 || time.Duration(window) > maxWindow {
 		return nil, invalid("window", "must be more than 0s and at most "+client.Duration(maxWindow).String())
 	}
+	return newStats(time.Now(), time.Duration(window), in.Buckets, most), nil
+}
+
+func (a *API) endpointStats(ctx context.Context, c *call, in *struct {
+	InEndpoint
+	InStats
+},
+) (*outBody[client.Stats], error) {
+	s, err := in.stats(statsAttempts)
+	if err != nil {
+		return nil, err
+	}
 	e, err := a.endpoint(ctx, c, in.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	s := stats{from: time.Now().Add(-time.Duration(window))}
-	for before := int64(0); ; {
-		list, next, err := a.Log.AttemptsOfEndpoint(ctx, e.ID, nil, before, statsPage)
+	if err := a.count(ctx, e.ID, s); err != nil {
+		return nil, err
+	}
+	return &outBody[client.Stats]{s.result()}, nil
+}
+
+func (a *API) manyStats(ctx context.Context, c *call, in *struct {
+	InTenant
+	InStats
+	Endpoints []string `query:"endpoints" required:"true" maxItems:"50" doc:"The endpoints' ids, separated by commas; at most 50"`
+},
+) (*outBody[client.StatsList], error) {
+	if len(in.Endpoints) > maxStats {
+		return nil, invalid("endpoints", "must be at most "+strconv.Itoa(maxStats))
+	}
+	out := client.StatsList{Data: []client.Stats{}}
+	for _, text := range in.Endpoints {
+		s, err := in.stats(manyAttempts)
 		if err != nil {
 			return nil, err
 		}
+		e, err := a.endpoint(ctx, c, strings.TrimSpace(text))
+		if problemIs(err, http.StatusNotFound) {
+			continue
+		}
+		if err == nil {
+			err = a.count(ctx, e.ID, s)
+		}
+		if err != nil {
+			return nil, err
+		}
+		one := s.result()
+		one.Endpoint = e.ID.String()
+		out.Data = append(out.Data, one)
+	}
+	return &outBody[client.StatsList]{out}, nil
+}
+
+// problemIs reports whether an error is answered with a status.
+func problemIs(err error, status int) bool { return err != nil && problemOf(err).Status == status }
+
+// count counts an endpoint's attempts.
+func (a *API) count(ctx context.Context, id event.EndpointID, s *stats) error {
+	for before := int64(0); ; {
+		list, next, err := a.Log.AttemptsOfEndpoint(ctx, id, nil, before, min(statsPage, s.most))
+		if err != nil {
+			return err
+		}
 		if s.add(list) || next == 0 {
-			break
+			return nil
 		}
 		before = next
 	}
-	out := s.result()
-	out.Window = window
-	return &outBody[client.Stats]{out}, nil
 }
 
 // stats counts attempts that come newest first.
 type stats struct {
 	from      time.Time
+	window    time.Duration
+	most      int
 	out       client.Stats
 	durations []time.Duration // of attempts with an answer
 	oldest    time.Time
 	newest    time.Time
 	cut       bool // there are more in the window
+	buckets   []bucket
+}
+
+// bucket is a part of the series.
+type bucket struct {
+	attempts, delivered int
+	durations           []time.Duration
+}
+
+// newStats counts the newest attempts within a window that ends now, at most most of them, in so many parts.
+func newStats(now time.Time, window time.Duration, buckets, most int) *stats {
+	return &stats{from: now.Add(-window), window: window, most: most, buckets: make([]bucket, buckets)}
 }
 
 // add counts attempts and reports whether it has seen enough.
@@ -68,7 +155,7 @@ func (s *stats) add(list []event.Attempt) bool {
 		if t.At.Before(s.from) {
 			return true
 		}
-		if s.out.Attempts == statsAttempts {
+		if s.out.Attempts == s.most {
 			s.cut = true
 			return true
 		}
@@ -87,12 +174,34 @@ func (s *stats) add(list []event.Attempt) bool {
 		if t.Status != 0 {
 			s.durations = append(s.durations, t.Duration)
 		}
+		s.addToBucket(t)
 	}
 	return false
 }
 
+// place is the bucket of a time within the window.
+func (s *stats) place(at time.Time) int {
+	n := len(s.buckets)
+	return min(int(float64(at.Sub(s.from))/float64(s.window)*float64(n)), n-1)
+}
+
+func (s *stats) addToBucket(t *event.Attempt) {
+	if len(s.buckets) == 0 {
+		return
+	}
+	b := &s.buckets[s.place(t.At)]
+	b.attempts++
+	if t.Verdict == event.VerdictDelivered {
+		b.delivered++
+	}
+	if t.Status != 0 {
+		b.durations = append(b.durations, t.Duration)
+	}
+}
+
 func (s *stats) result() client.Stats {
 	out := s.out
+	out.Window = client.Duration(s.window)
 	out.Complete = !s.cut
 	out.From, out.LastAttempt = timePointer(s.oldest), timePointer(s.newest)
 	if out.Attempts > 0 {
@@ -100,6 +209,23 @@ func (s *stats) result() client.Stats {
 	}
 	slices.Sort(s.durations)
 	out.Latency = client.Latency{P50: percentile(s.durations, 0.50), P95: percentile(s.durations, 0.95), P99: percentile(s.durations, 0.99)}
+	first := 0
+	if s.cut && len(s.buckets) > 0 {
+		first = s.place(s.oldest) // what is before it was not counted
+	}
+	for i := first; i < len(s.buckets); i++ {
+		b := &s.buckets[i]
+		slices.Sort(b.durations)
+		shown := client.StatsBucket{
+			At:       s.from.Add(time.Duration(float64(s.window) * float64(i) / float64(len(s.buckets)))).UTC(),
+			Attempts: b.attempts, Delivered: b.delivered, Failed: b.attempts - b.delivered,
+		}
+		if len(b.durations) > 0 {
+			p50, p99 := percentile(b.durations, 0.50), percentile(b.durations, 0.99)
+			shown.P50, shown.P99 = &p50, &p99
+		}
+		out.Series = append(out.Series, shown)
+	}
 	return out
 }
 

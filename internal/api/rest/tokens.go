@@ -42,6 +42,7 @@ func (a *API) createToken(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.changed(nil, in.Body)
 	return &outBody[client.Token]{client.Token{Token: token, Expires: expires.UTC()}}, nil
 }
 
@@ -54,5 +55,7 @@ func (a *API) rotateTokens(ctx context.Context, c *call, in *struct {
 	if in.Body != nil && in.Body.Overlap != nil {
 		overlap = time.Duration(*in.Body.Overlap)
 	}
+	c.about("token", "")
+	c.changed(nil, client.TokenRotation{Overlap: (*client.Duration)(&overlap)})
 	return nil, a.Tokens.RotateTokens(ctx, c.tenant, &c.key, overlap)
 }

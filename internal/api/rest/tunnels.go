@@ -58,6 +58,8 @@ func (a *API) setUpTunnel(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	c.about("tunnel", made.Name)
+	c.changed(nil, b)
 	return &outBody[client.Tunnel]{Body: showTunnel(&made)}, nil
 }
 
