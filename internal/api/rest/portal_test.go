@@ -141,6 +141,7 @@ var ofPortals = map[string]string{
 	"list-events": "read", "get-event": "read", "list-event-attempts": "read", "resend-event": "",
 	"list-event-deliveries": "read", "preview-endpoint": "", "try-endpoint": "", "get-me": "read",
 	"get-histogram": "read", "list-replays": "read", "get-replay": "read", "cancel-replay": "",
+	"get-tenant-overview": "read", "stream-tenant-overview": "read", "list-endpoint-stats": "read",
 	"list-changes": "read", "stream": "read", "list-event-types": "read", "get-event-type": "read", "get-portal": "read",
 }
 
