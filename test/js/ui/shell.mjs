@@ -126,8 +126,8 @@ await flow("shell", async (ui) => {
     await page.getByRole("link", { name: "Události" }).first().waitFor();
     const visited = await ui.crawl(page, "/ui/", { visit: async (route) => {
       const text = await page.evaluate(() => document.body.innerText);
-      assert.doesNotMatch(text, /\b(common|shell|admin|bins|endpoints|events|login|overview|portal|queues|sources|streams|types)\.[a-z]+[A-Za-z.]*\b(?!\*)/, `a text of ${route} is missing`);
-      assert.doesNotMatch(text, /undefined|\[object |NaN/, route);
+      const missing = /\b(common|shell|admin|bins|endpoints|events|login|overview|portal|queues|sources|streams|types)\.[a-z]\w*(\.\w+)*\b(?!\*)/.exec(text) ?? /undefined|\[object |NaN/.exec(text);
+      assert.equal(missing?.[0], undefined, `a text of ${route} is missing`);
       for (const english of ["Loading…", "Endpoints", "Queues", "Search", "Event types", "Delete", "Save"]) {
         assert.ok(!text.split("\n").includes(english), `${route} says "${english}" in English`);
       }
@@ -140,6 +140,7 @@ await flow("shell", async (ui) => {
   });
 
   await ui.step("addresses that are no page, and things that are not there", async () => {
+    await page.evaluate(() => localStorage.clear());
     await page.goto(`${ui.base}/ui/no/such/page`);
     await heading("There is no such page");
     await ui.axe(page);
