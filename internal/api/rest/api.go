@@ -329,10 +329,11 @@ func (a *API) humaConfig() huma.Config {
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearer":      {Type: "http", Scheme: "bearer", Description: "An API key, or a token"},
 					"tokenQuery":  {Type: "apiKey", In: "query", Name: tokenQuery, Description: "A token; for browsers' EventSource and WebSocket"},
+					"session":     {Type: "apiKey", In: "cookie", Name: "posthorn_session", Description: "Of a browser that is signed in, from the server's own pages only; __Host-posthorn_session over TLS"},
 					"tokenCookie": {Type: "apiKey", In: "cookie", Name: tokenCookie, Description: "A token; for browsers' EventSource and WebSocket"},
 				},
 			},
-			Security: []map[string][]string{{"bearer": {}}},
+			Security: []map[string][]string{{"bearer": {}}, {"session": {}}},
 			Servers:  []*huma.Server{{URL: serverURL(a.PublicURL)}},
 			Tags: []*huma.Tag{
 				{Name: "Publishing", Description: "Events go in"},

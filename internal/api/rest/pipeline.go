@@ -93,6 +93,9 @@ func register[I, O any](a *API, o operation, h func(context.Context, *call, *I) 
 	}
 	_, hasBody := reflect.TypeFor[I]().FieldByName("Body")
 	op.Errors = o.statuses(hasBody)
+	if o.public {
+		op.Security = []map[string][]string{{}} // none
+	}
 	a.documentSpecial(&op, &o)
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		c := callOf(ctx)
@@ -126,12 +129,17 @@ func describe(o *operation) string {
 // statuses lists the statuses of errors of an operation.
 func (o *operation) statuses(hasBody bool) []int {
 	list := slices.Clone(o.errors)
+	if o.public && o.method == http.MethodGet {
+		return append(list, http.StatusBadRequest, http.StatusNotAcceptable, http.StatusUnprocessableEntity)
+	}
 	list = append(list, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotAcceptable,
 		http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if strings.Contains(o.path, "{") {
 		list = append(list, http.StatusNotFound)
 	}
-	if o.method != http.MethodGet {
+	if o.public {
+		list = append(list, http.StatusInsufficientStorage)
+	} else if o.method != http.MethodGet {
 		list = append(list, http.StatusConflict, http.StatusInsufficientStorage)
 	}
 	if hasBody {

@@ -17,8 +17,8 @@ type Sessions interface {
 	// Authenticate returns who a cookie's value stands for, with Session set. Error: KindUnauthorized.
 	Authenticate(ctx context.Context, secret string) (event.APIKey, error)
 	// SignIn begins a session for an API key in place of the one of the cookie's value old, if any, and returns the record
-	// and the cookie. Errors: KindUnauthorized, KindRateLimited.
-	SignIn(r *http.Request, key, old string) (event.APIKey, *http.Cookie, error)
+	// and the cookie. id is the request's. Errors: KindUnauthorized, KindRateLimited.
+	SignIn(r *http.Request, id, key, old string) (event.APIKey, *http.Cookie, error)
 	// Forget is the cookie that makes a browser forget its session.
 	Forget() *http.Cookie
 	// Sessions lists a caller's sessions, the newest first. Error, as of the next two: KindForbidden for tokens.

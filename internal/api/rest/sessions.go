@@ -80,7 +80,7 @@ func (a *API) logIn(ctx context.Context, c *call, in *struct {
 	Body      client.Me
 }, error,
 ) {
-	key, cookie, err := a.Sessions.SignIn(c.request, in.Body.Key, a.cookieOf(c.request))
+	key, cookie, err := a.Sessions.SignIn(c.request, c.id, in.Body.Key, a.cookieOf(c.request))
 	if err != nil {
 		return nil, err
 	}

@@ -217,6 +217,13 @@ var examples = map[string]example{
 	"try-endpoint":             {path: "/v1/tenants/acme/endpoints/try", body: `{"endpoint":{"url":"https://example.com/in"},"event":{"type":"a.b"}}`, status: 200},
 	"list-audit":               {path: "/v1/audit?limit=2", status: 200},
 	"list-tenant-audit":        {path: "/v1/tenants/acme/audit?actor=admin", status: 200},
+	"get-me":                   {path: "/v1/me", status: 200},
+	"get-session-options":      {path: "/v1/session/options", status: 200},
+	"log-in":                   {path: "/v1/session", body: `{"key":"admin"}`, status: 200},
+	"log-out":                  {path: "/v1/session", status: 204, header: []string{"Cookie", sessionCookie + "=admin"}},
+	"list-sessions":            {path: "/v1/sessions", status: 200},
+	"end-session":              {path: "/v1/sessions/ses_one", status: 204},
+	"log-out-everywhere":       {path: "/v1/sessions", status: 204},
 	"backup":                   {path: "/v1/backup", body: `{"dir":"/srv/copy"}`, status: 200},
 	"delete-apikey":            {path: "/v1/apikeys/{key}", status: 204},
 }
@@ -292,15 +299,19 @@ func provoke(t *testing.T, on *stage, s *schemas, path, method string, op operat
 			q.body = "{"
 		}
 	case "401":
-		q.key = "nobody"
+		if q.key = "nobody"; op.OperationID == "log-in" {
+			q.body = `{"key":"nobody"}`
+		}
 	case "403":
-		if q.key = "foreign"; strings.HasPrefix(path, "/v1/apikeys") {
+		if q.key = "foreign"; ofSessions(path) {
+			q.key, q.header = "", []string{"Cookie", sessionCookie + "=admin", "Sec-Fetch-Site", "cross-site"}
+		} else if strings.HasPrefix(path, "/v1/apikeys") {
 			q.key = "manager"
 		} else if strings.HasPrefix(path, "/v1/bins") || path == "/v1/providers" {
 			q.key = "publisher"
 		}
 	case "404":
-		q.path = strings.NewReplacer("/acme", "/nosuch", "/box", "/nosuch", "apikeys/key_", "apikeys/").Replace(q.path)
+		q.path = strings.NewReplacer("/acme", "/nosuch", "/box", "/nosuch", "apikeys/key_", "apikeys/", "ses_one", "ses_none").Replace(q.path)
 	case "406":
 		q.header = []string{"Accept", "text/html, application/*;q=0"}
 	case "412":
@@ -341,6 +352,11 @@ func provoke(t *testing.T, on *stage, s *schemas, path, method string, op operat
 	if w.Code == 401 && !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer") {
 		t.Error("no WWW-Authenticate")
 	}
+}
+
+// ofSessions reports whether a path is for whoever calls.
+func ofSessions(path string) bool {
+	return path == "/v1/me" || strings.HasPrefix(path, "/v1/session")
 }
 
 // covers reports whether a path with parameters stands for another path, too.
@@ -387,6 +403,9 @@ func TestRoutes(t *testing.T) {
 			q.method, q.key, q.body = method, "nobody", ""
 			w := q.do(t, on.h)
 			if slices.Contains(want, method) {
+				if id := item[strings.ToLower(method)].OperationID; id == "log-in" || some.OperationID == "get-session-options" {
+					continue // they need no key
+				}
 				if w.Code != http.StatusUnauthorized {
 					t.Errorf("%s %s: %d, want 401", method, path, w.Code)
 				}

@@ -23,7 +23,7 @@ func newAPI(tb testing.TB, f *fake, change ...func(*rest.Config)) (*rest.API, *b
 	tb.Helper()
 	log := &bytes.Buffer{}
 	c := rest.Config{
-		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Overviews: fakeOverviews{f}, Streams: fakeStreams{f}, Tokens: f, Portals: &portals{f: f}, Audit: &f.audit, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
+		Publisher: f, Auth: f, Control: f, Delivery: f, Log: f, Answers: f, Queues: &f.queues, Sources: &f.sources, Bins: &f.bins, Tunnels: fakeTunnels{f}, Overviews: fakeOverviews{f}, Streams: fakeStreams{f}, Tokens: f, Sessions: fakeSessions{f}, Portals: &portals{f: f}, Audit: &f.audit, Live: f, Patterns: patterns, AsyncAPI: []byte("asyncapi: 3.0.0\n"),
 		Limits: event.DefaultLimits(), Version: "1.2.3", Backup: http.HandlerFunc(backUp),
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -150,5 +150,9 @@ func (s *stage) example(id, method string) request {
 	x := examples[id]
 	key := event.FormatAPIKeyID(s.bearers["reader"].ID)
 	path := strings.NewReplacer("{endpoint}", s.endpoint, "{key}", key).Replace(x.path)
-	return request{method: strings.ToUpper(method), path: path, key: "admin", body: x.body, header: x.header}
+	by := "admin"
+	if id == "log-out" {
+		by = "" // a session
+	}
+	return request{method: strings.ToUpper(method), path: path, key: by, body: x.body, header: x.header}
 }

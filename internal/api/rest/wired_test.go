@@ -60,7 +60,7 @@ func checked(f func(string) string) func(string) error {
 }
 
 // wired returns a client of a server over the real control plane, ingest and a store in memory; only delivery is a fake.
-func wired(t *testing.T) (*client.Client, *httptest.Server) {
+func wired(t *testing.T, change ...func(*rest.Config, *storetest.Model)) (*client.Client, *httptest.Server) {
 	t.Helper()
 	m := storetest.NewModel()
 	c, err := control.New(control.Options{
@@ -90,7 +90,11 @@ func wired(t *testing.T) (*client.Client, *httptest.Server) {
 	tokens := newTokens(t, m, c)
 	api, _ := newAPI(t, newFake(), func(r *rest.Config) {
 		r.Publisher, r.Auth, r.Control, r.Log, r.Answers = in, keysAndTokens{c, tokens}, c, modelLog{m}, modelAnswers{m}
-		r.Tokens, r.Live = issuer{tokens}, newHub(t, m)
+		h := newHub(t, m)
+		r.Tokens, r.Live, r.Streams = issuer{tokens}, h, h.Hub
+		for _, f := range change {
+			f(r, m)
+		}
 	})
 	server := httptest.NewServer(api.Handler())
 	t.Cleanup(server.Close)
