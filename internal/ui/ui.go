@@ -196,7 +196,7 @@ func (f *file) serve(w http.ResponseWriter, r *http.Request, tag string) {
 
 // takesGzip reports whether a client takes gzip (RFC 9110, 12.5.3).
 func takesGzip(headers []string) bool {
-	named, any := -1.0, -1.0
+	named, others := -1.0, -1.0
 	for _, header := range headers {
 		for part := range strings.SplitSeq(header, ",") {
 			coding, params, _ := strings.Cut(part, ";")
@@ -205,14 +205,14 @@ func takesGzip(headers []string) bool {
 			case "gzip", "x-gzip":
 				named = max(named, q)
 			case "*":
-				any = max(any, q)
+				others = max(others, q)
 			}
 		}
 	}
 	if named >= 0 {
 		return named > 0
 	}
-	return any > 0
+	return others > 0
 }
 
 // quality reads a weight; what cannot be read is 0.
