@@ -253,6 +253,9 @@ func TestEveryOperation(t *testing.T) {
 				s.check(t, path, method, w)
 			})
 			for status := range op.Responses {
+				if op.OperationID == "get-session-options" && status == "500" {
+					continue // it cannot fail; huma documents one for all
+				}
 				t.Run(op.OperationID+" "+status, func(t *testing.T) {
 					on.reset(t)
 					provoke(t, on, s, path, method, op, status)
@@ -313,7 +316,7 @@ func provoke(t *testing.T, on *stage, s *schemas, path, method string, op operat
 	case "404":
 		q.path = strings.NewReplacer("/acme", "/nosuch", "/box", "/nosuch", "apikeys/key_", "apikeys/", "ses_one", "ses_none").Replace(q.path)
 	case "406":
-		q.header = []string{"Accept", "text/html, application/*;q=0"}
+		q.header = append(slices.Clone(q.header), "Accept", "text/html, application/*;q=0")
 	case "412":
 		q.header = []string{"If-Match", `"99"`}
 	case "413":
@@ -393,6 +396,7 @@ func TestRoutes(t *testing.T) {
 			want = append(want, "HEAD")
 		}
 		slices.Sort(want)
+		want = slices.Compact(want)
 		var some operation
 		for _, op := range item {
 			some = op

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,7 +34,8 @@ type oneLane struct{ m *storetest.Model }
 
 func (l oneLane) Survey(event.TenantID, int) event.LaneSurvey {
 	var s event.LaneSurvey
-	list, err := l.m.Endpoints(context.Background(), 1, 0, 1)
+	list, err := l.m.Endpoints(context.Background(), 1, 0, 10)
+	list = slices.DeleteFunc(list, func(e event.Endpoint) bool { return e.Disabled })
 	if err != nil || len(list) == 0 {
 		return s
 	}
