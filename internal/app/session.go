@@ -19,7 +19,7 @@ import (
 func (a *App) newSessions(keys *keyring.Keyring) (*session.Service, error) {
 	o := session.Options{
 		Store: a.store, Keys: a.control, Tenants: a.control, Sealer: keys, Logger: a.log, PublicURL: a.cfg.PublicURL,
-		Lifetime: a.cfg.SessionLifetime, Idle: a.cfg.SessionIdle, Ended: a.sessionEnded,
+		Lifetime: a.cfg.SessionLifetime, Idle: a.cfg.SessionIdle, Ended: a.sessionEnded, Record: a.recordLogIn,
 		Address: func(r *http.Request) netip.Addr { return live.ClientAddr(r, a.cfg.TrustedProxies) },
 	}
 	if a.cfg.OIDCIssuer != "" {
@@ -51,6 +51,25 @@ func (a *App) sessionEnded(id string) {
 	if a.hub != nil {
 		a.hub.EndSession(id)
 	}
+}
+
+// recordLogIn puts an attempt to sign in on the audit log.
+func (a *App) recordLogIn(r *http.Request, at session.Attempt, begin func() error) error {
+	e := event.AuditEntry{
+		ActorKind: event.ByUnknown, Address: a.address(r), Action: "log-in", Resource: "session", ResourceID: at.Session, RequestID: at.RequestID,
+	}
+	if at.Who.ID != 0 || at.Who.User != "" {
+		e.By(&at.Who)
+		e.Tenant = at.Who.Tenant
+	}
+	if e.Tenant != 0 {
+		e.TenantName, _ = a.control.TenantName(r.Context(), e.Tenant) // deleted meanwhile: without its name
+	}
+	if begin == nil {
+		e.Outcome, e.Code = event.AuditRefused, at.Code
+		return a.audit.Note(r.Context(), &e)
+	}
+	return a.audit.Do(r.Context(), e, func(*event.AuditEntry) error { return begin() })
 }
 
 // sessions is what the REST API sees of the service of sessions.

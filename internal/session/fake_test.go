@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -96,7 +97,7 @@ type world struct {
 	log     bytes.Buffer
 	ended   []string
 	tried   []string // who and code
-	refuse  error    // of Attempted
+	refuse  error    // of Record
 }
 
 func newWorld(t *testing.T, change func(*Options)) *world {
@@ -107,9 +108,12 @@ func newWorld(t *testing.T, change func(*Options)) *world {
 	o := Options{
 		Store: w.store, Keys: w.keys, Tenants: w.tenants, Sealer: plain{}, PublicURL: public, Lifetime: 7 * 24 * time.Hour, Idle: 12 * time.Hour,
 		Logger: slog.New(slog.NewTextHandler(&w.log, nil)), Ended: func(id string) { w.ended = append(w.ended, id) },
-		Attempted: func(_ *http.Request, who *event.APIKey, code string) error {
-			w.tried = append(w.tried, who.User+"/"+code)
-			return w.refuse
+		Record: func(_ *http.Request, a Attempt, begin func() error) error {
+			w.tried = append(w.tried, cmp.Or(a.Who.User, a.Who.Name)+"/"+a.Code)
+			if begin == nil || w.refuse != nil {
+				return w.refuse
+			}
+			return begin()
 		},
 	}
 	if change != nil {
@@ -138,7 +142,7 @@ func request(t *testing.T, target string, cookies ...*http.Cookie) *http.Request
 // signIn signs in with a key.
 func (w *world) signIn(t *testing.T, key, old string) (event.APIKey, *http.Cookie) {
 	t.Helper()
-	k, c, err := w.SignIn(request(t, "/v1/session"), key, old)
+	k, c, err := w.SignIn(request(t, "/v1/session"), "req", key, old)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ const (
 	maxText = 256
 )
 
-// Options are what a [Service] is made of. All but Address, OIDC, Ended and Attempted must be given.
+// Options are what a [Service] is made of. All but Address, OIDC, Ended and Record must be given.
 type Options struct {
 	Store   Store
 	Keys    Keys
@@ -52,9 +52,21 @@ type Options struct {
 	OIDC *OIDC
 	// Ended is told the id of every session that somebody ends, so that what it holds open is closed.
 	Ended func(id string)
-	// Attempted is told of every attempt to sign in by the provider once it is decided: who, or as much of them as is known,
-	// and why not as the code that the browser is told, "" for success. A session is made only when it returns nil.
-	Attempted func(r *http.Request, who *event.APIKey, code string) error
+	// Record records every attempt to sign in once it is decided, but for those that come too often. It calls begin, which
+	// begins the session, and returns its error; when nobody is signed in there is no begin.
+	Record func(r *http.Request, a Attempt, begin func() error) error
+}
+
+// Attempt is an attempt to sign in.
+type Attempt struct {
+	// Who is the API key or the person; empty when that is not known.
+	Who event.APIKey
+	// Session is the id of the session that is about to begin.
+	Session string
+	// Code is why nobody is signed in: that of a problem or of the page of signing in. Empty: somebody is.
+	Code string
+	// RequestID is the request's.
+	RequestID string
 }
 
 // Service signs in and knows who is signed in. Make one with [New]; it is safe for concurrent use.
@@ -80,8 +92,13 @@ func New(o Options) (*Service, error) {
 	if o.Ended == nil {
 		s.options.Ended = func(string) {}
 	}
-	if o.Attempted == nil {
-		s.options.Attempted = func(*http.Request, *event.APIKey, string) error { return nil }
+	if o.Record == nil {
+		s.options.Record = func(_ *http.Request, _ Attempt, begin func() error) error {
+			if begin == nil {
+				return nil
+			}
+			return begin()
+		}
 	}
 	if o.OIDC != nil {
 		var err error
@@ -211,8 +228,8 @@ func (s *Service) Holds(ctx context.Context, key *event.APIKey) bool {
 }
 
 // SignIn begins a session for who has an API key, in place of the one whose secret is old, if any, and returns who that is and
-// the cookie. Errors: KindUnauthorized for a key that is not valid, KindRateLimited after too many of those.
-func (s *Service) SignIn(r *http.Request, bearer, old string) (event.APIKey, *http.Cookie, error) {
+// the cookie. id is the request's. Errors: KindUnauthorized for a key that is not valid, KindRateLimited after too many of those.
+func (s *Service) SignIn(r *http.Request, id, bearer, old string) (event.APIKey, *http.Cookie, error) {
 	from := s.options.Address(r)
 	if err := s.limiter.take(from); err != nil {
 		return event.APIKey{}, nil, err
@@ -222,21 +239,36 @@ func (s *Service) SignIn(r *http.Request, bearer, old string) (event.APIKey, *ht
 		s.limiter.giveBack(from)
 	}
 	if err != nil {
+		if e, ok := errors.AsType[*event.Error](err); ok && e.Kind == event.KindUnauthorized {
+			s.refused(r, Attempt{Code: e.Code, RequestID: id})
+		}
 		return event.APIKey{}, nil, err
 	}
 	rec := s.record(r)
 	// The hash of what was given: while a key is being rotated, a session ends with the one it was begun with.
 	rec.KeyID, rec.KeyHash = key.ID, sha256.Sum256([]byte(bearer))
-	cookie, ends, err := s.begin(r.Context(), &rec, old)
+	key.Identify()
+	var cookie *http.Cookie
+	var ends time.Time
+	err = s.options.Record(r, Attempt{Who: key, Session: rec.ID, RequestID: id}, func() (err error) {
+		cookie, ends, err = s.begin(r.Context(), &rec, old)
+		return err
+	})
 	if err != nil {
 		return event.APIKey{}, nil, err
 	}
-	key.Identify()
 	key.Session = rec.ID
 	if key.Expires.IsZero() || ends.Before(key.Expires) {
 		key.Expires = ends
 	}
 	return key, cookie, nil
+}
+
+// refused records that nobody was signed in.
+func (s *Service) refused(r *http.Request, a Attempt) {
+	if err := s.options.Record(r, a, nil); err != nil {
+		s.options.Logger.WarnContext(r.Context(), "that nobody was signed in cannot be recorded", slog.Any("error", err))
+	}
 }
 
 // record begins the record of a request's browser.

@@ -46,8 +46,15 @@ func TestSignIn(t *testing.T) {
 		_, err := w.Authenticate(t.Context(), secret)
 		kind(t, err, event.KindUnauthorized)
 	}
-	_, _, err = w.SignIn(request(t, "/"), "key-two", "")
+	_, _, err = w.SignIn(request(t, "/"), "req", "key-two", "")
 	kind(t, err, event.KindUnauthorized)
+	if !slices.Equal(w.tried, []string{"one/", "/unauthorized"}) {
+		t.Errorf("told of %v", w.tried)
+	}
+	w.refuse = errors.New("no space")
+	if _, c, err := w.SignIn(request(t, "/"), "req", "key-one", ""); !errors.Is(err, w.refuse) || c != nil {
+		t.Errorf("signed in unrecorded: %v", err)
+	}
 
 	plain := newWorld(t, func(o *Options) { o.PublicURL = "http://push.example.com" })
 	if _, c := plain.signIn(t, "key-one", ""); c.Name != "posthorn_session" || c.Secure {
@@ -235,7 +242,7 @@ func TestLimit(t *testing.T) {
 		try := func(addr, key string) error {
 			r := request(t, "/")
 			r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(addr), 1).String()
-			_, _, err := w.SignIn(r, key, "")
+			_, _, err := w.SignIn(r, "req", key, "")
 			return err
 		}
 		for range 30 {
@@ -306,7 +313,7 @@ func TestStoreFails(t *testing.T) {
 	if !w.Holds(t.Context(), &key) {
 		t.Error("Holds ends a session")
 	}
-	if _, cookie, err := w.SignIn(request(t, "/"), "key-one", ""); !errors.Is(err, fail) || cookie != nil {
+	if _, cookie, err := w.SignIn(request(t, "/"), "req", "key-one", ""); !errors.Is(err, fail) || cookie != nil {
 		t.Errorf("SignIn: %v", err)
 	}
 	if _, err := w.List(t.Context(), &key); !errors.Is(err, fail) {

@@ -69,7 +69,7 @@ func (s *Service) Begin(w http.ResponseWriter, r *http.Request) {
 	}
 	k, err := s.provider.get(r.Context())
 	if err != nil {
-		s.fail(w, r, &event.APIKey{}, CodeFailed, err)
+		s.fail(w, r, CodeFailed, err)
 		return
 	}
 	wait := waiting{
@@ -78,7 +78,7 @@ func (s *Service) Begin(w http.ResponseWriter, r *http.Request) {
 	}
 	sealed, err := s.seal(&wait)
 	if err != nil {
-		s.fail(w, r, &event.APIKey{}, CodeFailed, err)
+		s.fail(w, r, CodeFailed, err)
 		return
 	}
 	http.SetCookie(w, s.waitingCookie(sealed, int(waitingTime/time.Second)))
@@ -110,22 +110,23 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) {
 	}
 	from := s.options.Address(r)
 	if err := s.limiter.take(from); err != nil {
-		s.fail(w, r, &event.APIKey{}, CodeTooMany, nil)
+		s.fail(w, r, CodeTooMany, nil)
 		return
 	}
+	id := w.Header().Get("X-Request-Id")
 	rec, who, code, err := s.returned(r, wait)
 	if code != "" {
-		s.fail(w, r, &who, code, err)
+		s.refused(r, Attempt{Who: who, Code: code, RequestID: id})
+		s.fail(w, r, code, err)
 		return
 	}
-	who.Session = rec.ID
-	if err := s.options.Attempted(r, &who, ""); err != nil {
-		s.fail(w, r, nil, CodeFailed, err)
-		return
-	}
-	cookie, _, err := s.begin(r.Context(), &rec, s.secretOf(r))
+	var cookie *http.Cookie
+	err = s.options.Record(r, Attempt{Who: who, Session: rec.ID, RequestID: id}, func() (err error) {
+		cookie, _, err = s.begin(r.Context(), &rec, s.secretOf(r))
+		return err
+	})
 	if err != nil {
-		s.fail(w, r, &who, CodeFailed, err)
+		s.fail(w, r, CodeFailed, err)
 		return
 	}
 	s.limiter.giveBack(from)
@@ -173,16 +174,10 @@ func (s *Service) returned(r *http.Request, wait *waiting) (rec record, who even
 	return rec, who, "", nil
 }
 
-// fail sends the browser to the page of signing in with a code, and the cause to the log. who is nil when the attempt was
-// told of already.
-func (s *Service) fail(w http.ResponseWriter, r *http.Request, who *event.APIKey, code string, cause error) {
+// fail sends the browser to the page of signing in with a code, and the cause to the log.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, code string, cause error) {
 	if cause != nil {
 		s.options.Logger.WarnContext(r.Context(), "nobody could be signed in", slog.String("code", code), slog.String("error", short(cause)))
-	}
-	if who != nil {
-		if err := s.options.Attempted(r, who, code); err != nil {
-			s.options.Logger.WarnContext(r.Context(), "that nobody was signed in cannot be recorded", slog.Any("error", err))
-		}
 	}
 	http.Redirect(w, r, LoginPath+"?error="+code, http.StatusFound)
 }
