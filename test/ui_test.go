@@ -12,7 +12,7 @@ import (
 )
 
 // uiShared are the files of js/ui that are no flows.
-var uiShared = []string{"harness", "seed"}
+var uiShared = []string{"harness", "seed", "texts"}
 
 // TestUI visits the web UI with Chromium: each flow of js/ui has a server and a browser of its own. E2E_FLOW=events,login
 // runs some only; UPDATE_SCREENS=1 writes the pictures of docs/screens anew.
