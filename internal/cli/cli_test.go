@@ -213,16 +213,62 @@ Not delivered to ep_d yet; it is tried again when the endpoint's wait ends
 }
 
 func TestEndpointOptions(t *testing.T) {
-	x := endpointAddCmd{
-		URL: "https://example.com", Basic: "u:p:q", BatchMax: 10, BatchWait: time.Second, Retries: []time.Duration{time.Second}, Timeout: time.Minute,
-	}
+	x := endpointAddCmd{URL: "https://example.com", endpointFlags: endpointFlags{
+		Basic: "u:p:q", BatchMax: 10, BatchWait: time.Second, Retries: []time.Duration{time.Second}, Timeout: time.Minute,
+	}}
 	want := client.Endpoint{
 		URL: "https://example.com", Auth: &client.Auth{Type: "basic", Username: "u", Password: "p:q"},
 		Batch: &client.Batch{Max: 10, Wait: client.Duration(time.Second)}, Retries: []client.Duration{client.Duration(time.Second)},
 		Timeout: client.Duration(time.Minute),
 	}
-	if got := x.endpoint(); !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v", got)
+	if got, err := x.endpoint(); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	x.Basic = "no-password"
+	if _, err := x.endpoint(); err == nil {
+		t.Error("credentials without a password are taken")
+	}
+}
+
+// What is given changes, what is unset is null, and nothing else is there.
+func TestEndpointPatch(t *testing.T) {
+	x := patchFlags{URL: "https://example.com", Unset: []string{"filter", "headers.X-Old"}, endpointFlags: endpointFlags{
+		Bearer: "t", Header: map[string]string{"X-New": "a,b"}, Types: []string{"order.*"}, Forever: true, BatchMax: 3,
+	}}
+	patch, err := x.patch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(patch)
+	const want = `{"auth":{"password":null,"token":"t","type":"bearer","username":null},"batch":{"max":3},"filter":null,"forever":true,` +
+		`"headers":{"X-New":"a,b","X-Old":null},"types":["order.*"],"url":"https://example.com"}`
+	if err != nil || string(got) != want {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if patch, err := (&patchFlags{}).patch(); err != nil || len(patch) != 0 {
+		t.Errorf("nothing given: %v, %v", patch, err)
+	}
+	if patch, err := (&patchFlags{endpointFlags: endpointFlags{Paused: true}}).patch(); err != nil || len(patch) != 1 || patch["disabled"] != true {
+		t.Errorf("paused: %v, %v", patch, err)
+	}
+	if _, err := (&patchFlags{Unset: []string{"url"}, URL: "https://x"}).patch(); err == nil {
+		t.Error("a field that is given and unset is taken")
+	}
+}
+
+func TestDeliveryRows(t *testing.T) {
+	for want, d := range map[string]client.Delivery{
+		"":                                     {State: "delivered", Matched: true, Attempts: 1, LastStatus: 200},
+		"its type fits no pattern":             {State: "none", Why: "types"},
+		"500":                                  {State: "retrying", Matched: true, Attempts: 2, LastStatus: 500},
+		"timeout; the endpoint waits: penalty": {State: "retrying", Matched: true, Attempts: 2, LastError: "timeout", Waiting: "penalty"},
+		"the endpoint waits: paused":           {State: "waiting", Matched: true, Waiting: "paused"},
+		"it was passed before, or its attempts are no longer kept": {State: "none", Matched: true},
+		"expired": {State: "failed", Matched: true, LastError: "expired"},
+	} {
+		if got := notArrived(&d); got != want {
+			t.Errorf("%+v: %q, want %q", d, got, want)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/posthornhq/posthorn/client"
 )
@@ -15,79 +14,47 @@ var errNotConfirmed = errors.New("nothing was done")
 
 // endpointCmd groups the commands about endpoints.
 type endpointCmd struct {
-	Add    endpointAddCmd    `cmd:"" help:"Push events to a URL."`
-	Ls     endpointLsCmd     `cmd:"" help:"List endpoints with what their deliveries are doing."`
-	Show   endpointShowCmd   `cmd:"" help:"Show an endpoint, its figures and its newest attempts."`
-	Tries  endpointTriesCmd  `cmd:"" name:"attempts" help:"List attempts at an endpoint, the newest first."`
-	Rm     endpointRmCmd     `cmd:"" help:"Delete an endpoint with its backlog."`
-	Test   endpointTestCmd   `cmd:"" help:"Send a test event now and show the answer."`
-	Replay endpointReplayCmd `cmd:"" help:"Send events again."`
-	Pause  endpointPauseCmd  `cmd:"" help:"Stop deliveries; what comes in waits."`
-	Resume endpointResumeCmd `cmd:"" help:"Let deliveries to a paused or disabled endpoint go on."`
-	Retry  endpointRetryCmd  `cmd:"" help:"End a penalty and try at once."`
-	Secret endpointSecretCmd `cmd:"" help:"Show or rotate the signing secret."`
+	Add     endpointAddCmd     `cmd:"" help:"Push events to a URL."`
+	Ls      endpointLsCmd      `cmd:"" help:"List endpoints with what their deliveries are doing."`
+	Show    endpointShowCmd    `cmd:"" help:"Show an endpoint, its figures and its newest attempts."`
+	Update  endpointUpdateCmd  `cmd:"" help:"Change an endpoint: what is given, and nothing else."`
+	Tries   endpointTriesCmd   `cmd:"" name:"attempts" help:"List attempts at an endpoint, the newest first."`
+	Dead    endpointDeadCmd    `cmd:"" name:"dead-letters" help:"List events that finally failed."`
+	Rm      endpointRmCmd      `cmd:"" help:"Delete an endpoint with its backlog."`
+	Preview endpointPreviewCmd `cmd:"" help:"Show the request that would be sent to an endpoint, saved or not."`
+	Test    endpointTestCmd    `cmd:"" help:"Send a test event now and show the answer."`
+	Replay  endpointReplayCmd  `cmd:"" help:"Send events again, count them before, or cancel that."`
+	Replays endpointReplaysCmd `cmd:"" help:"List replays that run or ended lately."`
+	Pause   endpointPauseCmd   `cmd:"" help:"Stop deliveries; what comes in waits."`
+	Resume  endpointResumeCmd  `cmd:"" help:"Let deliveries to a paused or disabled endpoint go on."`
+	Retry   endpointRetryCmd   `cmd:"" help:"End a penalty and try at once."`
+	Secret  endpointSecretCmd  `cmd:"" help:"Show or rotate the signing secret."`
 }
 
 type endpointAddCmd struct {
-	URL         string            `arg:"" name:"url" help:"Where to send, http or https."`
-	Types       []string          `help:"Event types or patterns, such as order.* or order.**; every type without it." placeholder:"PATTERN"`
-	Filter      string            `help:"A CEL expression over the event that must be true." placeholder:"CEL"`
-	Channels    []string          `help:"Only events that name one of these channels." placeholder:"NAME"`
-	Changed     []string          `help:"Only events whose data say that one of these members changed, or do not say what changed." placeholder:"NAME"`
-	Start       int64             `help:"The first version that it gets; what comes without it." placeholder:"VERSION"`
-	Order       string            `help:"none: best effort; key: events of one key in order; strict: all in order." enum:",none,key,strict" default:"" placeholder:"ORDER"`
-	Payload     string            `help:"full, or thin: a URL instead of the data." enum:",full,thin" default:"" placeholder:"PAYLOAD"`
-	Envelope    string            `help:"The form of the body: standard, cloudevents, cloudevents-binary, raw or original." enum:",standard,cloudevents,cloudevents-binary,raw,original" default:"" placeholder:"ENVELOPE"`
-	BatchMax    int               `help:"The most events in one request, 1 to 200." placeholder:"N"`
-	BatchWait   time.Duration     `help:"How long a first event may wait for others." placeholder:"DURATION"`
-	Coalesce    bool              `help:"Keep only the newest event of each key within a batch."`
-	Header      map[string]string `help:"A request header, as NAME=VALUE; may be given several times." placeholder:"NAME=VALUE" mapsep:"none"`
-	Basic       string            `help:"Send basic credentials, as USER:PASSWORD." placeholder:"USER:PASSWORD" xor:"auth"`
-	Bearer      string            `help:"Send a bearer token." placeholder:"TOKEN" xor:"auth"`
-	Signing     string            `help:"standard (HMAC-SHA256), standard-v1a (Ed25519) or none." enum:",standard,standard-v1a,none" default:"" placeholder:"SIGNING"`
-	Timeout     time.Duration     `help:"Bounds one attempt." placeholder:"DURATION"`
-	Retries     []time.Duration   `help:"The waits between tries, such as 5s,5m,1h." placeholder:"DURATION"`
-	Forever     bool              `help:"Repeat until it succeeds; never give up, never disable the endpoint."`
-	Profile     string            `help:"How long it is left alone when it fails as a whole: default, or flexibee (10 to 180 s for any fault)." enum:",default,flexibee" default:"" placeholder:"PROFILE"`
-	RateLimit   float64           `help:"The most requests a second." placeholder:"N"`
-	Concurrency int               `help:"The most requests at once." placeholder:"N"`
-	Description string            `help:"For people."`
-	Paused      bool              `help:"Do not send yet."`
+	endpointFlags
+	URL   string `arg:"" name:"url" help:"Where to send, http or https."`
+	Start int64  `help:"The first version that it gets; what comes without it." placeholder:"VERSION"`
 }
 
 // endpoint puts the options together.
-func (x *endpointAddCmd) endpoint() client.Endpoint {
-	e := client.Endpoint{
-		URL: x.URL, Types: x.Types, Filter: x.Filter, Channels: x.Channels, Order: x.Order, Payload: x.Payload,
-		Envelope: x.Envelope, Headers: x.Header, Signing: x.Signing, Timeout: client.Duration(x.Timeout),
-		RateLimit: x.RateLimit, Concurrency: x.Concurrency, Description: x.Description, Disabled: x.Paused,
-		Changed: x.Changed, Start: x.Start, Forever: x.Forever, Profile: x.Profile,
-	}
-	if x.BatchMax > 0 || x.BatchWait > 0 || x.Coalesce {
-		e.Batch = &client.Batch{Max: x.BatchMax, Wait: client.Duration(x.BatchWait), Coalesce: x.Coalesce}
-	}
-	for _, d := range x.Retries {
-		e.Retries = append(e.Retries, client.Duration(d))
-	}
-	if user, password, ok := strings.Cut(x.Basic, ":"); ok {
-		e.Auth = &client.Auth{Type: "basic", Username: user, Password: password}
-	}
-	if x.Bearer != "" {
-		e.Auth = &client.Auth{Type: "bearer", Token: x.Bearer}
-	}
-	return e
+func (x *endpointAddCmd) endpoint() (client.Endpoint, error) {
+	e, err := x.endpointFlags.endpoint()
+	e.URL, e.Start = x.URL, x.Start
+	return e, err
 }
 
 // Run makes the endpoint and prints its id and secret.
 func (x *endpointAddCmd) Run(c *console) error {
-	if x.Basic != "" && !strings.Contains(x.Basic, ":") {
-		return usagef("--basic: must be USER:PASSWORD")
-	}
 	cl, tenant, err := c.tenantClient()
 	if err != nil {
 		return err
 	}
-	made, err := cl.CreateEndpoint(c.ctx, tenant, x.endpoint())
+	e, err := x.endpoint()
+	if err != nil {
+		return err
+	}
+	made, err := cl.CreateEndpoint(c.ctx, tenant, e)
 	if err != nil {
 		return err
 	}
@@ -302,7 +269,7 @@ func scheduleOf(list []client.Duration) string {
 }
 
 func replayOf(r *client.Replay) string {
-	return fmt.Sprintf("%s: versions %d to %d, at %d, %s sent", r.ID, r.FromVersion, r.ToVersion, r.Cursor, count(r.Sent))
+	return fmt.Sprintf("%s: versions %d to %d, %.0f%%, %s sent", r.ID, r.FromVersion, r.ToVersion, r.Progress*100, count(r.Sent))
 }
 
 type endpointRmCmd struct {

@@ -43,6 +43,15 @@ func (x *endpointTestCmd) Run(c *console) error {
 		}
 		return failed
 	}
+	c.testResult(result)
+	if result.Verdict != "delivered" {
+		return failed
+	}
+	return nil
+}
+
+// testResult writes what an endpoint answered.
+func (c *console) testResult(result *client.TestResult) {
 	status := ""
 	if result.Status > 0 {
 		status = fmt.Sprint(result.Status)
@@ -54,18 +63,6 @@ func (x *endpointTestCmd) Run(c *console) error {
 		{"took", text(fmt.Sprintf("%.1f ms", result.DurationMS))},
 		{"answer", text(strings.TrimSpace(result.Body))},
 	})
-	if result.Verdict != "delivered" {
-		return failed
-	}
-	return nil
-}
-
-type endpointReplayCmd struct {
-	ID     string    `arg:""`
-	From   int64     `help:"The first version to send again." placeholder:"VERSION" xor:"from"`
-	Since  timestamp `help:"The time of receipt to begin with: a time such as 2026-11-21T10:00:00Z, or how long ago, such as 2h." xor:"from"`
-	Until  timestamp `help:"The time of receipt to end before; what is on the log now without it."`
-	Failed bool      `help:"Only events that finally failed."`
 }
 
 // timestamp is a time, or how long ago it was.
@@ -93,30 +90,6 @@ func (t timestamp) orNil() *time.Time {
 		return nil
 	}
 	return &t.Time
-}
-
-// Run starts the replay.
-func (x *endpointReplayCmd) Run(c *console) error {
-	cl, tenant, err := c.tenantClient()
-	if err != nil {
-		return err
-	}
-	q := client.ReplayRequest{FromVersion: x.From, Since: x.Since.orNil(), Until: x.Until.orNil()}
-	if x.Failed {
-		q.Only = "failed"
-	}
-	if q.FromVersion == 0 && q.Since == nil {
-		return usagef("give --from VERSION or --since TIME")
-	}
-	r, err := cl.Replay(c.ctx, tenant, x.ID, q)
-	if err != nil {
-		return err
-	}
-	if c.json {
-		return c.writeJSON(r)
-	}
-	c.printf("replay %s began: versions %d to %d\n", r.ID, r.FromVersion, r.ToVersion)
-	return nil
 }
 
 type (

@@ -13,6 +13,7 @@ import (
 type eventCmd struct {
 	Show     eventShowCmd     `cmd:"" default:"withargs" help:"Show an event and where it went."`
 	Ls       eventLsCmd       `cmd:"" help:"List events, newest first."`
+	Why      eventWhyCmd      `cmd:"" help:"Tell for each endpoint whether an event arrived, and if not, why."`
 	Attempts eventAttemptsCmd `cmd:"" help:"List the attempts to deliver an event."`
 	Resend   eventResendCmd   `cmd:"" help:"Deliver an event again."`
 }
@@ -44,7 +45,7 @@ func (x *eventShowCmd) Run(c *console) error {
 	c.showEvent(e)
 	c.printf("\n")
 	if len(attempts) == 0 {
-		c.printf("%s\n", c.paint(yellow, "No attempt is recorded: no endpoint takes it, or it waits behind others (see posthorn endpoint ls)."))
+		c.printf("%s\n", c.paint(yellow, "No attempt is recorded. \"posthorn event why --all "+clean(e.ID)+"\" says why."))
 		return nil
 	}
 	c.outcome(attempts)
