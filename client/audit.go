@@ -59,4 +59,6 @@ func ByActor(actor string) ListOption { return func(q url.Values) { q.Set("actor
 func OfAction(action string) ListOption { return func(q url.Values) { q.Set("action", action) } }
 
 // OfResource keeps entries of the audit log about a kind of thing, such as endpoint, or about one thing by its id or name.
-func OfResource(resource string) ListOption { return func(q url.Values) { q.Set("resource", resource) } }
+func OfResource(resource string) ListOption {
+	return func(q url.Values) { q.Set("resource", resource) }
+}

@@ -60,7 +60,7 @@ func (c *console) showKey(k *client.APIKey) {
 		{"name", text(k.Name)},
 		{"for", text(keyScope(*k))},
 		{"expires", text(stampOf(k.Expires))},
-		{"key before", text(endsAt(k.PreviousExpires))},
+		{"old key", text(endsAt(k.PreviousExpires))},
 		{"key", cell{k.Key, bold}},
 	})
 	c.printf("%s\n", c.paint(dim, "The key is not shown again."))

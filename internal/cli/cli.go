@@ -36,9 +36,12 @@ type root struct {
 	Tail     tailCmd     `cmd:"" help:"Show the newest events and those that follow." group:"Events"`
 	Event    eventCmd    `cmd:"" help:"Look up events: did it arrive?" group:"Events"`
 	Queue    queueCmd    `cmd:"" help:"Share events among workers." group:"Events"`
+	Overview overviewCmd `cmd:"" help:"Show how the server, or a tenant, does." group:"Manage"`
 	Endpoint endpointCmd `cmd:"" help:"Manage endpoints." group:"Manage"`
+	Stream   streamCmd   `cmd:"" help:"See who listens, and end live connections." group:"Manage"`
 	Tenant_  tenantCmd   `cmd:"" name:"tenant" help:"Manage tenants." group:"Manage"` //nolint:revive // the flag has the plain name
 	Apikey   apikeyCmd   `cmd:"" help:"Manage API keys." group:"Manage"`
+	Audit    auditCmd    `cmd:"" help:"Show the audit log: who changed what, the newest first." group:"Manage"`
 	Token    tokenCmd    `cmd:"" help:"Make short-lived tokens, such as for web pages." group:"Manage"`
 	Portal   portalCmd   `cmd:"" help:"Pages for a tenant's own customers: set up, and let in by a link." group:"Manage"`
 	Backup   backupCmd   `cmd:"" help:"Copy the data into a folder." group:"Manage"`

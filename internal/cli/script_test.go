@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true, UpdateScripts: *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"freeport": cmdFreePort, "waitfor": cmdWaitFor, "post": cmdPost, "setmatch": cmdSetMatch,
-			"waitempty": cmdWaitEmpty, "waittunnel": cmdWaitTunnel, "tunnelurl": cmdTunnelURL, "posted": cmdPosted,
+			"waitempty": cmdWaitEmpty, "waittunnel": cmdWaitTunnel, "tunnelurl": cmdTunnelURL, "posted": cmdPosted, "waitstream": cmdWaitStream,
 		},
 	})
 }
