@@ -1,0 +1,99 @@
+// The state of the form: what is typed, what is wrong with it, what would be sent.
+import type { Endpoint } from "$api";
+import { t } from "$lib/i18n.svelte";
+import type { ApiError } from "$lib/problem";
+import { fields, groups, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "../catalogue";
+import { complete, type Kind } from "../cel";
+import { bodyOf, draftOf, filterOf, keepsSecret, urlFault, type Draft } from "../draft";
+
+/** Fields that the form shows, by the first part of the server's name for them. */
+const SHOWN = ["url", "description", "types", "filter", "channels", "changed", "order", "payload", "envelope", "format", "batch", "headers", "auth", "signing", "timeout", "retries", "rate_limit", "concurrency", "forever", "profile"];
+const root = (name: string): string => name.split(/[.[]/)[0] ?? name;
+
+export class Form {
+  readonly tenant: string;
+  /** The saved endpoint that is edited; undefined: a new one. */
+  readonly was: Endpoint | undefined;
+  draft: Draft = $state(draftOf());
+  catalogue = $state.raw<CatalogueType[]>([]);
+  events = $state.raw<SeenEvent[]>([]);
+  /** What the server said to the last save or preview. */
+  refused = $state.raw<ApiError>();
+  /** Saving was tried: what is missing is shown too. */
+  tried = $state(false);
+  #start = $state(""); // dirty looks at it
+
+  readonly fields: Field[] = $derived(fields(this.catalogue, this.events));
+  readonly groups: TypeGroup[] = $derived(groups(this.catalogue, new Set(this.events.map((e) => e.type))));
+  readonly #kinds = $derived(new Map(this.fields.map((f) => [f.name, f.kind])));
+  readonly filter: string = $derived.by(() => filterOf(this.draft, this.kind));
+  readonly body: Endpoint = $derived.by(() => bodyOf(this.draft, this.kind, this.was));
+  readonly dirty: boolean = $derived(JSON.stringify(this.draft) !== this.#start);
+  readonly keepsSecret: boolean = $derived.by(() => keepsSecret(this.draft, this.was));
+  readonly fault = $derived(urlFault(this.draft.url));
+  /** A hook or a tunnel: its form is others' to decide. */
+  readonly special: boolean = $derived(this.draft.kind !== "webhook");
+  /** What is missing, by field; empty: it can be saved. */
+  readonly missing: Record<string, string> = $derived.by(() => {
+    const out: Record<string, string> = {};
+    if (this.fault !== "" && this.draft.kind !== "tunnel") out.url = t(`endpoints.form.url.${this.fault}`);
+    if (!this.draft.every && this.draft.types.length === 0) out.types = t("endpoints.form.types.noneChosen");
+    if (this.draft.auth === "bearer" && !this.draft.token && !this.keepsSecret) out["auth.token"] = t("endpoints.form.needed");
+    if (this.draft.auth === "basic" && !this.draft.username) out["auth.username"] = t("endpoints.form.needed");
+    if (this.draft.filterBy === "rows" && this.draft.rows.some((r) => !complete(r))) out.filter = t("endpoints.form.filter.incomplete");
+    return out;
+  });
+
+  constructor(tenant: string, was?: Endpoint) {
+    this.tenant = tenant;
+    this.was = was;
+    this.draft = draftOf(was);
+    this.#start = JSON.stringify(this.draft);
+  }
+
+  kind = (field: string): Kind => this.#kinds.get(field) ?? "any";
+
+  /** The form as it is is saved. */
+  saved(): void {
+    this.#start = JSON.stringify(this.draft);
+  }
+
+  /** The message for a field: what is missing once saving was tried or something was typed, or what the server says. */
+  error(name: string): string | undefined {
+    const own = this.missing[name];
+    if (own !== undefined && (this.tried || (name === "url" && this.fault !== "empty" && this.draft.url.length > 8))) return own;
+    const found = this.refused?.errors.find((e) => e.field === name || e.field.startsWith(`${name}[`));
+    if (!found) return undefined;
+    const at = /\[(\d+)\]$/.exec(found.field)?.[1];
+    const value = at === undefined ? undefined : (this.draft[name as "types" | "channels" | "changed" | "retries"] as string[] | undefined)?.[Number(at)];
+    return value === undefined ? found.message : `${value}: ${found.message}`;
+  }
+
+  /** The messages for headers, by lower-case name. */
+  headerError(name: string): string | undefined {
+    return this.refused?.errors.find((e) => e.field.toLowerCase() === `headers.${name.toLowerCase()}`)?.message;
+  }
+
+  /** The server's names of the fields that show their own messages. */
+  get shown(): string[] {
+    return (this.refused?.errors ?? []).map((e) => e.field).filter((f) => SHOWN.includes(root(f)));
+  }
+
+  /** A section has something wrong in it. */
+  wrong(...roots: string[]): boolean {
+    return (this.refused?.errors.some((e) => roots.includes(root(e.field))) ?? false) || (this.tried && Object.keys(this.missing).some((m) => roots.includes(root(m))));
+  }
+
+  /** As it is previewed: what is still missing is filled with something that shows where it will stand. */
+  get sample(): { endpoint: Endpoint; madeUp: boolean } {
+    const endpoint = { ...this.body };
+    let madeUp = false;
+    if (this.fault !== "" && this.draft.kind !== "tunnel") {
+      endpoint.url = "https://your-server.example/webhooks";
+      madeUp = true;
+    }
+    if (this.missing["auth.token"] !== undefined) endpoint.auth = { type: "bearer", token: "your-token" };
+    if (this.missing["auth.username"] !== undefined) endpoint.auth = { ...endpoint.auth, type: "basic", username: "user" };
+    return { endpoint, madeUp };
+  }
+}
