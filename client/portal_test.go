@@ -10,8 +10,10 @@ import (
 func TestPortal(t *testing.T) {
 	t.Parallel()
 	s := &script{answers: []answer{
-		{200, `ETag: "1"`, `{}`, nil}, {200, `ETag: "2"`, `{"name":"Acme","updated":"2026-11-21T08:30:00Z"}`, nil},
-		{200, `ETag: "3"`, `{}`, nil}, {201, "", `{"url":"https://p/ui/portal/a%20b#token=eyJ","token":"eyJ","expires":"2026-11-21T08:30:00Z"}`, nil},
+		{200, `ETag: "1"`, `{}`, nil},
+		{200, `ETag: "2"`, `{"name":"Acme","updated":"2026-11-21T08:30:00Z"}`, nil},
+		{200, `ETag: "3"`, `{}`, nil},
+		{201, "", `{"url":"https://p/ui/portal/a%20b#token=eyJ","token":"eyJ","expires":"2026-11-21T08:30:00Z"}`, nil},
 		{403, "", `{"code":"forbidden"}`, nil},
 	}}
 	c := newClient(t, s)

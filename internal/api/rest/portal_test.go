@@ -231,9 +231,20 @@ func TestPortalSeesWebhooksOnly(t *testing.T) {
 	}
 	for _, id := range own {
 		for _, c := range [][3]string{
-			{"GET", "", ""}, {"PUT", "", `{"url":"https://a.example"}`}, {"PATCH", "", `{"description":"x"}`}, {"DELETE", "", ""}, {"GET", "/attempts", ""},
-			{"GET", "/dead-letters", ""}, {"POST", "/test", ""}, {"POST", "/pause", ""}, {"POST", "/resume", ""}, {"POST", "/retry", ""},
-			{"POST", "/replay", `{"from_version":1}`}, {"GET", "/secret", ""}, {"POST", "/secret/rotate", ""}, {"GET", "/stats", ""},
+			{"GET", "", ""},
+			{"PUT", "", `{"url":"https://a.example"}`},
+			{"PATCH", "", `{"description":"x"}`},
+			{"DELETE", "", ""},
+			{"GET", "/attempts", ""},
+			{"GET", "/dead-letters", ""},
+			{"POST", "/test", ""},
+			{"POST", "/pause", ""},
+			{"POST", "/resume", ""},
+			{"POST", "/retry", ""},
+			{"POST", "/replay", `{"from_version":1}`},
+			{"GET", "/secret", ""},
+			{"POST", "/secret/rotate", ""},
+			{"GET", "/stats", ""},
 		} {
 			if code, body := do("portal", c[0], "/endpoints/"+id+c[1], c[2]); code != http.StatusNotFound {
 				t.Errorf("%s %s: %d %s", c[0], c[1], code, body)
