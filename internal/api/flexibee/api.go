@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,13 +49,23 @@ type Log interface {
 	Bounds(ctx context.Context, tenant event.TenantID) (oldest, head int64, err error)
 }
 
-// Config is what the interface is made of; every field must be given.
+// Auditor keeps the audit log (package audit).
+type Auditor interface {
+	// Do makes a change with an entry that is stored before it and completed after it. Errors: the change's, or why the entry
+	// cannot be stored; then the change was not made.
+	Do(ctx context.Context, e event.AuditEntry, change func(e *event.AuditEntry) error) error
+}
+
+// Config is what the interface is made of; every field but Audit and Address must be given.
 type Config struct {
 	Auth     Authenticator
 	Control  Control
 	Delivery Delivery
 	Log      Log
 	Logger   *slog.Logger
+	// Audit keeps the audit log; nil: there is none. Address is the IP address of a request's caller.
+	Audit   Auditor
+	Address func(r *http.Request) string
 }
 
 // API is the interface. It serves every path under [Prefix].
@@ -79,6 +90,7 @@ type call struct {
 	// format of the answer; page: a browser asks, for whom an action ends at the control page.
 	format string
 	page   bool
+	entry  *event.AuditEntry // on the audit log, of a change
 }
 
 // operation is one thing that can be asked for.
@@ -86,6 +98,9 @@ type operation struct {
 	methods []string
 	need    event.Permission
 	serve   func(a *API, c *call) error
+	// action names a change on the audit log, as the operations of the API are named; empty: nothing is changed. hook is the id
+	// of the hook that it is about.
+	action, hook string
 }
 
 var (
@@ -102,30 +117,35 @@ func route(path []string) (operations []operation, suffix string, ok bool) {
 	name, suffix, _ := strings.Cut(path[last], ".")
 	switch {
 	case last == 0 && name == "changes":
-		return []operation{{reading, event.AllowRead, (*API).listChanges}}, suffix, true
+		return []operation{{methods: reading, need: event.AllowRead, serve: (*API).listChanges}}, suffix, true
 	case last == 1 && path[0] == "changes":
 		op, ok := changeOperations[name]
 		return []operation{op}, suffix, ok
 	case last == 0 && name == "hooks":
 		return []operation{
-			{reading, event.AllowRead, (*API).listHooks}, {acting, event.AllowManage, (*API).register},
+			{methods: reading, need: event.AllowRead, serve: (*API).listHooks},
+			{methods: acting, need: event.AllowManage, serve: (*API).register, action: "create-endpoint"},
 		}, suffix, true
 	case last == 1 && path[0] == "hooks":
 		return []operation{
-			{reading, event.AllowRead, named(name, (*API).showHook)},
-			{[]string{http.MethodDelete}, event.AllowManage, named(name, (*API).deleteHook)},
+			{methods: reading, need: event.AllowRead, serve: named(name, (*API).showHook)},
+			{methods: []string{http.MethodDelete}, need: event.AllowManage, serve: named(name, (*API).deleteHook), action: "delete-endpoint", hook: name},
 		}, suffix, true
 	case last == 2 && path[0] == "hooks" && name == "retry":
-		return []operation{{acting, event.AllowManage, named(path[1], (*API).retryHook)}}, suffix, true
+		return []operation{{methods: acting, need: event.AllowManage, serve: named(path[1], (*API).retryHook), action: "retry-endpoint", hook: path[1]}}, suffix, true
 	}
 	return nil, "", false
 }
 
 var changeOperations = map[string]operation{
-	"enable":  {acting, event.AllowManage, func(a *API, c *call) error { return a.switchLog(c, true) }},
-	"disable": {acting, event.AllowManage, func(a *API, c *call) error { return a.switchLog(c, false) }},
-	"status":  {reading, event.AllowRead, (*API).status},
-	"control": {reading, event.AllowRead, (*API).controlPage},
+	"enable": {
+		methods: acting, need: event.AllowManage, serve: func(a *API, c *call) error { return a.switchLog(c, true) }, action: "enable-changelog",
+	},
+	"disable": {
+		methods: acting, need: event.AllowManage, serve: func(a *API, c *call) error { return a.switchLog(c, false) }, action: "disable-changelog",
+	},
+	"status":  {methods: reading, need: event.AllowRead, serve: (*API).status},
+	"control": {methods: reading, need: event.AllowRead, serve: (*API).controlPage},
 }
 
 // ServeHTTP answers a request for a path under [Prefix].
@@ -175,7 +195,7 @@ func (a *API) serve(c *call) error {
 		if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
 			return event.Errorf(event.KindMalformed, "malformed", "the query string cannot be read")
 		}
-		return op.serve(a, c)
+		return a.carryOut(c, &op)
 	}
 	c.w.Header().Set("Allow", strings.Join(append(allowed, http.MethodOptions), ", "))
 	if c.r.Method == http.MethodOptions {
@@ -183,6 +203,30 @@ func (a *API) serve(c *call) error {
 		return nil
 	}
 	return &statusError{http.StatusMethodNotAllowed, "this path takes " + strings.Join(allowed, ", ")}
+}
+
+// carryOut does what is asked for; a change with an entry on the audit log.
+func (a *API) carryOut(c *call, op *operation) error {
+	if op.action == "" || a.Audit == nil {
+		return op.serve(a, c)
+	}
+	e := event.AuditEntry{
+		Action: op.action, Tenant: c.tenant.ID, TenantName: c.tenant.Name, Resource: "tenant", ResourceID: c.tenant.Name,
+	}
+	e.By(&c.key)
+	if a.Address != nil {
+		e.Address = a.Address(c.r)
+	}
+	if !strings.HasSuffix(op.action, "-changelog") {
+		e.Resource, e.ResourceID = "endpoint", ""
+		if n, err := strconv.ParseInt(op.hook, 10, 64); err == nil {
+			e.ResourceID = event.EndpointID(n).String()
+		}
+	}
+	return a.Audit.Do(c.r.Context(), e, func(e *event.AuditEntry) error {
+		c.entry = e
+		return op.serve(a, c)
+	})
 }
 
 // missing is the answer to a path that leads nowhere, for those who may see the company.

@@ -2,6 +2,7 @@ package flexibee
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -188,6 +189,12 @@ func (a *API) register(c *call) error {
 	made, err := a.Control.CreateEndpointAfter(c.r.Context(), c.tenant, e, s, last)
 	if err != nil {
 		return err
+	}
+	if c.entry != nil {
+		c.entry.ResourceID = made.ID.String()
+		if raw, err := json.Marshal(made.URL); err == nil {
+			c.entry.Changes = []event.AuditChange{{Field: "url", To: raw}}
+		}
 	}
 	return c.done(hookID(&made))
 }

@@ -305,8 +305,10 @@ func TestAuditLists(t *testing.T) {
 	on := newStage(t)
 	for i, e := range []event.AuditEntry{
 		{ActorKind: event.ByRoot, ActorName: "root", Action: "create-tenant", Tenant: 1, TenantName: "acme", Resource: "tenant", ResourceID: "acme", Outcome: event.AuditDone},
-		{ActorKind: event.ByUser, ActorID: "sub-1", ActorName: "Ann", Action: "patch-endpoint", Tenant: 1, TenantName: "acme", Resource: "endpoint", ResourceID: "ep_1",
-			Outcome: event.AuditDone, Changes: []event.AuditChange{{Field: "url", From: json.RawMessage(`"a"`), To: json.RawMessage(`"b"`)}}},
+		{
+			ActorKind: event.ByUser, ActorID: "sub-1", ActorName: "Ann", Action: "patch-endpoint", Tenant: 1, TenantName: "acme", Resource: "endpoint", ResourceID: "ep_1",
+			Outcome: event.AuditDone, Changes: []event.AuditChange{{Field: "url", From: json.RawMessage(`"a"`), To: json.RawMessage(`"b"`)}},
+		},
 		{ActorKind: event.BySystem, Action: "disable-endpoint", Tenant: 2, TenantName: "other", Resource: "endpoint", ResourceID: "ep_2", Outcome: event.AuditDone},
 		{ActorKind: event.ByUnknown, Action: "log-in", Outcome: event.AuditRefused, Address: "192.0.2.1"},
 	} {

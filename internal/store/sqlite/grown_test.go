@@ -46,6 +46,12 @@ func TestRecordsThatGrew(t *testing.T) {
 	if again, err := packEvent(nil, &event1); err != nil || !bytes.Equal(again, packed) {
 		t.Errorf("an event without an origin is packed as %x, %v", again, err)
 	}
+	key := event.APIKey{Name: "n", Hash: [32]byte{1}, Allow: []event.Permission{event.AllowRead}, Created: at}
+	old = packAPIKey(&key)
+	var gotKey event.APIKey
+	if err := unpackAPIKey(old, &gotKey); err != nil || old[0] != 1 || !reflect.DeepEqual(gotKey, key) {
+		t.Errorf("the key that was never rotated is %+v, %v", gotKey, err)
+	}
 	newer := packEndpoint(&endpoint)
 	newer[0] = endpointVersion + 1
 	if unpackEndpoint(newer, &got) == nil {

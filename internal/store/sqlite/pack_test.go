@@ -83,6 +83,11 @@ var unpackers = map[string]func(b []byte) ([]byte, error){
 		err := unpackType(b, &v)
 		return packType(&v), err
 	},
+	"audit": func(b []byte) ([]byte, error) {
+		var v event.AuditEntry
+		err := unpackAudit(b, &v)
+		return packAudit(&v), err
+	},
 	"apikey": func(b []byte) ([]byte, error) {
 		var v event.APIKey
 		err := unpackAPIKey(b, &v)
@@ -163,8 +168,14 @@ func samples(t testing.TB) map[string][]byte {
 			URL: "https://example.com", Types: []string{"a"}, Channels: []string{}, Retries: []time.Duration{5}, Metadata: map[string]string{},
 			Sealed: []byte{}, RateLimit: 2, Disabled: true, Created: at, Updated: at,
 		}),
-		"type":   packType(&event.Type{Schema: []byte("{}"), Archived: true, Created: at, Updated: at}),
-		"apikey": packAPIKey(&event.APIKey{Name: "n", Hash: [32]byte{1}, Allow: []event.Permission{event.AllowRead}, Created: at}),
+		"type": packType(&event.Type{Schema: []byte("{}"), Archived: true, Created: at, Updated: at}),
+		"apikey": packAPIKey(&event.APIKey{
+			Name: "n", Hash: [32]byte{1}, Allow: []event.Permission{event.AllowRead}, Created: at, Previous: [32]byte{2}, PreviousExpires: at,
+		}),
+		"audit": packAudit(&event.AuditEntry{
+			Address: "::1", Outcome: event.AuditDone, Code: "c", RequestID: "r", Status: 200,
+			Changes: []event.AuditChange{{Field: "f", From: []byte("1"), To: []byte("2")}, {Field: "g"}},
+		}),
 		"queue": packQueue(&event.Queue{
 			Description: "d", Select: event.Selection{Types: []string{"a"}, Subjects: []string{}, Filter: "f"}, Order: event.OrderKey,
 			Visibility: 3, MaxDeliveries: 4, MaxOpen: 5, Start: 6, Metadata: map[string]string{"a": "b"}, Created: at, Updated: at,
