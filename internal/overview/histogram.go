@@ -49,7 +49,7 @@ func newCounts(now []atomic.Uint32, was []uint32) []count {
 	for i := range now {
 		v := now[i].Load()
 		if v != was[i] {
-			out = append(out, count{uint16(i), v - was[i]}) //nolint:gosec // there are fewer
+			out = append(out, count{uint16(i), v - was[i]})
 			was[i] = v
 		}
 	}

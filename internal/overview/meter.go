@@ -80,10 +80,10 @@ type slot struct {
 func (s *slot) empty() bool { return s.events == 0 && len(s.took) == 0 }
 
 // published and attempted are the event's way.
-func (m *meter) published(n int) { m.events.Add(uint64(n)) } //nolint:gosec // not negative
+func (m *meter) published(n int) { m.events.Add(uint64(n)) }
 
 func (m *meter) attempted(verdict, events, took, age int) {
-	m.sent[verdict].Add(uint64(events)) //nolint:gosec // not negative
+	m.sent[verdict].Add(uint64(events))
 	m.took[took].Add(1)
 	if verdict == delivered {
 		m.age[age].Add(1)
@@ -113,11 +113,11 @@ func newAdder() *adder {
 }
 
 func (a *adder) add(s *slot) {
-	a.f.Events += int64(s.events)             //nolint:gosec // counts
-	a.f.Delivered += int64(s.sent[delivered]) //nolint:gosec // counts
-	a.f.Retry += int64(s.sent[retry])         //nolint:gosec // counts
-	a.f.Failed += int64(s.sent[failed])       //nolint:gosec // counts
-	a.f.Gone += int64(s.sent[gone])           //nolint:gosec // counts
+	a.f.Events += int64(s.events)
+	a.f.Delivered += int64(s.sent[delivered])
+	a.f.Retry += int64(s.sent[retry])
+	a.f.Failed += int64(s.sent[failed])
+	a.f.Gone += int64(s.sent[gone])
 	a.took.add(s.took)
 	a.age.add(s.age)
 }
@@ -125,7 +125,7 @@ func (a *adder) add(s *slot) {
 // figures returns what was added up.
 func (a *adder) figures() event.Figures {
 	f := a.f
-	f.Attempts, f.Succeeded = int64(a.took.each), int64(a.age.each) //nolint:gosec // counts
+	f.Attempts, f.Succeeded = int64(a.took.each), int64(a.age.each)
 	f.Took, f.Age = a.took.percentiles(), a.age.percentiles()
 	return f
 }

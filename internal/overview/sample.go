@@ -87,8 +87,8 @@ func (c *Counters) fill(o *event.Overview, tenant event.TenantID, now time.Time)
 		took.each = 0
 		took.add(s.took)
 		*out = event.FigureSlot{
-			Known: true, Events: int64(s.events), Delivered: int64(s.sent[delivered]), Retry: int64(s.sent[retry]), //nolint:gosec // counts
-			Failed: int64(s.sent[failed] + s.sent[gone]), Took: took.percentiles(), //nolint:gosec // counts
+			Known: true, Events: int64(s.events), Delivered: int64(s.sent[delivered]), Retry: int64(s.sent[retry]),
+			Failed: int64(s.sent[failed] + s.sent[gone]), Took: took.percentiles(),
 		}
 	}
 	open := m.last
