@@ -75,8 +75,8 @@ export class UI {
     for (const context of this.contexts) {
       for (const page of context.pages()) {
         await page.screenshot({ path: `${file}${n++ || ""}.png`, timeout: 5000 }).catch(() => {});
-        const tree = await page.locator("body").ariaSnapshot({ timeout: 5000 }).catch(() => "");
-        this.failures.push(`the page was ${page.url()}, see ${file}.png; faults ${JSON.stringify(this.faults)}\n${tree.slice(0, 6000)}`);
+        const tree = await page.locator("main").ariaSnapshot({ timeout: 5000 }).catch(() => "");
+        this.failures.push(`the page was ${page.url()}, see ${file}.png; faults ${JSON.stringify(this.faults)}\n${tree.slice(0, 3000)}`);
       }
     }
   }
