@@ -135,7 +135,8 @@ func (x *endpointReplaysCmd) Run(c *console) error {
 				state.paint = yellow
 			}
 			return []cell{
-				{r.ID, bold}, state, text(fmt.Sprintf("%d to %d", r.FromVersion, r.ToVersion)), text(r.Only),
+				{r.ID, bold},
+				state, text(fmt.Sprintf("%d to %d", r.FromVersion, r.ToVersion)), text(r.Only),
 				text(fmt.Sprintf("%.0f%%", r.Progress*100)), text(count(r.Sent)), text(count(int64(r.Retries))), text(stampOf(r.Started)), text(stampOf(r.Ended)),
 			}
 		})

@@ -26,7 +26,7 @@ func TestDeliveriesSayWhetherItArrived(t *testing.T) {
 	next, until := start.Add(time.Hour), start.Add(2*time.Hour)
 	id := int64(10)
 	want := map[string]client.Delivery{}
-	add := func(url string, change func(*event.Endpoint), s event.Standing, tries []event.Attempt, d client.Delivery) event.EndpointID {
+	add := func(url string, change func(*event.Endpoint), s event.Standing, tries []event.Attempt, d client.Delivery) {
 		e := event.Endpoint{URL: "https://" + url}
 		if change != nil {
 			change(&e)
@@ -43,7 +43,6 @@ func TestDeliveriesSayWhetherItArrived(t *testing.T) {
 		}
 		d.Matched = d.Why == ""
 		want["https://"+url] = d
-		return saved.ID
 	}
 	one := func(v event.Verdict, status int) event.Attempt { return tried(0, 0, 1, v, status) }
 	retry, delivered := one(event.VerdictRetry, 500), one(event.VerdictDelivered, 200)

@@ -293,6 +293,9 @@ func provoke(t *testing.T, on *stage, s *schemas, path, method string, op operat
 			if op.OperationID == "put-queue" {
 				q.path, q.body = q.path+"-new", `{}`
 			}
+			if op.OperationID == "replay-endpoint" {
+				q.body = `{"from_version":1,"dry_run":true}`
+			}
 		}
 	case "304":
 		q.header = []string{"If-None-Match", q.do(t, on.h).Header().Get("ETag")}
