@@ -33,7 +33,8 @@ func (x *streamListCmd) Run(c *console) error {
 	return listed(c, items, more, "Nobody listens.", []string{"ID", "KIND", "FROM", "BY", "SINCE", "VERSION", "LAG", "SENT", "GETS"},
 		func(s client.LiveStream) []cell {
 			return []cell{
-				{s.ID, bold}, text(s.Kind), text(s.Address), text(callerOf(&s.By)), text(stamp(s.Since)), text(count(s.Version)), lagCell(s.Lag),
+				{s.ID, bold},
+				text(s.Kind), text(s.Address), text(callerOf(&s.By)), text(stamp(s.Since)), text(count(s.Version)), lagCell(s.Lag),
 				text(count(s.Sent)), text(streamGets(&s)),
 			}
 		})

@@ -64,7 +64,9 @@ func wiredOverview(t *testing.T) (c *client.Client, server *httptest.Server, cou
 		t.Cleanup(func() {
 			s.Close()
 			cancel()
-			<-done
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		})
 	})
 	return c, server, counters, m
