@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -168,8 +169,8 @@ func TestSessionStreams(t *testing.T) {
 		t.Errorf("the socket of a session that was ended: %v", err)
 	}
 	select {
-	case <-b:
-		t.Error("another session's stream ended, too")
+	case err := <-b:
+		t.Errorf("another session's stream ended, too: %v", err)
 	default:
 	}
 	key := event.APIKey{Session: sessionID(t, second)}
@@ -190,7 +191,10 @@ func TestSessionStreams(t *testing.T) {
 func wait(t *testing.T, what string, done chan error) {
 	t.Helper()
 	select {
-	case <-done:
+	case err := <-done:
+		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v", what, err)
+		}
 	case <-time.After(patience):
 		t.Fatalf("%s goes on", what)
 	}

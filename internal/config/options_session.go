@@ -51,7 +51,7 @@ var sessionOptions = []Option{{
 	bind: func(c *Config) value { return pathValue(&c.OIDCClientSecretFile) },
 }, {
 	Name: "oidc-scopes", Group: "Web UI", Default: "openid profile email groups",
-	Help: "The scopes that are asked for, separated by spaces. Leave out what the provider does not know.",
+	Help: "The scopes that are asked for, separated by spaces. `groups` is left out where the provider lists its scopes without it.",
 	bind: func(c *Config) value { return textValue(&c.OIDCScopes) },
 }, {
 	Name: "oidc-groups-claim", Group: "Web UI", Default: "groups",

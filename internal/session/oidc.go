@@ -29,6 +29,8 @@ const (
 	retryPause = time.Second
 	// maxSubject bounds a provider's name for a person (OpenID Connect Core, 2), in bytes.
 	maxSubject = 255
+	// groupsScope is a scope that some providers want to be asked for.
+	groupsScope = "groups"
 )
 
 // OIDC is a provider of identities by OpenID Connect.
@@ -37,7 +39,7 @@ type OIDC struct {
 	Issuer string
 	// ClientID and ClientSecret are what the server is registered as; no secret: a public client.
 	ClientID, ClientSecret string
-	// Scopes are asked for; openid is added.
+	// Scopes are asked for; openid is added, and groups left out where the provider lists its scopes without it.
 	Scopes []string
 	// GroupsClaim is the claim with a person's groups, with dots through objects.
 	GroupsClaim string
@@ -149,6 +151,7 @@ func (p *provider) discover(ctx context.Context) (*known, error) {
 	}
 	var more struct {
 		Keys    string   `json:"jwks_uri"`
+		Scopes  []string `json:"scopes_supported"`
 		Methods []string `json:"token_endpoint_auth_methods_supported"`
 		Names   bool     `json:"authorization_response_iss_parameter_supported"`
 	}
@@ -167,8 +170,17 @@ func (p *provider) discover(ctx context.Context) (*known, error) {
 	}
 	return &known{
 		provider: found, verifier: found.Verifier(&oidc.Config{ClientID: p.ClientID}), names: more.Names,
-		oauth: oauth2.Config{ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: endpoint, RedirectURL: p.redirect, Scopes: p.Scopes},
+		oauth: oauth2.Config{ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: endpoint, RedirectURL: p.redirect, Scopes: p.asked(more.Scopes)},
 	}, nil
+}
+
+// asked are the scopes to ask for: without that for groups where the provider does not list it, since many then refuse the
+// whole request.
+func (p *provider) asked(listed []string) []string {
+	if len(listed) == 0 || slices.Contains(listed, groupsScope) {
+		return p.Scopes
+	}
+	return slices.DeleteFunc(slices.Clone(p.Scopes), func(s string) bool { return s == groupsScope })
 }
 
 // checkURL refuses an address of the provider that is none, or that is not kept secret on the way where the issuer's is.

@@ -301,6 +301,7 @@ func TestClaims(t *testing.T) {
 		"no name":       {token: map[string]any{"name": nil}, name: "ann-1", asked: 1},
 		"a made-up one": {token: map[string]any{"name": "A\r\nnn\x1b[31m"}, name: "Ann[31m"},
 		"public client": {publicClient: true, name: "Ann"},
+		"an address":    {claim: "email", token: map[string]any{"email": "ops", "email_verified": true}, name: "Ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -332,6 +333,36 @@ func TestClaims(t *testing.T) {
 				t.Errorf("%+v, %v; userinfo was asked %d times", who, err, p.asked["/userinfo"])
 			}
 		})
+	}
+}
+
+// TestAddress: an address that the provider has not verified is nobody's group.
+func TestAddress(t *testing.T) {
+	t.Parallel()
+	for _, verified := range []any{nil, false, "false", 1} {
+		w, p := withProvider(t, func(o *OIDC) { o.GroupsClaim = "email" })
+		p.claims = func(c map[string]any) {
+			c["email"], c["email_verified"] = "ops", verified
+		}
+		p.userinfo = map[string]any{"sub": "ann-1", "email": "ops"}
+		if a := w.signInThere(t, p); a.location != LoginPath+"?error="+CodeNoRole {
+			t.Errorf("verified %v: %+v", verified, a)
+		}
+	}
+}
+
+// TestScopes: a provider that lists its scopes is not asked for groups when they are none of them.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	for want, listed := range map[string]any{
+		"openid profile groups": nil, "openid profile": []string{"openid", "email"}, "openid profile groups ": []string{"openid", "groups"},
+	} {
+		w, p := withProvider(t, func(o *OIDC) { o.Scopes = []string{"profile", "groups"} })
+		p.metadata = map[string]any{"scopes_supported": listed}
+		u, err := url.Parse(answer(w.Begin, request(t, BeginPath)).location)
+		if got := u.Query().Get("scope"); err != nil || got != strings.TrimSpace(want) {
+			t.Errorf("of %v: %q, %v", listed, got, err)
+		}
 	}
 }
 

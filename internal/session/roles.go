@@ -62,8 +62,13 @@ func (c claims) text(name string) string {
 
 // groups returns the groups of a claim: a text or a list of texts. A name that is no claim's leads through objects by its
 // dots, as in realm_access.roles. found is false when there is no such claim.
+//
+// An address counts when the provider has verified it: elsewhere people write there what they like.
 func (c claims) groups(name string) (list []string, found bool) {
 	raw, ok := c[name]
+	if name == "email" && string(c["email_verified"]) != "true" && string(c["email_verified"]) != `"true"` {
+		return nil, false
+	}
 	if !ok {
 		raw, ok = c.nested(name)
 	}

@@ -17,7 +17,7 @@ func (a *API) overviewRoutes() {
 	const doc = "Rates, latencies and lanes of the last 15 minutes, and the endpoints that need attention. Figures are counted by this server since its start; " +
 		"of a tenant since it was active or looked at first, when very many are. What is counted now is at most 5 seconds old."
 	register(a, operation{
-		id: "get-overview", method: http.MethodGet, path: "/v1/overview", tag: "Operation", summary: "See how the server does", doc: doc, scope: scopeAdmin,
+		id: "get-overview", method: http.MethodGet, path: "/v1/overview", tag: "Operation", summary: "See how the server does", doc: doc, scope: scopeAdmin, overall: true,
 	}, func(ctx context.Context, c *call, _ *struct{}) (*outBody[client.Overview], error) {
 		return a.overview(ctx, c, 0)
 	})

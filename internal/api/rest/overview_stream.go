@@ -22,7 +22,7 @@ const watchDoc = "First the event overview; then each second the event tick, wit
 var (
 	overviewStreamOperation = operation{
 		id: "stream-overview", method: http.MethodGet, path: "/v1/overview/stream", tag: "Operation", summary: "Watch how the server does: server-sent events",
-		doc: watchDoc, scope: scopeAdmin, listens: true,
+		doc: watchDoc, scope: scopeAdmin, overall: true, listens: true,
 	}
 	tenantStreamOperation = operation{
 		id: "stream-tenant-overview", method: http.MethodGet, path: "/v1/tenants/{tenant}/overview/stream", tag: "Tenants",

@@ -270,12 +270,8 @@ func TestMe(t *testing.T) {
 	t.Parallel()
 	f := newFake()
 	people(f)
-	for name, k := range map[string]event.APIKey{
-		"tok":  {Tenant: 1, Token: "t.1", Allow: []event.Permission{event.AllowRead}, Only: &event.Selection{Types: []string{"a.*"}}},
-		"root": {ID: event.RootKeyID, Name: "root", Admin: true},
-	} {
-		f.bearers[name] = k
-	}
+	f.bearers["tok"] = event.APIKey{Tenant: 1, Token: "t.1", Allow: []event.Permission{event.AllowRead}, Only: &event.Selection{Types: []string{"a.*"}}}
+	f.bearers["root"] = event.APIKey{ID: event.RootKeyID, Name: "root", Admin: true}
 	api, _ := newAPI(t, f)
 	h := api.Handler()
 	for who, want := range map[string]client.Me{
