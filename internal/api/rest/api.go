@@ -85,6 +85,7 @@ type API struct {
 	writing    inFlight
 	trying     tries
 	counting   chan struct{} // a place for each request that counts events
+	stats      statsCache
 }
 
 // New makes the API. It panics when the routes contradict each other, which a test would have found.

@@ -2,11 +2,13 @@ package rest
 
 import (
 	"context"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/posthornhq/posthorn/client"
@@ -30,7 +32,7 @@ func (a *API) statsRoutes() {
 	}, a.endpointStats)
 	register(a, operation{
 		id: "list-endpoint-stats", method: http.MethodGet, path: endpointsPath + "/stats", tag: "Endpoints", summary: "Get figures of several endpoints",
-		doc:   "They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window. Endpoints that are not there are left out.",
+		doc:   "They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window, and are at most 5 seconds old. Endpoints that are not there are left out.",
 		scope: scopeRead, portal: true,
 	}, a.manyStats)
 }
@@ -91,17 +93,65 @@ func (a *API) manyStats(ctx context.Context, c *call, in *struct {
 		if problemIs(err, http.StatusNotFound) {
 			continue
 		}
-		if err == nil {
-			err = a.count(ctx, e.ID, s)
-		}
 		if err != nil {
 			return nil, err
 		}
-		one := s.result()
-		one.Endpoint = e.ID.String()
+		key := statsKey{e.ID, s.window, len(s.buckets)}
+		one, known := a.stats.get(key, time.Now())
+		if !known {
+			if err := a.count(ctx, e.ID, s); err != nil {
+				return nil, err
+			}
+			one = s.result()
+			one.Endpoint = e.ID.String()
+			a.stats.put(key, &one, time.Now())
+		}
 		out.Data = append(out.Data, one)
 	}
 	return &outBody[client.StatsList]{out}, nil
+}
+
+// statsAge is how old figures of several endpoints may be: pages that list endpoints ask for them again and again, and each
+// thousand attempts cost milliseconds. maxKept bounds what is kept.
+const (
+	statsAge = 5 * time.Second
+	maxKept  = 1000
+)
+
+type statsKey struct {
+	endpoint event.EndpointID
+	window   time.Duration
+	buckets  int
+}
+
+// statsCache keeps figures for a moment.
+type statsCache struct {
+	mu   sync.Mutex
+	list map[statsKey]keptStats
+}
+
+type keptStats struct {
+	at    time.Time
+	stats client.Stats // shared, never changed
+}
+
+func (c *statsCache) get(key statsKey, now time.Time) (client.Stats, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept, ok := c.list[key]
+	return kept.stats, ok && now.Sub(kept.at) < statsAge
+}
+
+func (c *statsCache) put(key statsKey, s *client.Stats, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.list) >= maxKept {
+		maps.DeleteFunc(c.list, func(_ statsKey, kept keptStats) bool { return now.Sub(kept.at) >= statsAge })
+	}
+	if len(c.list) >= maxKept || c.list == nil {
+		c.list = map[statsKey]keptStats{}
+	}
+	c.list[key] = keptStats{now, *s}
 }
 
 // problemIs reports whether an error is answered with a status.

@@ -255,6 +255,14 @@ func TestWiredStats(t *testing.T) {
 	if cut := list[1]; cut.Complete || cut.Attempts != 1000 || len(cut.Series) < 6 || len(cut.Series) > 7 || !cut.Series[0].At.Before(*cut.From) {
 		t.Errorf("%+v", cut)
 	}
+	// Who asks again soon gets the same; who asks for something else does not.
+	again := must[[]client.Stats](t)(c.EndpointsStats(ctx, "acme", []string{e.ID}, hour))
+	if !again[0].Series[0].At.Equal(list[1].Series[0].At) {
+		t.Errorf("counted again: %v, %v", again[0].Series[0].At, list[1].Series[0].At)
+	}
+	if other := must[[]client.Stats](t)(c.EndpointsStats(ctx, "acme", []string{e.ID}, client.StatsOptions{Window: time.Minute})); other[0].Series != nil || other[0].Attempts > 31 {
+		t.Errorf("%+v", other)
+	}
 	_, err := c.EndpointsStats(ctx, "acme", make([]string, 51), hour)
 	_ = problemOf(t, err, http.StatusUnprocessableEntity)
 	_, err = c.EndpointsStats(ctx, "acme", nil, hour)
