@@ -2,9 +2,11 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,7 +36,7 @@ func TestUI(t *testing.T) {
 	}
 }
 
-// uiFlow runs one flow. A line that it writes is an order to the server: it may kill it, stop it and start it.
+// uiFlow runs one flow. A line that it writes is an order: kill, stop or start the server, or listen at an address.
 func uiFlow(t *testing.T, name string) {
 	s := newServer(t)
 	var provider string
@@ -57,17 +59,20 @@ func uiFlow(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	for orders := bufio.NewScanner(out); orders.Scan(); {
-		switch order := orders.Text(); order {
+		answer := "done"
+		switch order, argument, _ := strings.Cut(orders.Text(), " "); order {
 		case "kill":
 			s.kill()
 		case "stop":
 			s.stop()
 		case "start":
 			s.start()
+		case "listen":
+			answer = s.listen(argument)
 		default:
 			t.Errorf("the flow orders %q", order)
 		}
-		if _, err := fmt.Fprintln(in, "done"); err != nil {
+		if _, err := fmt.Fprintln(in, answer); err != nil {
 			t.Error(err)
 		}
 	}
@@ -76,6 +81,34 @@ func uiFlow(t *testing.T, name string) {
 	} else if os.Getenv("UI_TIMES") != "" {
 		t.Logf("\n%s", errOut)
 	}
+}
+
+// listen runs "posthorn listen" for a program at an address until the test ends, and returns the tunnel's URL.
+func (s *server) listen(address string) string {
+	s.t.Helper()
+	cmd := exec.CommandContext(s.t.Context(), program, "listen", address, "--server", s.url(), "--key", rootKey, "--tenant", tenant, "--name", "ui", "--json")
+	cmd.SysProcAttr, cmd.Env = orphanless(), clean()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	lines := bufio.NewReader(out)
+	first, err := lines.ReadBytes('\n')
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, lines)
+		_ = cmd.Wait() // it ends with the test
+	}()
+	var started struct{ URL string }
+	if err := json.Unmarshal(first, &started); err != nil {
+		s.t.Fatal(err)
+	}
+	return started.URL
 }
 
 // startProvider runs an OpenID Connect provider with the users of js/oidc.mjs, and returns its issuer.

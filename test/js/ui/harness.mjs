@@ -76,7 +76,7 @@ export class UI {
       for (const page of context.pages()) {
         await page.screenshot({ path: `${file}${n++ || ""}.png`, timeout: 5000 }).catch(() => {});
         const tree = await page.locator("main").ariaSnapshot({ timeout: 5000 }).catch(() => "");
-        this.failures.push(`the page was ${page.url()}, see ${file}.png; faults ${JSON.stringify(this.faults)}\n${tree.slice(0, 3000)}`);
+        this.failures.push(`the page was ${page.url()} (${await page.title().catch(() => "")}), see ${file}.png; faults ${JSON.stringify(this.faults)}\n${tree.slice(0, 3000)}`);
       }
     }
   }
@@ -218,10 +218,10 @@ export class UI {
     await page.screenshot({ path: `${screens}${name}.png`, animations: "disabled" });
   }
 
-  /** Follows the links of the UI from an address, at most `each` pages of a route, and calls visit at each. The visited addresses by route. */
+  /** Follows the links of the UI from some addresses, at most `each` pages of a route, and calls visit at each. The visited addresses by route. */
   async crawl(page, start, { each = 1, visit }) {
     const visited = new Map();
-    const waiting = [start];
+    const waiting = [...start];
     const seen = new Set(waiting);
     while (waiting.length) {
       const address = waiting.shift();
@@ -255,11 +255,19 @@ export class UI {
 
   /** Asks the one that runs this flow to "kill", "stop" or "start" the server, and waits until it has. */
   async server(order) {
-    this.orders ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
     this.offline = true;
+    if ((await this.#order(order)) !== "done") throw new Error(`nobody does "${order}": run this flow by go test`);
+  }
+
+  /** Runs "posthorn listen" for an address; the tunnel's URL. */
+  listen(address) {
+    return this.#order(`listen ${address}`);
+  }
+
+  async #order(order) {
+    this.orders ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
     console.log(order);
-    const { done, value } = await this.orders.next();
-    if (done || value !== "done") throw new Error(`nobody does "${order}": run this flow by go test`);
+    return (await this.orders.next()).value;
   }
 
   /** A server of ours that notes every request: what endpoints send to. */

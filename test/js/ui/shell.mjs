@@ -124,7 +124,7 @@ await flow("shell", async (ui) => {
     await account("menuitemcheckbox", "Čeština");
     await until("the document is Czech", () => page.evaluate(() => document.documentElement.lang === "cs"));
     await page.getByRole("link", { name: "Události" }).first().waitFor();
-    const visited = await ui.crawl(page, "/ui/", { visit: async (route) => {
+    const visited = await ui.crawl(page, ["/ui/", "/ui/t/acme/overview"], { visit: async (route) => {
       const text = await page.evaluate(() => document.body.innerText);
       const missing = /\b(common|shell|admin|bins|endpoints|events|login|overview|portal|queues|sources|streams|types)\.[a-z]\w*(\.\w+)*\b(?!\*)/.exec(text) ?? /undefined|\[object |NaN/.exec(text);
       assert.equal(missing?.[0], undefined, `a text of ${route} is missing`);
