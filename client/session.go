@@ -49,6 +49,7 @@ type LogIn struct {
 // Session is a browser that is signed in.
 type Session struct {
 	ID        string    `json:"id" doc:"The session's id"`
+	By        Caller    `json:"by" doc:"Whose it is"`
 	Current   bool      `json:"current" doc:"Whether it is the one that asks"`
 	Created   time.Time `json:"created" doc:"When it began"`
 	Seen      time.Time `json:"seen" doc:"When it was used last, to about a minute"`

@@ -78,11 +78,21 @@ type sessions struct{ *session.Service }
 // Sessions implements [rest.Sessions].
 func (s sessions) Sessions(ctx context.Context, by *event.APIKey) ([]rest.SessionView, error) {
 	list, err := s.List(ctx, by)
+	return sessionViews(list), err
+}
+
+// AllSessions implements [rest.Sessions].
+func (s sessions) AllSessions(ctx context.Context, by *event.APIKey, after string, limit int) ([]rest.SessionView, string, error) {
+	list, next, err := s.All(ctx, by, after, limit)
+	return sessionViews(list), next, err
+}
+
+func sessionViews(list []session.View) []rest.SessionView {
 	out := make([]rest.SessionView, len(list))
 	for i, v := range list {
 		out[i] = rest.SessionView(v)
 	}
-	return out, err
+	return out
 }
 
 // holds reports whether who was accepted is still good. A store that fails ends nothing.

@@ -14,6 +14,7 @@ type Store interface {
 	Session(ctx context.Context, token string) (event.Session, error)
 	SessionByID(ctx context.Context, id string) (event.Session, error)
 	SessionsOf(ctx context.Context, owner string) ([]event.Session, error)
+	Sessions(ctx context.Context, after string, limit int) ([]event.Session, error)
 	DeleteSession(ctx context.Context, token string) error
 	DeleteSessionsOf(ctx context.Context, owner string) error
 	TrimSessions(ctx context.Context, before time.Time, limit int) (int, error)

@@ -17,14 +17,16 @@ const recordKey = "record"
 type record struct {
 	ID string `json:"id"`
 
+	// Name is the key's or the person's.
+	Name string `json:"name,omitempty"`
+
 	// Of a session by API key.
 	KeyID   int64    `json:"key,omitempty"`
 	KeyHash [32]byte `json:"hash,omitzero"`
 
-	// Of a person: the provider, its name for them, theirs, and those of their groups that roles are for.
+	// Of a person: the provider, its name for them, and those of their groups that roles are for.
 	Issuer string   `json:"issuer,omitempty"`
 	User   string   `json:"user,omitempty"`
-	Name   string   `json:"name,omitempty"`
 	Groups []string `json:"groups,omitempty"`
 
 	Created   time.Time `json:"created"`

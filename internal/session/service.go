@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -246,7 +245,7 @@ func (s *Service) SignIn(r *http.Request, id, bearer, old string) (event.APIKey,
 	}
 	rec := s.record(r)
 	// The hash of what was given: while a key is being rotated, a session ends with the one it was begun with.
-	rec.KeyID, rec.KeyHash = key.ID, sha256.Sum256([]byte(bearer))
+	rec.KeyID, rec.KeyHash, rec.Name = key.ID, sha256.Sum256([]byte(bearer)), key.Name
 	key.Identify()
 	var cookie *http.Cookie
 	var ends time.Time
@@ -338,10 +337,11 @@ func (s *Service) Forget() *http.Cookie {
 	return c
 }
 
-// View is a session as its owner is shown it.
+// View is a session as it is shown.
 type View struct {
 	ID                     string
-	Current                bool // the one that asks
+	Kind, Who, Name        string // whose it is: as of [event.APIKey]
+	Current                bool   // the one that asks
 	Created, Seen, Expires time.Time
 	Address, UserAgent     string
 }
@@ -352,6 +352,11 @@ func (s *Service) List(ctx context.Context, by *event.APIKey) ([]View, error) {
 	if err != nil {
 		return nil, err
 	}
+	return views(list, by)
+}
+
+// views shows sessions, without those that have expired.
+func views(list []event.Session, by *event.APIKey) ([]View, error) {
 	out, now := make([]View, 0, len(list)), time.Now()
 	for i := range list {
 		ends, r, err := decode(list[i].Body)
@@ -361,11 +366,31 @@ func (s *Service) List(ctx context.Context, by *event.APIKey) ([]View, error) {
 		if !now.Before(list[i].Expires) {
 			continue
 		}
+		who := event.APIKey{ID: r.KeyID, User: r.User, Name: r.Name}
+		who.Identify()
 		out = append(out, View{
-			ID: r.ID, Current: r.ID == by.Session, Created: r.Created, Seen: r.Seen, Expires: ends.Truncate(time.Second), Address: r.Address, UserAgent: r.UserAgent,
+			ID: r.ID, Kind: who.Kind, Who: who.Who(), Name: who.Name, Current: r.ID == by.Session, Created: r.Created, Seen: r.Seen,
+			Expires: ends.Truncate(time.Second), Address: r.Address, UserAgent: r.UserAgent,
 		})
 	}
 	return out, nil
+}
+
+// All lists everybody's sessions by id, after the given one. It looks at limit of them: next is the after to go on with, ""
+// at the end. Error: KindForbidden for who is no admin.
+func (s *Service) All(ctx context.Context, by *event.APIKey, after string, limit int) (list []View, next string, err error) {
+	if !by.Admin || by.Token != "" {
+		return nil, "", event.Errorf(event.KindForbidden, "forbidden", "this needs an admin key")
+	}
+	found, err := s.options.Store.Sessions(ctx, after, limit)
+	if err != nil {
+		return nil, "", err
+	}
+	if len(found) == limit {
+		next = found[limit-1].ID
+	}
+	list, err = views(found, by)
+	return list, next, err
 }
 
 func (s *Service) of(ctx context.Context, by *event.APIKey) ([]event.Session, error) {
@@ -391,19 +416,21 @@ func (s *Service) owner(by *event.APIKey) (string, error) {
 func keyOwner(id int64) string             { return "key:" + strconv.FormatInt(id, 36) }
 func userOwner(issuer, user string) string { return "user:" + issuer + " " + user }
 
-// End ends one of a caller's sessions. Errors: KindNotFound, KindForbidden for tokens.
+// End ends one of a caller's sessions; of an admin, anybody's. Errors: KindNotFound, KindForbidden for tokens.
 func (s *Service) End(ctx context.Context, by *event.APIKey, id string) error {
-	list, err := s.of(ctx, by)
+	owner, err := s.owner(by)
 	if err != nil {
 		return err
 	}
-	for i := range list {
-		if subtle.ConstantTimeCompare([]byte(list[i].ID), []byte(id)) == 1 {
-			defer s.options.Ended(id)
-			return s.options.Store.DeleteSession(ctx, list[i].Token)
-		}
+	v, err := s.options.Store.SessionByID(ctx, id)
+	if err != nil {
+		return err
 	}
-	return event.NotFound("session")
+	if v.Owner != owner && !by.Admin {
+		return event.NotFound("session")
+	}
+	defer s.options.Ended(id)
+	return s.options.Store.DeleteSession(ctx, v.Token)
 }
 
 // EndAll ends all of a caller's sessions. Error: KindForbidden for tokens.

@@ -205,6 +205,21 @@ func TestListAndEnd(t *testing.T) {
 	}
 	kind(t, w.End(t.Context(), &one, root.Session), event.KindNotFound)
 	kind(t, w.End(t.Context(), &one, ""), event.KindNotFound)
+	_, _, err = w.All(t.Context(), &one, "", 2)
+	kind(t, err, event.KindForbidden)
+	all, next, err := w.All(t.Context(), &root, "", 2)
+	if err != nil || len(all) != 2 || next != all[1].ID {
+		t.Fatalf("%+v, %q, %v", all, next, err)
+	}
+	rest, next, err := w.All(t.Context(), &root, next, 2)
+	if all = append(all, rest...); err != nil || len(all) != 3 || next != "" {
+		t.Fatalf("%+v, %q, %v", all, next, err)
+	}
+	for _, v := range all {
+		if v.Current != (v.ID == root.Session) || v.Current && (v.Kind != event.ByRoot || v.Name != "root") || !v.Current && (v.Kind != event.ByKey || v.Who != one.Who() || v.Name != "one") {
+			t.Errorf("%+v", v)
+		}
+	}
 	if err := w.End(t.Context(), &one, one.Session); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +233,11 @@ func TestListAndEnd(t *testing.T) {
 	if err := w.EndAll(t.Context(), &one); err != nil || alive(b) || !alive(c) {
 		t.Errorf("not all of one owner's sessions ended: %v", err)
 	}
-	if len(w.ended) != 2 || !slices.Contains(w.ended, one.Session) {
+	anybody, d := w.signIn(t, "key-one", "")
+	if err := w.End(t.Context(), &root, anybody.Session); err != nil || alive(d) {
+		t.Errorf("an admin ends another's session: %v", err)
+	}
+	if len(w.ended) != 3 || !slices.Contains(w.ended, one.Session) {
 		t.Errorf("ended: %v", w.ended)
 	}
 	token := event.APIKey{Token: "t", Tenant: 1}

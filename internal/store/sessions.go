@@ -20,6 +20,8 @@ type Sessions interface {
 	SessionByID(ctx context.Context, id string) (event.Session, error)
 	// SessionsOf lists an owner's sessions, the newest first.
 	SessionsOf(ctx context.Context, owner string) ([]event.Session, error)
+	// Sessions lists all by ID, after the given one, at most limit.
+	Sessions(ctx context.Context, after string, limit int) ([]event.Session, error)
 	// DeleteSession ends a session, DeleteSessionsOf all of an owner. There may be none.
 	DeleteSession(ctx context.Context, token string) error
 	DeleteSessionsOf(ctx context.Context, owner string) error

@@ -64,6 +64,7 @@ const (
 	listSources     = 's'
 	listDeliveries  = 'i'
 	listAudit       = 'u'
+	listSessions    = 'z'
 
 	listCapturesNewest = 'r'
 	listCapturesOldest = 'o'

@@ -23,14 +23,18 @@ type Sessions interface {
 	Forget() *http.Cookie
 	// Sessions lists a caller's sessions, the newest first. Error, as of the next two: KindForbidden for tokens.
 	Sessions(ctx context.Context, by *event.APIKey) ([]SessionView, error)
-	// End ends one of a caller's sessions (KindNotFound), EndAll all of them.
+	// AllSessions lists everybody's by id, after the given one; next is the after to go on with, "" at the end. A list may be
+	// short all the same. Error: KindForbidden for who is no admin.
+	AllSessions(ctx context.Context, by *event.APIKey, after string, limit int) (list []SessionView, next string, err error)
+	// End ends one of a caller's sessions (KindNotFound), of an admin anybody's; EndAll ends all of a caller's.
 	End(ctx context.Context, by *event.APIKey, id string) error
 	EndAll(ctx context.Context, by *event.APIKey) error
 }
 
-// SessionView is a session as its owner is shown it.
+// SessionView is a session as it is shown.
 type SessionView struct {
 	ID                     string
+	Kind, Who, Name        string // whose it is
 	Current                bool
 	Created, Seen, Expires time.Time
 	Address, UserAgent     string

@@ -40,11 +40,12 @@ func (a *API) sessionRoutes() {
 	}, a.logOut)
 	register(a, operation{
 		id: "list-sessions", method: http.MethodGet, path: sessionsPath, tag: tag, summary: "List the caller's sessions",
-		doc: "Those begun with the same API key, or by the same person; the newest first.", anyone: true, keysOnly: true,
+		doc: "Those begun with the same API key, or by the same person; the newest first. With all, which needs an admin key, everybody's, in the order of their ids, " +
+			"as pages; a page may hold fewer than limit and still have a next.", anyone: true, keysOnly: true,
 	}, a.listSessions)
 	register(a, operation{
-		id: "end-session", method: http.MethodDelete, path: sessionsPath + "/{session}", tag: tag, summary: "End one of the caller's sessions",
-		anyone: true, keysOnly: true, secret: true,
+		id: "end-session", method: http.MethodDelete, path: sessionsPath + "/{session}", tag: tag, summary: "End a session",
+		doc: "One of the caller's, or, with an admin key, anybody's.", anyone: true, keysOnly: true, secret: true,
 	}, a.endSession)
 	register(a, operation{
 		id: "log-out-everywhere", method: http.MethodDelete, path: sessionsPath, tag: tag, summary: "End all of the caller's sessions",
@@ -105,15 +106,32 @@ func (a *API) logOut(ctx context.Context, c *call, _ *struct{}) (*outCookie, err
 	return &outCookie{a.Sessions.Forget().String()}, nil
 }
 
-func (a *API) listSessions(ctx context.Context, c *call, _ *struct{}) (*outBody[client.Page[client.Session]], error) {
-	list, err := a.Sessions.Sessions(ctx, &c.key)
+func (a *API) listSessions(ctx context.Context, c *call, in *struct {
+	InPage
+	All bool `query:"all" doc:"Everybody's sessions"`
+},
+) (*outBody[client.Page[client.Session]], error) {
+	var list []SessionView
+	var err error
+	next := ""
+	if in.All {
+		after, p := decodeCursor(listSessions, in.Cursor)
+		if p != nil {
+			return nil, p
+		}
+		if list, next, err = a.Sessions.AllSessions(ctx, &c.key, after, in.Limit); next != "" {
+			next = encodeCursor(listSessions, next)
+		}
+	} else {
+		list, err = a.Sessions.Sessions(ctx, &c.key)
+	}
 	if err != nil {
 		return nil, err
 	}
-	out := client.Page[client.Session]{Data: make([]client.Session, 0, len(list))}
+	out := client.Page[client.Session]{Data: make([]client.Session, 0, len(list)), Next: next}
 	for _, s := range list {
 		out.Data = append(out.Data, client.Session{
-			ID: s.ID, Current: s.Current, Created: s.Created.UTC(), Seen: s.Seen.UTC(), Expires: s.Expires.UTC(), Address: s.Address, UserAgent: s.UserAgent,
+			ID: s.ID, By: client.Caller{Kind: s.Kind, ID: s.Who, Name: s.Name}, Current: s.Current, Created: s.Created.UTC(), Seen: s.Seen.UTC(), Expires: s.Expires.UTC(), Address: s.Address, UserAgent: s.UserAgent,
 		})
 	}
 	return &outBody[client.Page[client.Session]]{out}, nil

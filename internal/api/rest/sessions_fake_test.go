@@ -40,7 +40,18 @@ func (s fakeSessions) SignIn(_ *http.Request, _, key, _ string) (event.APIKey, *
 func (s fakeSessions) Forget() *http.Cookie { return &http.Cookie{Name: sessionCookie, MaxAge: -1} }
 
 func (s fakeSessions) Sessions(_ context.Context, by *event.APIKey) ([]rest.SessionView, error) {
-	return []rest.SessionView{{ID: "ses_admin", Current: by.Session != "", Created: start, Seen: start, Expires: start}}, s.f.fail
+	return []rest.SessionView{{ID: "ses_admin", Kind: event.ByKey, Who: "key_1", Current: by.Session != "", Created: start, Seen: start, Expires: start}}, s.f.fail
+}
+
+func (s fakeSessions) AllSessions(ctx context.Context, by *event.APIKey, after string, limit int) ([]rest.SessionView, string, error) {
+	list, err := s.Sessions(ctx, by)
+	if !by.Admin {
+		err = event.Errorf(event.KindForbidden, "forbidden", "no")
+	}
+	if after == "" {
+		return list, "ses_admin", err
+	}
+	return nil, "", err
 }
 
 func (s fakeSessions) End(_ context.Context, _ *event.APIKey, id string) error {

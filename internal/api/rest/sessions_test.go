@@ -266,6 +266,28 @@ func TestPosthornTenant(t *testing.T) {
 	}
 }
 
+// TestAllSessions: admins see everybody's sessions, page by page.
+func TestAllSessions(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	api, _ := newAPI(t, f)
+	h := api.Handler()
+	var page client.Page[client.Session]
+	w := request{method: "GET", path: "/v1/sessions?all=true&limit=1", key: "admin"}.do(t, h)
+	if w.Code != 200 || json.Unmarshal(w.Body.Bytes(), &page) != nil || len(page.Data) != 1 || page.Next == "" || page.Data[0].By.ID != "key_1" {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	w = request{method: "GET", path: "/v1/sessions?all=true&cursor=" + page.Next, key: "admin"}.do(t, h)
+	if w.Code != 200 || !strings.Contains(w.Body.String(), `"data":[]`) {
+		t.Errorf("%d: %s", w.Code, w.Body)
+	}
+	for query, want := range map[string]int{"?all=true": 403, "?all=true&cursor=x": 422, "": 200} {
+		if w := (request{method: "GET", path: "/v1/sessions" + query, key: "manager"}).do(t, h); w.Code != want {
+			t.Errorf("%q: %d, want %d: %s", query, w.Code, want, w.Body)
+		}
+	}
+}
+
 func TestMe(t *testing.T) {
 	t.Parallel()
 	f := newFake()

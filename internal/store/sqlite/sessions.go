@@ -64,6 +64,11 @@ func (s *Store) SessionsOf(ctx context.Context, owner string) ([]event.Session, 
 	return readList(ctx, s, scanSession, selectSessions+"WHERE owner = ? ORDER BY created DESC, token DESC", owner)
 }
 
+// Sessions implements [store.Sessions].
+func (s *Store) Sessions(ctx context.Context, after string, limit int) ([]event.Session, error) {
+	return readList(ctx, s, scanSession, selectSessions+"WHERE id > ? ORDER BY id LIMIT ?", after, max(limit, 0))
+}
+
 // DeleteSession implements [store.Sessions].
 func (s *Store) DeleteSession(ctx context.Context, token string) error {
 	return s.updateState(ctx, func(c *conn) error { return c.exec("DELETE FROM sessions WHERE token = ?", token) })

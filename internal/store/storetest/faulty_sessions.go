@@ -32,6 +32,11 @@ func (f *Faulty) SessionsOf(ctx context.Context, owner string) ([]event.Session,
 	return get(f, "SessionsOf", func() ([]event.Session, error) { return f.next.SessionsOf(ctx, owner) })
 }
 
+// Sessions implements [store.Sessions].
+func (f *Faulty) Sessions(ctx context.Context, after string, limit int) ([]event.Session, error) {
+	return get(f, "Sessions", func() ([]event.Session, error) { return f.next.Sessions(ctx, after, limit) })
+}
+
 // DeleteSession implements [store.Sessions].
 func (f *Faulty) DeleteSession(ctx context.Context, token string) error {
 	return f.do("DeleteSession", func() error { return f.next.DeleteSession(ctx, token) })

@@ -99,6 +99,23 @@ func (m *Model) sessionsOf(owner string) []event.Session {
 	return out
 }
 
+// Sessions implements [store.Sessions].
+func (m *Model) Sessions(ctx context.Context, after string, limit int) ([]event.Session, error) {
+	if err := m.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer m.mu.Unlock()
+	var out []event.Session
+	for _, s := range m.sessions.sessions {
+		if s.ID > after {
+			s.Body = slices.Clone(s.Body)
+			out = append(out, s)
+		}
+	}
+	slices.SortFunc(out, func(a, b event.Session) int { return cmp.Compare(a.ID, b.ID) })
+	return out[:min(len(out), max(limit, 0))], nil
+}
+
 // DeleteSession implements [store.Sessions].
 func (m *Model) DeleteSession(ctx context.Context, token string) error {
 	return m.deleteSessions(ctx, func(s *event.Session) bool { return s.Token == token })

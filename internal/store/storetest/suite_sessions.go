@@ -20,6 +20,9 @@ func testSessions(t *testing.T, s store.Store) {
 	}
 	list := func(owner string) []event.Session { return must[[]event.Session](t)(s.SessionsOf(t.Context(), owner)) }
 	same(t, "a list, the newest first", list("ann"), []event.Session{c, b, a})
+	all := must[[]event.Session](t)(s.Sessions(t.Context(), "", 3))
+	same(t, "all by id, so many", all, []event.Session{a, b, c})
+	same(t, "the next", must[[]event.Session](t)(s.Sessions(t.Context(), all[2].ID, 3)), []event.Session{foreign})
 	same(t, "one", must[event.Session](t)(s.Session(t.Context(), "b")), b)
 	same(t, "one by its id", must[event.Session](t)(s.SessionByID(t.Context(), "ses_b")), b)
 	_, err := s.Session(t.Context(), "ses_b")

@@ -220,6 +220,7 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"Session":          func(ctx context.Context) error { return second(s.Session(ctx, "y")) },
 		"SessionByID":      func(ctx context.Context) error { return second(s.SessionByID(ctx, "y")) },
 		"SessionsOf":       func(ctx context.Context) error { return second(s.SessionsOf(ctx, "y")) },
+		"Sessions":         func(ctx context.Context) error { return second(s.Sessions(ctx, "", 1)) },
 		"DeleteSession":    func(ctx context.Context) error { return s.DeleteSession(ctx, "y") },
 		"DeleteSessionsOf": func(ctx context.Context) error { return s.DeleteSessionsOf(ctx, "y") },
 		"TrimSessions":     func(ctx context.Context) error { return second(s.TrimSessions(ctx, clock(-100), 1)) },
