@@ -1,7 +1,7 @@
 import { czech } from "$lib/message";
 
 export default czech({
-  "admin.tenants.title": "Nájemci",
+  "admin.tenants.title": "Tenanti",
   "admin.apikeys.title": "Klíče API",
   "admin.audit.title": "Záznam změn",
 });
