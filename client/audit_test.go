@@ -60,14 +60,14 @@ func TestNarrowedLists(t *testing.T) {
 	empty := answer{200, "", `{"data":[]}`, nil}
 	s := &script{answers: []answer{empty, empty, empty}}
 	c := newClient(t, s)
-	for range c.Tenants(t.Context(), client.Containing("a b")) {
-		t.Error("a tenant")
+	for _, err := range c.Tenants(t.Context(), client.Containing("a b")) {
+		t.Error("a tenant", err)
 	}
-	for range c.Endpoints(t.Context(), "acme", client.Containing("x"), client.Taking("order.paid"), client.InLane("waiting")) {
-		t.Error("an endpoint")
+	for _, err := range c.Endpoints(t.Context(), "acme", client.Containing("x"), client.Taking("order.paid"), client.InLane("waiting")) {
+		t.Error("an endpoint", err)
 	}
-	for range c.EndpointAttempts(t.Context(), "acme", "ep_1", client.Statuses("5xx", "none"), client.AtEvent("id 1")) {
-		t.Error("an attempt")
+	for _, err := range c.EndpointAttempts(t.Context(), "acme", "ep_1", client.Statuses("5xx", "none"), client.AtEvent("id 1")) {
+		t.Error("an attempt", err)
 	}
 	for i, want := range []string{"q=a+b", "lane=waiting&q=x&type=order.paid", "event=id+1&status=5xx%2Cnone"} {
 		if got := s.got[i].URL.RawQuery; got != want {

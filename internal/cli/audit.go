@@ -85,7 +85,9 @@ func auditRow(e client.AuditEntry) []cell {
 		outcome.paint = yellow
 	}
 	return []cell{
-		text(stamp(e.At)), text(actor), {e.Action, cyan}, text(e.Tenant), text(strings.TrimSpace(e.Resource + " " + e.ResourceID)), outcome,
+		text(stamp(e.At)), text(actor),
+		{e.Action, cyan},
+		text(e.Tenant), text(strings.TrimSpace(e.Resource + " " + e.ResourceID)), outcome,
 		text(e.Actor.Address),
 	}
 }
