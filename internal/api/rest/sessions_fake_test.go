@@ -43,7 +43,7 @@ func (s fakeSessions) Sessions(_ context.Context, by *event.APIKey) ([]rest.Sess
 	return []rest.SessionView{{ID: "ses_admin", Kind: event.ByKey, Who: "key_1", Current: by.Session != "", Created: start, Seen: start, Expires: start}}, s.f.fail
 }
 
-func (s fakeSessions) AllSessions(ctx context.Context, by *event.APIKey, after string, limit int) ([]rest.SessionView, string, error) {
+func (s fakeSessions) AllSessions(ctx context.Context, by *event.APIKey, after string, _ int) ([]rest.SessionView, string, error) {
 	list, err := s.Sessions(ctx, by)
 	if !by.Admin {
 		err = event.Errorf(event.KindForbidden, "forbidden", "no")

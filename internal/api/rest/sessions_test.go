@@ -218,15 +218,35 @@ func TestGrants(t *testing.T) {
 		q    request
 		want int
 	}{
-		{"ann", read("acme"), 200}, {"ann", publish("acme"), 202}, {"ann", manage("acme"), 403}, {"ann", read("other"), 403}, {"ann", read("nosuch"), 403},
+		{"ann", read("acme"), 200},
+		{"ann", publish("acme"), 202},
+		{"ann", manage("acme"), 403},
+		{"ann", read("other"), 403},
+		{"ann", read("nosuch"), 403},
 		{"ann", list, 403},
-		{"bob", read("acme"), 200}, {"bob", publish("acme"), 403}, {"bob", manage("other"), 201}, {"bob", read("other"), 200}, {"bob", manage("acme"), 403},
+		{"bob", read("acme"), 200},
+		{"bob", publish("acme"), 403},
+		{"bob", manage("other"), 201},
+		{"bob", read("other"), 200},
+		{"bob", manage("acme"), 403},
 		{"bob", token("read"), 201},
-		{"watch", read("acme"), 200}, {"watch", read("other"), 200}, {"watch", publish("acme"), 403}, {"watch", list, 200}, {"watch", read("nosuch"), 403},
-		{"watch", request{method: "POST", path: "/v1/tenants", body: `{"name":"new"}`}, 403}, {"watch", request{method: "GET", path: "/v1/apikeys"}, 403},
-		{"post", publish("other"), 202}, {"post", read("other"), 403}, {"post", list, 403},
-		{"boss", manage("other"), 201}, {"boss", list, 200}, {"boss", read("nosuch"), 404}, {"boss", request{method: "GET", path: "/v1/apikeys"}, 200},
-		{"none", read("acme"), 403}, {"none", list, 403}, {"none", request{method: "GET", path: "/v1/me"}, 200},
+		{"watch", read("acme"), 200},
+		{"watch", read("other"), 200},
+		{"watch", publish("acme"), 403},
+		{"watch", list, 200},
+		{"watch", read("nosuch"), 403},
+		{"watch", request{method: "POST", path: "/v1/tenants", body: `{"name":"new"}`}, 403},
+		{"watch", request{method: "GET", path: "/v1/apikeys"}, 403},
+		{"post", publish("other"), 202},
+		{"post", read("other"), 403},
+		{"post", list, 403},
+		{"boss", manage("other"), 201},
+		{"boss", list, 200},
+		{"boss", read("nosuch"), 404},
+		{"boss", request{method: "GET", path: "/v1/apikeys"}, 200},
+		{"none", read("acme"), 403},
+		{"none", list, 403},
+		{"none", request{method: "GET", path: "/v1/me"}, 200},
 		{"reader", list, 403},
 	} {
 		c.q.header = cookieFor(c.who)
@@ -254,10 +274,23 @@ func TestPosthornTenant(t *testing.T) {
 		who, tenant string
 		want        int
 	}{
-		{"ann", "", 200}, {"ann", "acme", 200}, {"ann", "other", 403}, {"ann", "nosuch", 403},
-		{"bob", "", 422}, {"bob", "acme", 200}, {"bob", "other", 200}, {"bob", "nosuch", 403},
-		{"watch", "", 422}, {"watch", "other", 200}, {"watch", "nosuch", 403}, {"post", "acme", 403},
-		{"boss", "", 200}, {"boss", "nosuch", 200}, {"none", "", 422}, {"none", "acme", 403}, {"reader", "other", 200}, // a key has its own
+		{"ann", "", 200},
+		{"ann", "acme", 200},
+		{"ann", "other", 403},
+		{"ann", "nosuch", 403},
+		{"bob", "", 422},
+		{"bob", "acme", 200},
+		{"bob", "other", 200},
+		{"bob", "nosuch", 403},
+		{"watch", "", 422},
+		{"watch", "other", 200},
+		{"watch", "nosuch", 403},
+		{"post", "acme", 403},
+		{"boss", "", 200},
+		{"boss", "nosuch", 200},
+		{"none", "", 422},
+		{"none", "acme", 403},
+		{"reader", "other", 200}, // a key has its own
 	} {
 		q := request{method: "GET", path: "/v1/bins", header: cookieFor(c.who, "Posthorn-Tenant", c.tenant)}
 		if w := q.do(t, h); w.Code != c.want {
