@@ -7,8 +7,8 @@ const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta
 /** What a lazily loaded chunk is called: an area's pages, a language's texts, the charts. The rest is "app". */
 function name(chunk: { facadeModuleId?: string | null; name: string }): string {
   const id = chunk.facadeModuleId ?? "";
-  const area = /\/src\/pages\/([^/]+)\/pages\.ts$/.exec(id);
-  if (area) return `page-${area[1]}.js`;
+  const area = /\/src\/pages\/([^/]+)\/(?:([^/]+)\/)?pages\.ts$/.exec(id);
+  if (area) return `page-${area.slice(1).filter(Boolean).join("-")}.js`;
   const language = /\/src\/texts\/(\w+)\.ts$/.exec(id);
   if (language) return `text-${language[1]}.js`;
   return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
@@ -50,10 +50,13 @@ export default defineConfig({
         entryFileNames: "[name].js",
         chunkFileNames: name,
         assetFileNames: (asset) => {
-          const area = /src\/pages\/([^/]+)\//.exec(asset.originalFileNames[0] ?? "");
-          return area ? `page-${area[1]}[extname]` : "[name][extname]";
+          const area = /src\/pages\/([^/]+)\/(?:(form|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
+          return area ? `page-${area.slice(1).filter(Boolean).join("-")}[extname]` : "[name][extname]";
         },
-        codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: "app", test: (id: string) => !lazy.test(id) }] },
+        codeSplitting: { includeDependenciesRecursively: false, groups: [
+          { name: "app", test: (id: string) => !lazy.test(id) },
+          { name: "page-endpoints-shared", test: /\/src\/pages\/endpoints\/shared\// },
+        ] },
       },
     },
   },

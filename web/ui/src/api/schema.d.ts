@@ -72,6 +72,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the audit log of the whole server
+         * @description Newest first. Every change through an interface has an entry, stored before the change was made. A page may hold fewer than limit and still have a next. Needs an admin key.
+         */
+        get: operations["list-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -360,6 +380,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how the server does
+         * @description Rates, latencies and lanes of the last 15 minutes, and the endpoints that need attention. Figures are counted by this server since its start; of a tenant since it was active or looked at first, when very many are. What is counted now is at most 5 seconds old. Needs an admin key.
+         */
+        get: operations["get-overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/overview/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch how the server does: server-sent events
+         * @description First the event overview; then each second the event tick, with what happened in that second, and the event attention when the list of what needs attention has changed. Who reads slowly misses ticks. Data is JSON on one line. Needs an admin key. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token.
+         */
+        get: operations["stream-overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/providers": {
         parameters: {
             query?: never;
@@ -436,6 +496,26 @@ export interface paths {
         patch: operations["patch-tenant"];
         trace?: never;
     };
+    "/v1/tenants/{tenant}/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the audit log of a tenant
+         * @description Newest first. Every change through an interface has an entry, stored before the change was made. A page may hold fewer than limit and still have a next. Needs a key that may manage.
+         */
+        get: operations["list-tenant-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/changes": {
         parameters: {
             query?: never;
@@ -491,9 +571,29 @@ export interface paths {
         put?: never;
         /**
          * Show what would be sent to an endpoint
-         * @description Of an endpoint as it would be created, or, with id, as it would replace a saved one: the request, built by the code that sends, and which of the newest events are for it. Nothing is sent or saved. What is wrong with the endpoint is named as creating it would. Needs a key that may manage.
+         * @description Of an endpoint as it would be created, or, with id, as it would replace a saved one: the request, built by the code that sends, and which of the newest events are for it. Nothing is sent or saved. What is wrong with the endpoint is named as creating it would. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["preview-endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/endpoints/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get figures of several endpoints
+         * @description They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window. Endpoints that are not there are left out. Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["list-endpoint-stats"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -511,7 +611,7 @@ export interface paths {
         put?: never;
         /**
          * Send what would be sent to an endpoint, once
-         * @description As preview, and the request is sent, once and now; nothing is recorded or tried again. The answer is waited for 30 s at most. One at a time for a tenant, and 30 a minute. Needs a key that may manage.
+         * @description As preview, and the request is sent, once and now; nothing is recorded or tried again. The answer is waited for 30 s at most. One at a time for a tenant, and 30 a minute. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["try-endpoint"];
         delete?: never;
@@ -623,10 +723,54 @@ export interface paths {
         put?: never;
         /**
          * Send events again
-         * @description From a version or a time on, as a delivery of its own beside the normal ones. Its progress is in the endpoint's state. Needs a key that may manage. A portal's token is also taken.
+         * @description From a version or a time on, as a delivery of its own beside the normal ones; once it is answered it goes on after a crash, too. With dry_run nothing is sent: the answer, with status 200, counts what would be. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["replay-endpoint"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/endpoints/{endpoint}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List replays
+         * @description Those that run, and those that ended within the last hour, since the server's start. Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["list-replays"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/endpoints/{endpoint}/replays/{replay}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a replay
+         * @description Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["get-replay"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a replay
+         * @description Once it is answered the replay never comes back; what is being sent at this moment still arrives. One that has ended stays as it is. Needs a key that may manage. A portal's token is also taken.
+         */
+        delete: operations["cancel-replay"];
         options?: never;
         head?: never;
         patch?: never;
@@ -881,7 +1025,7 @@ export interface paths {
         };
         /**
          * List where an event arrived
-         * @description By endpoint: whether it arrived, and if not, why. Without all: the endpoints that the event is for as they are configured now, and those with attempts at it. With all: every endpoint, and of those that it is not for, why. Needs a key that may read or manage.
+         * @description By endpoint: whether it arrived, and if not, why. Without all: the endpoints that the event is for as they are configured now, and those with attempts at it. With all: every endpoint, and of those that it is not for, why. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-event-deliveries"];
         put?: never;
@@ -906,6 +1050,66 @@ export interface paths {
          * @description To one endpoint, or to every one that the event is for. Needs a key that may manage. A portal's token is also taken.
          */
         post: operations["resend-event"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/histogram": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count events over time
+         * @description By the time of receipt. Versions are dense, so that no event is looked at: it costs the same however many there are. Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["get-histogram"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * See how a tenant does
+         * @description Rates, latencies and lanes of the last 15 minutes, and the endpoints that need attention. Figures are counted by this server since its start; of a tenant since it was active or looked at first, when very many are. What is counted now is at most 5 seconds old. Needs a key that may read or manage. A portal's token is also taken.
+         */
+        get: operations["get-tenant-overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/overview/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch how a tenant does: server-sent events
+         * @description First the event overview; then each second the event tick, with what happened in that second, and the event attention when the list of what needs attention has changed. Who reads slowly misses ticks. Data is JSON on one line. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A portal's token is also taken.
+         */
+        get: operations["stream-tenant-overview"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1244,6 +1448,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/{tenant}/streams": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List live connections
+         * @description Server-sent events, WebSockets and long polls that wait, in the order in which they came, with how far each is. Needs a key that may read or manage.
+         */
+        get: operations["list-streams"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/streams/{stream}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a live connection
+         * @description A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Needs a key that may manage.
+         */
+        delete: operations["end-stream"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/tenants/{tenant}/tokens": {
         parameters: {
             query?: never;
@@ -1435,6 +1679,109 @@ export interface components {
             version: number;
             /** @description All versions of a batch of several */
             versions?: number[];
+        };
+        Attention: {
+            /**
+             * Format: int64
+             * @description Versions still to be looked at, an upper bound of what is to be delivered
+             */
+            backlog: number;
+            /** @description For people */
+            description?: string;
+            /** @description The endpoint's id */
+            endpoint: string;
+            /**
+             * Format: int64
+             * @description Failures in a row; of dead_letters how many there are, up to 1,000
+             */
+            failures: number;
+            /** @description Why there was no answer */
+            last_error?: string;
+            /**
+             * Format: int64
+             * @description The status of its last answer
+             */
+            last_status?: number;
+            /**
+             * Format: date-time
+             * @description When the first of them was received
+             */
+            oldest_at?: string;
+            /**
+             * Format: date-time
+             * @description When it is tried again
+             */
+            penalty_until?: string;
+            /**
+             * @description gone: disabled, it answered 410. failing: disabled, it only failed for too long. retries: as many events as may wait to be tried again. penalty: it fails as a whole. backlog: it is more than a minute behind. dead_letters: events finally failed in the last 24 hours. offline: a tunnel that nobody is connected to, with something waiting
+             * @enum {string}
+             */
+            reason: "gone" | "failing" | "retries" | "penalty" | "backlog" | "dead_letters" | "offline";
+            /**
+             * Format: date-time
+             * @description Since when, where that is known
+             */
+            since?: string;
+            /** @description The tenant */
+            tenant: string;
+            /** @description Its URL */
+            url: string;
+        };
+        AuditActor: {
+            /** @description The IP address that the request came from */
+            address?: string;
+            /** @description The API key's, token's or person's */
+            id?: string;
+            /**
+             * @description system: the server by itself; unknown: one whose log-in was refused
+             * @enum {string}
+             */
+            kind: "root" | "apikey" | "token" | "user" | "system" | "unknown";
+            /** @description The API key's or person's */
+            name?: string;
+        };
+        AuditChange: {
+            /** @description The field; one of an object within after a dot */
+            field: string;
+            /** @description Its value before, cut when it is long; absent: it was not there, or it is secret */
+            from?: unknown;
+            /** @description Its value after, cut when it is long; of what is secret the text changed */
+            to?: unknown;
+        };
+        AuditEntry: {
+            /** @description The operation, such as patch-endpoint */
+            action: string;
+            /** @description Who did it */
+            actor: components["schemas"]["AuditActor"];
+            /**
+             * Format: date-time
+             * @description When it was begun
+             */
+            at: string;
+            /** @description The fields that changed */
+            changes?: components["schemas"]["AuditChange"][];
+            /** @description The problem's code, when it was refused */
+            code?: string;
+            /** @description Ascends with time */
+            id: string;
+            /**
+             * @description unknown: it is under way, or the server does not know what came of it
+             * @enum {string}
+             */
+            outcome: "done" | "refused" | "unknown";
+            /** @description The request's id, as in X-Request-Id and in the server's log */
+            request_id?: string;
+            /** @description The kind of thing, such as endpoint */
+            resource?: string;
+            /** @description Its id or name */
+            resource_id?: string;
+            /**
+             * Format: int64
+             * @description The HTTP status of the answer
+             */
+            status?: number;
+            /** @description The tenant that it was about */
+            tenant?: string;
         };
         Auth: {
             /** @description For basic; never shown */
@@ -1715,6 +2062,29 @@ export interface components {
              * @description How many requests are in it
              */
             requests: number;
+        };
+        Bucket: {
+            /**
+             * Format: date-time
+             * @description When it begins
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Events received in it
+             */
+            count: number;
+        };
+        Caller: {
+            /** @description The key's or token's id, or the person's */
+            id: string;
+            /**
+             * @description What it is
+             * @enum {string}
+             */
+            kind: "root" | "apikey" | "token" | "user";
+            /** @description The key's or the person's name; tokens have none */
+            name?: string;
         };
         Changes: {
             /** @description Events in version order; may be fewer than limit, also none, while next is not past head */
@@ -2192,15 +2562,99 @@ export interface components {
             /** @description What is wrong with it */
             message: string;
         };
+        FiguresSeries: {
+            /** @description Events delivered */
+            delivered: (number | null)[];
+            /** @description Events stored */
+            events: (number | null)[];
+            /** @description Events that finally failed, also by 410 */
+            failed: (number | null)[];
+            /** @description Of requests' durations, in milliseconds */
+            p50: (number | null)[];
+            /** @description Of requests' durations, in milliseconds */
+            p99: (number | null)[];
+            /** @description Events to be tried again */
+            retry: (number | null)[];
+            /**
+             * Format: date-time
+             * @description When the first step begins
+             */
+            start: string;
+            /**
+             * Format: int64
+             * @description How long a step is
+             */
+            step_ms: number;
+        };
         Grant: {
             /** @description Any of publish, read, manage */
             allow: string[];
             /** @description The tenant's name; * for every one */
             tenant: string;
         };
+        Histogram: {
+            /** @description In the order of time */
+            buckets: components["schemas"]["Bucket"][];
+            /**
+             * Format: int64
+             * @description Events in all
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description The first version counted; absent when there are none
+             */
+            first_version?: number;
+            /**
+             * Format: int64
+             * @description The last version counted
+             */
+            last_version?: number;
+            /**
+             * Format: date-time
+             * @description When the first bucket begins
+             */
+            since: string;
+            /**
+             * Format: int64
+             * @description How long a bucket is; the last may be shorter
+             */
+            step_ms: number;
+            /**
+             * Format: date-time
+             * @description When the last one ends
+             */
+            until: string;
+        };
         KeyRotation: {
             /** @description How long the key from before goes on working too: 0s (it ends at once) to 720h, default 24h */
             overlap?: string;
+        };
+        Lanes: {
+            /**
+             * Format: int64
+             * @description Are behind and catch up
+             */
+            backlog: number;
+            /**
+             * Format: int64
+             * @description Have had nothing to do for a while
+             */
+            idle: number;
+            /**
+             * Format: int64
+             * @description Get events as they come
+             */
+            live: number;
+            /** @description Why those that wait do: penalty, retries, paused, gone, failing, changelog, offline */
+            reasons: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Wait
+             */
+            waiting: number;
         };
         Latency: {
             /**
@@ -2256,6 +2710,57 @@ export interface components {
             /** @description The events, oldest first */
             events: components["schemas"]["LeasedEvent"][];
         };
+        LiveStream: {
+            /** @description The client's IP address, where it is known */
+            address?: string;
+            /** @description Whose key or token it came with */
+            by: components["schemas"]["Caller"];
+            /** @description A CEL expression over the event */
+            filter?: string;
+            /**
+             * Format: int64
+             * @description The log's last version
+             */
+            head: number;
+            /** @description Never given again */
+            id: string;
+            /**
+             * @description What it is
+             * @enum {string}
+             */
+            kind: "websocket" | "sse" | "poll";
+            /**
+             * Format: int64
+             * @description How many versions it is behind
+             */
+            lag: number;
+            /**
+             * Format: int64
+             * @description Events sent
+             */
+            sent: number;
+            /**
+             * Format: date-time
+             * @description When it began
+             */
+            since: string;
+            /** @description Subjects; absent: every one */
+            subjects?: string[];
+            /**
+             * Format: int64
+             * @description Of a WebSocket: how many it has; the following is of the first
+             */
+            subscriptions: number;
+            /** @description Patterns of event types; absent: every type */
+            types?: string[];
+            /** @description What the client calls itself */
+            user_agent?: string;
+            /**
+             * Format: int64
+             * @description The last version that was sent or passed over; 0 while nothing is subscribed to
+             */
+            version: number;
+        };
         Me: {
             /** @description Whether everything is allowed */
             admin: boolean;
@@ -2310,6 +2815,19 @@ export interface components {
             /** @description The new secret */
             secret: string;
         };
+        OldestEvent: {
+            /**
+             * Format: date-time
+             * @description When the event was received
+             */
+            at: string;
+            /** @description The endpoint's id */
+            endpoint: string;
+            /** @description The tenant */
+            tenant: string;
+            /** @description The endpoint's URL */
+            url: string;
+        };
         Origin: {
             /** @description The body as it came, where it is UTF-8 */
             body?: string;
@@ -2351,6 +2869,97 @@ export interface components {
             name: string;
             value: string;
         };
+        Overview: {
+            /**
+             * Format: date-time
+             * @description Now
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Requests to endpoints
+             */
+            attempts: number;
+            /** @description Endpoints that need attention, the worst first; at most 20 */
+            attention: components["schemas"]["Attention"][];
+            /**
+             * Format: int64
+             * @description Events sent and delivered
+             */
+            delivered: number;
+            /**
+             * Format: double
+             * @description In the last 10 seconds
+             */
+            deliveries_per_second: number;
+            /** @description From an event's append to its delivery, in milliseconds */
+            delivery_ms?: components["schemas"]["Latency"];
+            /**
+             * Format: int64
+             * @description Saved endpoints
+             */
+            endpoints: number;
+            /**
+             * Format: int64
+             * @description Events stored
+             */
+            events: number;
+            /**
+             * Format: double
+             * @description In the last 10 seconds
+             */
+            events_per_second: number;
+            /**
+             * Format: int64
+             * @description Events that finally failed
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Events sent to endpoints that answered 410
+             */
+            gone: number;
+            /**
+             * Format: int64
+             * @description Requests to endpoints under way
+             */
+            in_flight: number;
+            /** @description Endpoints by how their deliveries go */
+            lanes: components["schemas"]["Lanes"];
+            /** @description Of requests to endpoints, in milliseconds */
+            latency_ms?: components["schemas"]["Latency"];
+            /** @description The oldest event that is still to be delivered */
+            oldest_backlog?: components["schemas"]["OldestEvent"];
+            /**
+             * Format: int64
+             * @description Deliveries that wait to be tried again
+             */
+            retries: number;
+            /**
+             * Format: int64
+             * @description Events sent that are to be tried again
+             */
+            retry: number;
+            /** @description The last 15 minutes */
+            series: components["schemas"]["FiguresSeries"];
+            /**
+             * Format: date-time
+             * @description When counting began: at the server's start, or, of a tenant, when it was active or looked at first
+             */
+            since: string;
+            /**
+             * Format: int64
+             * @description Live connections
+             */
+            streams: number;
+            /**
+             * Format: double
+             * @description Of the requests; absent without any
+             */
+            success_rate?: number;
+            /** @description How far the figures go back */
+            window: string;
+        };
         PageAPIKey: {
             /** @description The page */
             data: components["schemas"]["APIKey"][];
@@ -2360,6 +2969,12 @@ export interface components {
         PageAttempt: {
             /** @description The page */
             data: components["schemas"]["Attempt"][];
+            /** @description The cursor of the next page; absent on the last one */
+            next?: string;
+        };
+        PageAuditEntry: {
+            /** @description The page */
+            data: components["schemas"]["AuditEntry"][];
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
         };
@@ -2399,6 +3014,12 @@ export interface components {
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
         };
+        PageLiveStream: {
+            /** @description The page */
+            data: components["schemas"]["LiveStream"][];
+            /** @description The cursor of the next page; absent on the last one */
+            next?: string;
+        };
         PageQueue: {
             /** @description The page */
             data: components["schemas"]["Queue"][];
@@ -2408,6 +3029,12 @@ export interface components {
         PageQueueDeadLetter: {
             /** @description The page */
             data: components["schemas"]["QueueDeadLetter"][];
+            /** @description The cursor of the next page; absent on the last one */
+            next?: string;
+        };
+        PageReplay: {
+            /** @description The page */
+            data: components["schemas"]["Replay"][];
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
         };
@@ -2724,26 +3351,58 @@ export interface components {
         Replay: {
             /**
              * Format: int64
-             * @description How far it is: every version up to this one is done
+             * @description How far it is: every version up to this one is sent, or failed and is tried again
              */
             cursor: number;
+            /**
+             * Format: date-time
+             * @description When it ended
+             */
+            ended?: string;
+            /** @description Of a dry run: false when counting stopped early, and there are at least so many */
+            exact?: boolean;
             /**
              * Format: int64
              * @description The first version
              */
             from_version: number;
-            /** @description Given by the server */
-            id: string;
+            /** @description Given by the server; absent of a dry run */
+            id?: string;
+            /**
+             * Format: int64
+             * @description How many events it sends: of a dry run, and of a replay of failed ones as counted when it began
+             */
+            matching?: number;
             /**
              * @description Which events
              * @enum {string}
              */
             only: "failed" | "all";
             /**
+             * Format: double
+             * @description By versions, 0 to 1; 1 once it is done
+             */
+            progress: number;
+            /**
              * Format: int64
-             * @description Events sent so far
+             * @description Deliveries that failed and are tried again before it is done
+             */
+            retries?: number;
+            /**
+             * Format: int64
+             * @description Events that arrived so far
              */
             sent: number;
+            /**
+             * Format: date-time
+             * @description When it began
+             */
+            started?: string;
+            /**
+             * @description Absent of a dry run
+             * @enum {string}
+             */
+            state?: "running" | "done" | "cancelled";
             /**
              * Format: int64
              * @description The last version
@@ -2751,6 +3410,8 @@ export interface components {
             to_version: number;
         };
         ReplayRequest: {
+            /** @description Count what would be sent, and send nothing */
+            dry_run?: boolean;
             /**
              * Format: int64
              * @description The first version; instead of since
@@ -3061,13 +3722,15 @@ export interface components {
              * @description How many attempts are counted
              */
             attempts: number;
-            /** @description false when the window holds more than the 10,000 attempts counted */
+            /** @description false when the window holds more attempts than are counted */
             complete: boolean;
             /**
              * Format: int64
              * @description Attempts by verdict
              */
             delivered: number;
+            /** @description The endpoint's id, where figures of several were asked for */
+            endpoint?: string;
             /**
              * Format: int64
              * @description Attempts by verdict
@@ -3095,6 +3758,8 @@ export interface components {
              * @description Attempts by verdict
              */
             retry: number;
+            /** @description By time, the oldest first, when buckets were asked for; what is older than the attempts counted is left out */
+            series?: components["schemas"]["StatsBucket"][];
             /**
              * Format: double
              * @description delivered by attempts, 0 to 1; 0 when there are none
@@ -3102,6 +3767,42 @@ export interface components {
             success_rate: number;
             /** @description What was asked for */
             window: string;
+        };
+        StatsBucket: {
+            /**
+             * Format: date-time
+             * @description When it begins
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description How many attempts began in it
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Of those, delivered
+             */
+            delivered: number;
+            /**
+             * Format: int64
+             * @description Of those, all others: to be tried again, failed, gone
+             */
+            failed: number;
+            /**
+             * Format: double
+             * @description The median of those that got an answer, in milliseconds
+             */
+            p50?: number;
+            /**
+             * Format: double
+             * @description 99 % of those that got an answer were as fast or faster
+             */
+            p99?: number;
+        };
+        StatsList: {
+            /** @description In the order asked; endpoints that are not there are left out */
+            data: components["schemas"]["Stats"][];
         };
         Tenant: {
             /**
@@ -3308,6 +4009,10 @@ export interface components {
 export type ApiKey = components['schemas']['APIKey'];
 export type AckRequest = components['schemas']['AckRequest'];
 export type Attempt = components['schemas']['Attempt'];
+export type Attention = components['schemas']['Attention'];
+export type AuditActor = components['schemas']['AuditActor'];
+export type AuditChange = components['schemas']['AuditChange'];
+export type AuditEntry = components['schemas']['AuditEntry'];
 export type Auth = components['schemas']['Auth'];
 export type BackupRequest = components['schemas']['BackupRequest'];
 export type Batch = components['schemas']['Batch'];
@@ -3322,6 +4027,8 @@ export type BinReplayed = components['schemas']['BinReplayed'];
 export type BinReply = components['schemas']['BinReply'];
 export type BinRequest = components['schemas']['BinRequest'];
 export type BinStats = components['schemas']['BinStats'];
+export type Bucket = components['schemas']['Bucket'];
+export type Caller = components['schemas']['Caller'];
 export type Changes = components['schemas']['Changes'];
 export type CloudEvent = components['schemas']['CloudEvent'];
 export type DeadLetter = components['schemas']['DeadLetter'];
@@ -3338,29 +4045,38 @@ export type EventTypePatch = components['schemas']['EventTypePatch'];
 export type ExtendRequest = components['schemas']['ExtendRequest'];
 export type Extended = components['schemas']['Extended'];
 export type FieldError = components['schemas']['FieldError'];
+export type FiguresSeries = components['schemas']['FiguresSeries'];
 export type Grant = components['schemas']['Grant'];
+export type Histogram = components['schemas']['Histogram'];
 export type KeyRotation = components['schemas']['KeyRotation'];
+export type Lanes = components['schemas']['Lanes'];
 export type Latency = components['schemas']['Latency'];
 export type LeaseRequest = components['schemas']['LeaseRequest'];
 export type LeasedEvent = components['schemas']['LeasedEvent'];
 export type LeasedEvents = components['schemas']['LeasedEvents'];
+export type LiveStream = components['schemas']['LiveStream'];
 export type Me = components['schemas']['Me'];
 export type NackRequest = components['schemas']['NackRequest'];
 export type NameValue = components['schemas']['NameValue'];
 export type NewSourceSecret = components['schemas']['NewSourceSecret'];
+export type OldestEvent = components['schemas']['OldestEvent'];
 export type Origin = components['schemas']['Origin'];
 export type Outgoing = components['schemas']['Outgoing'];
 export type OutgoingHeader = components['schemas']['OutgoingHeader'];
+export type Overview = components['schemas']['Overview'];
 export type PageApiKey = components['schemas']['PageAPIKey'];
 export type PageAttempt = components['schemas']['PageAttempt'];
+export type PageAuditEntry = components['schemas']['PageAuditEntry'];
 export type PageBin = components['schemas']['PageBin'];
 export type PageBinRequest = components['schemas']['PageBinRequest'];
 export type PageDeadLetter = components['schemas']['PageDeadLetter'];
 export type PageEndpoint = components['schemas']['PageEndpoint'];
 export type PageEvent = components['schemas']['PageEvent'];
 export type PageEventType = components['schemas']['PageEventType'];
+export type PageLiveStream = components['schemas']['PageLiveStream'];
 export type PageQueue = components['schemas']['PageQueue'];
 export type PageQueueDeadLetter = components['schemas']['PageQueueDeadLetter'];
+export type PageReplay = components['schemas']['PageReplay'];
 export type PageSource = components['schemas']['PageSource'];
 export type PageTenant = components['schemas']['PageTenant'];
 export type Portal = components['schemas']['Portal'];
@@ -3399,6 +4115,8 @@ export type SourceSecrets = components['schemas']['SourceSecrets'];
 export type SourceState = components['schemas']['SourceState'];
 export type SourceSync = components['schemas']['SourceSync'];
 export type Stats = components['schemas']['Stats'];
+export type StatsBucket = components['schemas']['StatsBucket'];
+export type StatsList = components['schemas']['StatsList'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantPatch = components['schemas']['TenantPatch'];
 export type TestRequest = components['schemas']['TestRequest'];
@@ -3967,6 +4685,106 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-audit": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+                /** @description Only by this actor: a kind, such as user, an id or a name */
+                actor?: string;
+                /** @description Only this operation, such as patch-endpoint */
+                action?: string;
+                /** @description Only about this kind of thing, such as endpoint, or about the thing with this id or name */
+                resource?: string;
+                /** @description Only begun at or after this time */
+                since?: string;
+                /** @description Only begun before this time */
+                until?: string;
+                /** @description Only what was about this tenant, also when it is gone */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAuditEntry"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6392,6 +7210,173 @@ export interface operations {
             };
         };
     };
+    "get-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stream-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until one side ends the connection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-providers": {
         parameters: {
             query?: never;
@@ -7226,6 +8211,116 @@ export interface operations {
             };
         };
     };
+    "list-tenant-audit": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+                /** @description Only by this actor: a kind, such as user, an id or a name */
+                actor?: string;
+                /** @description Only this operation, such as patch-endpoint */
+                action?: string;
+                /** @description Only about this kind of thing, such as endpoint, or about the thing with this id or name */
+                resource?: string;
+                /** @description Only begun at or after this time */
+                since?: string;
+                /** @description Only begun before this time */
+                until?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageAuditEntry"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-changes": {
         parameters: {
             query?: {
@@ -7748,6 +8843,108 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-endpoint-stats": {
+        parameters: {
+            query: {
+                /** @description How far to look back: a duration such as 1h, at most 2160h */
+                window?: string;
+                /** @description Into how many parts the window is divided for the series; 0: there is none */
+                buckets?: number;
+                /** @description The endpoints' ids, separated by commas; at most 50 */
+                endpoints: string[];
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatsList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8796,6 +9993,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
             /** @description Accepted */
             202: {
                 headers: {
@@ -8879,6 +10085,320 @@ export interface operations {
             };
             /** @description Unsupported Media Type */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The endpoint's id */
+                endpoint: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageReplay"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The endpoint's id */
+                endpoint: string;
+                /** @description The replay's id */
+                replay: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Replay"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "cancel-replay": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The endpoint's id */
+                endpoint: string;
+                /** @description The replay's id */
+                replay: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -9404,6 +10924,8 @@ export interface operations {
             query?: {
                 /** @description How far to look back: a duration such as 1h, at most 2160h */
                 window?: string;
+                /** @description Into how many parts the window is divided for the series; 0: there is none */
+                buckets?: number;
             };
             header?: never;
             path: {
@@ -11146,6 +12668,299 @@ export interface operations {
             /** @description Insufficient Storage */
             507: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-histogram": {
+        parameters: {
+            query?: {
+                /** @description When to begin; absent: with the oldest event kept */
+                since?: string;
+                /** @description When to end; absent: now */
+                until?: string;
+                /** @description The most buckets */
+                buckets?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Histogram"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-tenant-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "stream-tenant-overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until one side ends the connection */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    "Retry-After"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -14109,6 +15924,222 @@ export interface operations {
             503: {
                 headers: {
                     "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-streams": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageLiveStream"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-stream": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The connection's id */
+                stream: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
                     [name: string]: unknown;
                 };
                 content: {

@@ -2,9 +2,9 @@
 import type { Endpoint } from "$api";
 import { t } from "$lib/i18n.svelte";
 import type { ApiError } from "$lib/problem";
-import { fields, groups, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "../catalogue";
-import { complete, type Kind } from "../cel";
-import { bodyOf, draftOf, filterOf, keepsSecret, urlFault, type Draft } from "../draft";
+import { fields, groups, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "./catalogue";
+import { complete, type Kind } from "./cel";
+import { bodyOf, draftOf, filterOf, keepsSecret, urlFault, type Draft } from "./draft";
 
 /** Fields that the form shows, by the first part of the server's name for them. */
 const SHOWN = ["url", "description", "types", "filter", "channels", "changed", "order", "payload", "envelope", "format", "batch", "headers", "auth", "signing", "timeout", "retries", "rate_limit", "concurrency", "forever", "profile"];

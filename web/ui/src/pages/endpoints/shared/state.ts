@@ -27,8 +27,15 @@ function nextTry(until: string): string {
   return ms < 1000 ? t("endpoints.state.nextNow") : t("endpoints.state.next", { in: fmt.duration(Math.ceil(ms / 1000) * 1000) });
 }
 
+export interface Explained {
+  tone: "ok" | "info" | "warn" | "bad";
+  text: string;
+  /** What happens next, if there is more to say. */
+  next?: string;
+}
+
 /** Sentences for the endpoint's own page: what is the matter, and what happens next. */
-export function explain(e: Endpoint): { tone: "ok" | "info" | "warn" | "bad"; text: string } {
+export function explain(e: Endpoint): Explained {
   const s = e.state;
   const backlog = s && s.backlog > 0 ? ` ${t("endpoints.explain.waits", { n: s.backlog })}` : "";
   if (e.disabled) {
@@ -48,14 +55,14 @@ export function explain(e: Endpoint): { tone: "ok" | "info" | "warn" | "bad"; te
   return { tone: s.retries > 0 ? "info" : "ok", text: t("endpoints.explain.live") + retries };
 }
 
-function waiting(e: Endpoint, backlog: string): { tone: "info" | "warn" | "bad"; text: string } {
+function waiting(e: Endpoint, backlog: string): Explained {
   const s = e.state;
   if (s?.waiting === "offline") return { tone: "info", text: t("endpoints.explain.offline") + backlog };
   if (s?.waiting === "retries") return { tone: "warn", text: t("endpoints.explain.retries", { n: s.retries }) + backlog };
   if (s?.waiting !== "penalty") return { tone: "warn", text: t("endpoints.explain.waiting") + backlog };
   const since = s.failing_since ? ` ${t("endpoints.explain.since", { ago: fmt.relative(s.failing_since, clock.now) })}` : "";
-  const next = s.penalty_until ? ` ${t("endpoints.explain.penaltyNext", { next: nextTry(s.penalty_until), wait: fmt.duration(s.penalty ?? 0) })}` : "";
-  return { tone: "warn", text: t("endpoints.explain.penalty", { n: s.failures }) + since + backlog + next };
+  const text = t("endpoints.explain.penalty", { n: s.failures }) + since + backlog;
+  return s.penalty_until ? { tone: "warn", text, next: t("endpoints.explain.penaltyNext", { next: nextTry(s.penalty_until), wait: fmt.duration(s.penalty ?? 0) }) } : { tone: "warn", text };
 }
 
 /** What an endpoint takes, in a few words. */
