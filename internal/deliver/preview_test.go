@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -190,5 +191,33 @@ func TestTry(t *testing.T) {
 	r.stop()
 	if len(s.attempts) != 0 || len(s.lanes) != 0 {
 		t.Errorf("a try was recorded: %v %v", s.attempts, s.lanes)
+	}
+}
+
+// Of a tunnel a preview shows what passes through it; a try tells when nobody is connected.
+func TestPreviewOfATunnel(t *testing.T) {
+	f := &fakeTunnels{online: true}
+	r := startRun(t, newFakeStore(), newFakeSender(ok), through(f))
+	defer r.stop()
+	ep, secrets := laptop(), shownCases()[0].secrets
+	for _, x := range shownCases() {
+		if x.name != "standard" && x.name != "original" {
+			continue
+		}
+		x.change(&ep)
+		ep.AuthType = ""
+		out, a, err := r.Try(t.Context(), &ep, &secrets, []*event.Event{&x.events[0]})
+		if err != nil || a.Status != 204 {
+			t.Fatalf("%s: %+v, %v", x.name, a, err)
+		}
+		sent := f.sent[len(f.sent)-1]
+		if method, _, _ := sent.Line(); method != out.Method || !slices.Equal(sent.Headers(), out.Headers) || !bytes.Equal(sent.Body, out.Body) || out.URL != "tunnel:laptop"+sent.Path {
+			t.Errorf("%s: shown %+v, sent %s", x.name, out, sent.Head)
+		}
+	}
+	f.online = false
+	ev := anEvent("e1")
+	if _, a, err := r.Try(t.Context(), &ep, &secrets, []*event.Event{&ev}); err != nil || a.Status != 0 || a.Error != "the tunnel is not connected" {
+		t.Errorf("nobody connected: %+v, %v", a, err)
 	}
 }
