@@ -17,8 +17,9 @@ const (
 	maxLooked = 5000
 	// siftStep is how many items one reading of a filtered list gives.
 	siftStep = 500
-	// maxTryReads is how often one request for filtered attempts asks the store, which looks at 2,000 at a time at most.
-	maxTryReads = 5
+	// maxTryReads is how often one request for filtered attempts asks the store for tryStep of them.
+	maxTryReads = 10
+	tryStep     = 1000
 	// atSlack is by how much attempts may be out of the order of their times: they are saved when they end.
 	atSlack = time.Hour
 )
@@ -182,7 +183,7 @@ func (a *API) tries(ctx context.Context, e event.EndpointID, f *tryFilter, befor
 		return a.Log.AttemptsOfEndpoint(ctx, e, f.verdicts, before, most)
 	}
 	for range maxTryReads {
-		list, next, err := a.Log.AttemptsOfEndpoint(ctx, e, f.verdicts, before, siftStep)
+		list, next, err := a.Log.AttemptsOfEndpoint(ctx, e, f.verdicts, before, tryStep)
 		if err != nil {
 			return nil, 0, err
 		}
