@@ -282,6 +282,7 @@ export class UI {
       if (delay) await new Promise((done) => setTimeout(done, delay));
       res.writeHead(status, headers).end(body);
     }).listen(0, "127.0.0.1");
+    server.keepAliveTimeout = 120_000; // what closes connections early is another test's
     await new Promise((resolve) => server.once("listening", resolve));
     this.closers.push(() => (server.close(), server.closeAllConnections()));
     return { url: `http://127.0.0.1:${server.address().port}`, requests };
