@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"net/url"
+	"slices"
 	"time"
 )
 
@@ -63,6 +66,17 @@ func (c *Client) Me(ctx context.Context) (*Me, error) {
 	var out Me
 	_, err := c.do(ctx, newCall(http.MethodGet, path("me"), nil), nil, &out)
 	return &out, err
+}
+
+// Sessions lists everybody's sessions. It needs an admin key.
+func (c *Client) Sessions(ctx context.Context, opts ...ListOption) iter.Seq2[Session, error] {
+	return list[Session](ctx, c, path("sessions"), append(slices.Clone(opts), func(q url.Values) { q.Set("all", "true") }))
+}
+
+// EndSession ends a session: one begun with the client's API key or, with an admin key, anybody's.
+func (c *Client) EndSession(ctx context.Context, id string) error {
+	_, err := c.do(ctx, newCall(http.MethodDelete, path("sessions", id), nil), nil, nil)
+	return err
 }
 
 // LogOutEverywhere ends all sessions of browsers that were begun with the client's API key.

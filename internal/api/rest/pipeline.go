@@ -120,6 +120,12 @@ func describe(o *operation) string {
 	if o.listens {
 		who += " A token is also taken as " + tokenQuery + " in the query or, when neither that nor the header is there, as the cookie " + tokenCookie + "."
 	}
+	if o.own {
+		who += " A person with roles in several tenants names one in the header " + tenantHeader + "."
+	}
+	if o.overall {
+		who += " People who may read every tenant may, too."
+	}
 	if o.portal {
 		who += " A portal's token is also taken."
 	}
