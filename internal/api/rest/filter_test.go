@@ -34,9 +34,9 @@ func all[T any](t *testing.T, on *stage, path, key string) (items []T, pages int
 func TestSearchTenants(t *testing.T) {
 	t.Parallel()
 	on := newStage(t)
-	for i := range 12_000 {
+	for i := range 6_000 {
 		description := ""
-		if i == 7 || i == 11_999 {
+		if i == 7 || i == 5_999 {
 			description = "The Needle's shop"
 		}
 		if _, err := on.CreateTenant(t.Context(), event.Tenant{Name: "t" + strconv.Itoa(100_000+i), Description: description}); err != nil {
@@ -51,20 +51,20 @@ func TestSearchTenants(t *testing.T) {
 		}
 		return out, pages
 	}
-	want := []string{"t100007", "t111999"}
+	want := []string{"t100007", "t105999"}
 	for _, limit := range []int{1, 1000} {
 		got, pages := names("nEEdle's", limit)
 		if !slices.Equal(got, want) {
 			t.Errorf("limit %d: %v", limit, got)
 		}
-		if pages < 3 {
-			t.Errorf("limit %d: 12,002 tenants in %d requests: one looked at more than it may", limit, pages)
+		if pages < 2 {
+			t.Errorf("limit %d: 6,002 tenants in %d requests: one looked at more than it may", limit, pages)
 		}
 	}
 	if got, _ := names("T10001", 3); len(got) != 10 {
 		t.Errorf("by name: %v", got)
 	}
-	if got, pages := names("nobody", 100); len(got) != 0 || pages != 3 {
+	if got, pages := names("nobody", 100); len(got) != 0 || pages != 2 {
 		t.Errorf("none: %v in %d pages", got, pages)
 	}
 }
