@@ -1,0 +1,78 @@
+// The overview: figures that move by themselves, and the endpoints that need somebody.
+import assert from "node:assert/strict";
+import { flow, until } from "./harness.mjs";
+import { seed } from "./seed.mjs";
+import { t } from "./texts.mjs";
+
+const T = "/v1/tenants/acme";
+
+await flow("overview", async (ui) => {
+  const page = await ui.page();
+  const main = page.getByRole("main");
+  const figure = (key) => main.locator(".stat").filter({ hasText: t(key) });
+  const number = async (key) => Number((await figure(key).innerText()).replace(t(key), "").match(/[\d.]+/)?.[0] ?? NaN);
+
+  await ui.step("on a new server it says how to begin", async () => {
+    await ui.open(page, "/ui/");
+    await page.getByRole("heading", { name: t("overview.start") }).waitFor();
+    const commands = await main.locator("pre").allInnerTexts();
+    assert.ok(commands.length >= 2 && commands.every((c) => c.includes("curl")), String(commands));
+    assert.ok(!commands.join().includes(ui.key), "the key is in a command");
+    await ui.look(page, "overview-new");
+  });
+
+  const { endpoints } = await seed(ui);
+
+  await ui.step("what is published and delivered shows without a reload", async () => {
+    await ui.open(page, "/ui/");
+    await page.evaluate(() => (window.same = true));
+    await page.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
+    const publishing = setInterval(() => void ui.api("POST", `${T}/events`, Array.from({ length: 40 }, () => ({ type: "order.paid", data: { order: "1", total: "5.00" } }))).catch(() => {}), 200);
+    try {
+      await until("the rates have risen", async () => (await number("overview.in")) > 10 && (await number("overview.out")) > 10);
+    } finally {
+      clearInterval(publishing);
+    }
+    await until("they fall again", async () => (await number("overview.in")) < 10);
+    assert.equal(await page.evaluate(() => window.same), true);
+    assert.match(await figure("overview.success").innerText(), /%/);
+    assert.match(await figure("overview.latency").innerText(), /ms|µs|sec/);
+  });
+
+  await ui.step("the endpoints that need attention, with the reason, and the way to them", async () => {
+    const card = main.getByRole("region", { name: t("overview.attention") });
+    await card.getByText("Taken down last year").waitFor();
+    await card.getByText("Nobody listens here").waitFor();
+    assert.equal(await card.getByText("Shop: orders").count(), 0, "a healthy endpoint needs attention");
+    const dead = card.getByRole("link").filter({ hasText: "Nobody listens here" });
+    assert.match(await dead.innerText(), /Penalised/);
+    await dead.click();
+    await page.waitForURL(`**/endpoints/${endpoints.dead.id}`);
+    await page.goBack();
+    await card.getByText("Taken down last year").waitFor();
+  });
+
+  await ui.step("lanes by state, and the oldest that waits", async () => {
+    const lanes = main.getByRole("region", { name: t("overview.lanes") });
+    const waiting = lanes.getByRole("listitem").filter({ hasText: t("overview.lane.waiting") });
+    await until("the lanes that wait are counted", async () => Number((await waiting.innerText()).match(/(\d+)\s*$/)?.[1]) >= 3);
+    assert.match(await figure("overview.oldest").innerText(), /sec|min|s\b/);
+  });
+
+  await ui.step("a chart can be read as a table", async () => {
+    const card = main.getByRole("region", { name: t("overview.traffic") });
+    await card.getByText(t("common.asTable")).focus();
+    await page.keyboard.press("Enter");
+    await card.getByRole("table").waitFor();
+    await ui.axe(page);
+  });
+
+  await ui.step("a tenant's overview has nothing of another's", async () => {
+    const other = await ui.page();
+    await ui.open(other, "/ui/t/globex/overview");
+    assert.ok(!(await other.getByRole("main").innerText()).includes("Nobody listens here"));
+    await ui.open(page, "/ui/t/acme/overview");
+    await main.getByText("Nobody listens here").waitFor();
+    await other.context().close();
+  });
+});
