@@ -64,6 +64,8 @@ export const fmt = {
   /** With milliseconds and zone, for title attributes. */
   full: (at: When): string =>
     dates("full", { year: "numeric", month: "long", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, timeZoneName: "short" }).format(new Date(at)),
+  /** 22 Nov, 07:09 */
+  short: (at: When): string => dates("sh", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(new Date(at)),
   date: (at: When): string => dates("d", { dateStyle: "medium" }).format(new Date(at)),
   /** 07:09:24.123 */
   clock: (at: When): string => dates("cl", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" }).format(new Date(at)),

@@ -11,7 +11,7 @@ export interface Command {
   group?: string;
   /** An icon's name. */
   icon?: string;
-  /** "n", "r", "g e" (one after the other), "mod+enter". Shown by "?". */
+  /** "n", "r", "g e" (one after the other), "mod+enter", "space". Shown by "?". */
   keys?: string;
   /** More words that find it. */
   words?: string;
@@ -47,8 +47,13 @@ function typing(target: EventTarget | null): boolean {
 }
 
 function named(event: KeyboardEvent): string {
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key.toLowerCase();
+  const key = event.key === " " ? "space" : event.key.toLowerCase();
   return (event.ctrlKey || event.metaKey ? "mod+" : "") + (event.altKey ? "alt+" : "") + key;
+}
+
+/** Whether the space bar is for what has the focus: buttons are pressed by it. */
+function pressable(target: EventTarget | null): boolean {
+  return target instanceof Element && target.closest("a, button, input, summary, [role=slider], [role=tree], [role=tablist], [role=menu]") !== null;
 }
 
 /** The keyboard of the whole app; the shell calls it for each key. */
@@ -57,6 +62,7 @@ export function onKey(event: KeyboardEvent): void {
   const key = named(event);
   const plain = !key.startsWith("mod+") && !key.startsWith("alt+");
   if (plain && (typing(event.target) || document.querySelector("dialog[open]"))) return;
+  if (key === "space" && pressable(event.target)) return;
   if (key === "/" && focusSearch()) {
     event.preventDefault();
     return;
@@ -89,5 +95,5 @@ const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** Keys as they are printed: "mod+k" → ["⌘","K"] or ["Ctrl","K"]. */
 export function printed(keys: string): string[] {
-  return keys.split(/[ +]/).map((k) => (k === "mod" ? (mac ? "⌘" : "Ctrl") : k === "enter" ? "↵" : k.length === 1 ? k.toUpperCase() : k));
+  return keys.split(/[ +]/).map((k) => (k === "mod" ? (mac ? "⌘" : "Ctrl") : k === "enter" ? "↵" : k === "space" ? "␣" : k.length === 1 ? k.toUpperCase() : k));
 }
