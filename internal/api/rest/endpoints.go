@@ -99,6 +99,9 @@ func (a *API) createEndpoint(ctx context.Context, c *call, in *struct {
 	if p := mayMake(c, in.Body.Kind); p != nil {
 		return nil, p
 	}
+	if p := mayShape(c, nil, in.Body.Envelope); p != nil {
+		return nil, p
+	}
 	e, s := readEndpoint(&in.Body)
 	e.Tenant = c.tenant.ID
 	var err error
@@ -207,6 +210,9 @@ func (a *API) saveEndpoint(ctx context.Context, c *call, stored *event.Endpoint,
 	}
 	keepCredentials(in, stored, &old)
 	if p := checkAuth(in.Auth); p != nil {
+		return nil, p
+	}
+	if p := mayShape(c, stored, in.Envelope); p != nil {
 		return nil, p
 	}
 	if in.Start != 0 && in.Start != stored.Start+1 {

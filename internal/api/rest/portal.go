@@ -129,6 +129,16 @@ func mayMake(c *call, kind string) *problem {
 	}
 }
 
+// mayShape refuses an envelope that is not for the caller to choose: requests that came in through a source are not shown to
+// portals, so they are not sent to their customers either, unless the tenant has said so. Stored is nil of a new endpoint.
+func mayShape(c *call, stored *event.Endpoint, envelope string) *problem {
+	original := event.Envelope(envelope) == event.EnvelopeOriginal
+	if c.key.Portal() && original && (stored == nil || stored.Envelope != event.EnvelopeOriginal) {
+		return invalid("envelope", "original is not for portals")
+	}
+	return nil
+}
+
 // hidden returns the rule that says which endpoints the caller may not know of, by their ids; each is looked up once. Those
 // that are gone show nothing any more.
 func (a *API) hidden(ctx context.Context, c *call) func(event.EndpointID) (bool, error) {

@@ -255,7 +255,7 @@ func TestPortalSeesWebhooksOnly(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/endpoints/preview", "/endpoints/try"} {
-		for _, body := range []string{`{"endpoint":{"url":"https://a.example/","kind":"tunnel"}}`, `{"endpoint":{"url":"https://a.example/"},"id":"` + own[0] + `"}`} {
+		for _, body := range []string{`{"endpoint":{"url":"https://a.example/","kind":"tunnel"}}`, `{"endpoint":{"url":"https://a.example/","envelope":"original"}}`, `{"endpoint":{"url":"https://a.example/"},"id":"` + own[0] + `"}`} {
 			if code, answer := do("portal", "POST", path, body); code != 422 {
 				t.Errorf("%s %s: %d %s", path, body, code, answer)
 			}
@@ -274,6 +274,12 @@ func TestPortalSeesWebhooksOnly(t *testing.T) {
 		if code, answer := do("portal", "POST", "/endpoints", body); code != want {
 			t.Errorf("create %s: %d %s", kind, code, answer)
 		}
+	}
+	if code, answer := do("portal", "POST", "/endpoints", `{"url":"https://a.example/","envelope":"original"}`); code != 422 {
+		t.Errorf("create original: %d %s", code, answer)
+	}
+	if code, answer := do("portal", "PATCH", "/endpoints/"+on.endpoint, `{"envelope":"original"}`); code != 422 {
+		t.Errorf("change to original: %d %s", code, answer)
 	}
 	code, body := do("portal", "POST", "/events/id-1/resend", "")
 	if code != http.StatusAccepted || strings.Contains(body, own[0]) || !strings.Contains(body, on.endpoint) {

@@ -109,6 +109,9 @@ func (a *API) draft(ctx context.Context, c *call, in *client.PreviewRequest) (*d
 	if p := checkAuth(body.Auth); p != nil {
 		return nil, p
 	}
+	if p := mayShape(c, stored, body.Envelope); p != nil {
+		return nil, p
+	}
 	e, s := readEndpoint(&body)
 	e.Tenant = c.tenant.ID
 	var err error
