@@ -73,10 +73,14 @@ func (c *Control) AuthenticateHash(ctx context.Context, hash [32]byte) (event.AP
 	if !current && !previous {
 		return event.APIKey{}, unauthorized()
 	}
-	if !entry.key.Expires.IsZero() && !now.Before(entry.key.Expires) {
+	key := entry.key
+	if !current && (key.Expires.IsZero() || key.PreviousExpires.Before(key.Expires)) {
+		key.Expires = key.PreviousExpires // what it opens ends with it
+	}
+	if !key.Expires.IsZero() && !now.Before(key.Expires) {
 		return event.APIKey{}, unauthorized()
 	}
-	return entry.key, nil
+	return key, nil
 }
 
 // loadKey reads a key's record from the store; stale says that the cache holds an old one.

@@ -36,11 +36,23 @@ func TestRotateAPIKey(t *testing.T) {
 	if !works(first) || !works(second) {
 		t.Error("during the overlap both must work")
 	}
+	// What the first one opens ends with it, and what it had opened before holds as long.
+	for key, ends := range map[string]time.Time{first: next.PreviousExpires, second: {}} {
+		if k, err := p.Authenticate(ctx, key); err != nil || !k.Expires.Equal(ends) {
+			t.Errorf("ends %v, want %v; %v", k.Expires, ends, err)
+		}
+	}
+	if k, err := p.AuthenticateHash(ctx, made.Hash); err != nil || k.ID != made.ID {
+		t.Errorf("by the hash of before: %v", err)
+	}
 	p.clock.add(59 * time.Minute)
 	if !works(first) {
 		t.Error("the first one ended early")
 	}
 	p.clock.add(time.Minute)
+	if _, err := p.AuthenticateHash(ctx, made.Hash); event.KindOf(err) != event.KindUnauthorized {
+		t.Errorf("by the hash of before, after the overlap: %v", err)
+	}
 	if works(first) || !works(second) {
 		t.Error("after the overlap only the second works")
 	}
