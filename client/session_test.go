@@ -13,7 +13,8 @@ func TestSessions(t *testing.T) {
 		{401, "", `{"code":"unauthorized"}`, nil},
 		{200, "", `{"data":[{"id":"ses_a","by":{"kind":"apikey","id":"key_1","name":"ops"},"seen":"2026-11-22T08:00:00Z"}],"next":"n"}`, nil},
 		{200, "", `{"data":[{"id":"ses_b"}]}`, nil},
-		{204, "", "", nil}, {204, "", "", nil},
+		{204, "", "", nil},
+		{204, "", "", nil},
 	}}
 	c := newClient(t, s)
 	me, err := c.Me(t.Context())
