@@ -23,6 +23,10 @@ await flow("overview", async (ui) => {
 
   const { endpoints } = await seed(ui);
 
+  await ui.step("what comes first takes the place of it by itself", async () => {
+    await main.getByText(t("overview.attention")).waitFor();
+  });
+
   await ui.step("what is published and delivered shows without a reload", async () => {
     await ui.open(page, "/ui/");
     await page.evaluate(() => (window.same = true));
