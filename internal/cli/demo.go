@@ -167,7 +167,7 @@ func (d *demo) introduce() {
 	c := d.c
 	c.printf("%s\n", c.paint(bold, "Posthorn demo: orders of a small shop, pushed to three endpoints as signed webhooks."))
 	c.fields([]field{
-		{"address", cell{d.base, bold}}, {"docs", text(d.base + "/docs")}, {"key", text(d.key)}, {"tenant", text(demoTenant)},
+		{"address", cell{d.base, bold}}, {"ui", text(d.base + "/ui/")}, {"key", text(d.key)}, {"tenant", text(demoTenant)},
 	})
 	for _, e := range d.view.endpoints {
 		c.printf("  %-8s %s\n", e.name, c.paint(dim, e.about))

@@ -27,7 +27,7 @@ func (x *serveCmd) Run(c *console) error {
 	}
 	server, err := app.New(c.ctx, cfg, app.Options{
 		Log: c.err, Version: version(),
-		OnReady: func(baseURL, rootKey string) { c.banner(baseURL, rootKey, cfg.Data) },
+		OnReady: func(baseURL, rootKey string) { c.banner(baseURL, rootKey, cfg) },
 	})
 	if err != nil {
 		return explainStart(err)
@@ -36,9 +36,16 @@ func (x *serveCmd) Run(c *console) error {
 }
 
 // banner says once where everything is. The root key goes to standard output and never into the log.
-func (c *console) banner(baseURL, rootKey, data string) {
+func (c *console) banner(baseURL, rootKey string, cfg config.Config) {
+	ui := ""
+	if cfg.UI {
+		ui = baseURL + "/ui/"
+	}
 	if c.json {
-		out := map[string]string{"version": version(), "address": baseURL, "docs": baseURL + "/docs", "data": data}
+		out := map[string]string{"version": version(), "address": baseURL, "docs": baseURL + "/docs", "data": cfg.Data}
+		if ui != "" {
+			out["ui"] = ui
+		}
 		if rootKey != "" {
 			out["root_key"] = rootKey
 		}
@@ -47,8 +54,9 @@ func (c *console) banner(baseURL, rootKey, data string) {
 	}
 	list := []field{
 		{"address", cell{baseURL, bold}},
+		{"ui", text(ui)},
 		{"docs", text(baseURL + "/docs")},
-		{"data", text(data)},
+		{"data", text(cfg.Data)},
 		{"root key", cell{rootKey, bold}},
 	}
 	c.printf("%s\n", c.paint(bold, "Posthorn "+version()))
