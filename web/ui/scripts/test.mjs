@@ -6,22 +6,24 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
-const lib = fileURLToPath(new URL("../src/lib/", import.meta.url));
-const tests = readdirSync(lib).filter((name) => name.endsWith(".test.ts"));
+const lib = fileURLToPath(new URL("../src/", import.meta.url));
+const tests = readdirSync(lib, { recursive: true }).filter((name) => name.endsWith(".test.ts"));
+const flat = (name) => name.replace(/\.ts$/, "").replaceAll(/[\\/]/g, "-");
 const out = mkdtempSync(join(tmpdir(), "posthorn-ui-"));
 try {
   await build({
     configFile: false,
     logLevel: "warn",
     root: lib,
+    resolve: { alias: [{ find: /^\$lib\//, replacement: join(lib, "lib/") }] },
     build: {
       ssr: true,
       outDir: out,
       emptyOutDir: true,
-      rolldownOptions: { input: Object.fromEntries(tests.map((name) => [name.replace(/\.ts$/, ""), join(lib, name)])), output: { entryFileNames: "[name].mjs" } },
+      rolldownOptions: { input: Object.fromEntries(tests.map((name) => [flat(name), join(lib, name)])), output: { entryFileNames: "[name].mjs" } },
     },
   });
-  const run = spawnSync(process.execPath, ["--test", ...tests.map((name) => join(out, name.replace(/\.ts$/, ".mjs")))], { stdio: "inherit" });
+  const run = spawnSync(process.execPath, ["--test", ...tests.map((name) => join(out, `${flat(name)}.mjs`))], { stdio: "inherit" });
   process.exitCode = run.status ?? 1;
 } finally {
   rmSync(out, { recursive: true, force: true });

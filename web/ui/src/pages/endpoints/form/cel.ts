@@ -11,6 +11,8 @@ export interface Condition {
   op: Op;
   /** As people type it: text, a number, yes or no; for in: with commas. */
   value: string;
+  /** As it was written, while nothing in the row was changed: a saved filter stays what it is. */
+  text?: string;
 }
 
 export interface Filter {
@@ -104,7 +106,7 @@ export function complete(c: Condition): boolean {
 export function write(filter: Filter, kind: (field: string) => Kind): string {
   return filter.rows
     .filter(complete)
-    .map((c) => one(c, kind(c.field)))
+    .map((c) => c.text ?? one(c, kind(c.field)))
     .join(filter.all ? " && " : " || ");
 }
 
@@ -116,23 +118,25 @@ export function path(steps: readonly string[]): string {
 interface Token {
   kind: "name" | "string" | "number" | "mark";
   text: string;
+  start: number;
+  end: number;
 }
 
 function lex(source: string): Token[] | undefined {
   const out: Token[] = [];
   const rule = /\s*(?:([A-Za-z_]\w*)|(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|"((?:[^"\\\n]|\\["\\nrt'])*)"|'((?:[^'\\\n]|\\["\\nrt'])*)'|(&&|\|\||==|!=|<=|>=|[<>!()[\].,]))\s*/y;
-  let last: Token | undefined;
   while (rule.lastIndex < source.length) {
     const at = rule.lastIndex;
     const m = rule.exec(source);
     if (!m) return undefined;
     const text = m[3] ?? m[4];
     if (m[1] !== undefined && /["']/.test(source.charAt(at + m[0].length)) && !/\s$/.test(m[0])) return undefined; // r"raw" and its like
-    if (m[1] !== undefined) last = { kind: "name", text: m[1] };
-    else if (m[2] !== undefined) last = { kind: "number", text: m[2] };
-    else if (text !== undefined) last = { kind: "string", text: text.replace(/\\(.)/g, (_, c: string) => ({ n: "\n", r: "\r", t: "\t" })[c] ?? c) };
-    else last = { kind: "mark", text: m[5] ?? "" };
-    out.push(last);
+    const start = at + m[0].length - m[0].trimStart().length;
+    const place = { start, end: start + m[0].trim().length };
+    if (m[1] !== undefined) out.push({ kind: "name", text: m[1], ...place });
+    else if (m[2] !== undefined) out.push({ kind: "number", text: m[2], ...place });
+    else if (text !== undefined) out.push({ kind: "string", text: text.replace(/\\(.)/g, (_, c: string) => ({ n: "\n", r: "\r", t: "\t" })[c] ?? c), ...place });
+    else out.push({ kind: "mark", text: m[5] ?? "", ...place });
   }
   return out;
 }
@@ -143,9 +147,11 @@ const NEGATED: Partial<Record<Op, Op>> = { contains: "notcontains", in: "notin",
 const ROOTS = new Set<string>([...attributes, "version", "data", "ext"]);
 
 class Reader {
-  #tokens: Token[];
+  readonly #source: string;
+  readonly #tokens: Token[];
   #at = 0;
-  constructor(tokens: Token[]) {
+  constructor(source: string, tokens: Token[]) {
+    this.#source = source;
     this.#tokens = tokens;
   }
 
@@ -261,7 +267,7 @@ class Reader {
         row = this.condition();
         if (!row || !this.#take(")")) return undefined;
       }
-      rows.push(row);
+      rows.push({ ...row, text: this.#source.slice(this.#tokens[before]?.start, this.#tokens[this.#at - 1]?.end) });
       if (this.done) return { all: mark !== "||", rows };
       const next = this.#take("&&") ? "&&" : this.#take("||") ? "||" : undefined;
       if (!next || (mark && mark !== next)) return undefined;
@@ -274,5 +280,5 @@ class Reader {
 export function read(source: string): Filter | undefined {
   if (source.trim() === "") return { all: true, rows: [] };
   const tokens = lex(source);
-  return tokens && tokens.length > 0 ? new Reader(tokens).filter() : undefined;
+  return tokens && tokens.length > 0 ? new Reader(source, tokens).filter() : undefined;
 }
