@@ -37,12 +37,20 @@ export function couldBeId(text: string): boolean {
   return text.length >= 3 && text.length <= 256 && !/[\s/*]/.test(text);
 }
 
-/** A CEL expression that is true for events that hold the text, and for which the person's own filter is true too. */
+/**
+ * A CEL expression that is true for events that hold the text, and for which the person's own filter is true too. The filter
+ * stands on lines of its own, so that faultIn can tell where it is wrong.
+ */
 export function celOf(text: string, filter: string): string {
   if (!text) return filter;
   const quoted = JSON.stringify(text);
   const holds = ["id", "type", "subject", "key"].map((name) => `${name}.contains(${quoted})`).join(" || ");
-  return filter ? `(${filter}) && (${holds})` : holds;
+  return filter ? `(\n${filter}\n) && (${holds})` : holds;
+}
+
+/** The server's message about celOf(text, filter), with the lines of the filter itself. */
+export function faultIn(message: string, text: string): string {
+  return text ? message.replace(/\bline (\d+)/g, (_, line: string) => `line ${Math.max(1, Number(line) - 1)}`) : message;
 }
 
 /** The time that a preset such as "15m" means, ms since 1970. */
