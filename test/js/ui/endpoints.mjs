@@ -121,17 +121,17 @@ await flow("endpoints", async (ui) => {
 
   await ui.step("what the server refuses is told at its field", async () => {
     await ui.open(page, "/ui/t/acme/endpoints/new");
-    await page.getByLabel(t("endpoints.form.url")).fill("http://10.1.2.3/internal");
-    await unfold("endpoints.form.only");
-    await button(t("endpoints.form.filter.write")).click();
-    await page.getByLabel(t("endpoints.form.filter.text")).fill("data.total >");
-    await ui.expecting(422, /\/endpoints(\/preview)?$/, async () => {
+    await ui.expecting(422, /\/endpoints(\/preview)?$/, async () => { // the preview is refused while it is typed
+      await page.getByLabel(t("endpoints.form.url")).fill("http://10.1.2.3/internal");
+      await unfold("endpoints.form.only");
+      await button(t("endpoints.form.filter.write")).click();
+      await page.getByLabel(t("endpoints.form.filter.text")).fill("data.total >");
       await button(t("endpoints.create")).click();
       await until("the filter is marked", async () => (await page.getByLabel(t("endpoints.form.filter.text")).getAttribute("aria-invalid")) === "true");
       await page.getByLabel(t("endpoints.form.filter.text")).fill("");
+      await page.getByLabel(t("endpoints.form.url")).fill("");
       await ui.settled(page);
     });
-    await page.getByLabel(t("endpoints.form.url")).fill("");
   });
 
   await ui.step("pause and resume", async () => {

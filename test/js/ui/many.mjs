@@ -49,9 +49,9 @@ await flow("many", async (ui) => {
     const grid = page.getByRole("grid").first();
     const seen = await grid.evaluate(async (e) => {
       const found = new Set();
-      for (let top = 0; top <= e.scrollHeight; top += e.clientHeight / 2) {
+      for (let top = 0; top <= e.scrollHeight; top += e.clientHeight - 120) {
         e.scrollTop = top;
-        await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+        await new Promise((done) => requestAnimationFrame(done));
         for (const m of e.innerText.matchAll(/row\/(\d+)/g)) found.add(Number(m[1]));
       }
       return found.size;

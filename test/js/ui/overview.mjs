@@ -24,7 +24,7 @@ await flow("overview", async (ui) => {
   const { endpoints } = await seed(ui);
 
   await ui.step("what comes first takes the place of it by itself", async () => {
-    await main.getByText(t("overview.attention")).waitFor();
+    await main.getByRole("heading", { name: t("overview.attention") }).waitFor();
   });
 
   await ui.step("what is published and delivered shows without a reload", async () => {

@@ -154,8 +154,9 @@ await flow("shell", async (ui) => {
   });
 
   await ui.step("the server goes away and comes back", async () => {
-    await ui.open(page, "/ui/");
+    await ui.open(page, "/ui/t/acme/queues");
     await page.evaluate(() => (window.same = true));
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Overview", exact: true }).last().click();
     await page.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
     await ui.server("kill");
     await page.getByRole("status").filter({ hasText: "Offline" }).first().waitFor();
@@ -163,6 +164,10 @@ await flow("shell", async (ui) => {
     const alert = page.getByRole("alert").filter({ hasText: "No answer from the server" }).first();
     await alert.waitFor();
     await ui.axe(page);
+    await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Sources", exact: true }).click(); // its code was never loaded
+    await page.getByText("The page could not be loaded").waitFor();
+    await page.goBack();
+    await alert.waitFor();
     await ui.server("start");
     await page.getByRole("button", { name: "Try again" }).first().click();
     await alert.waitFor({ state: "hidden" });
