@@ -40,6 +40,10 @@ ui-check: test-setup $(ui_packages) ## Check the web UI's source, and that the c
 		echo 'the build of the web UI is not that of its source, or its API types are not those of docs/openapi.json: commit what "make ui" wrote' >&2; exit 1; \
 	fi
 
+.PHONY: screens
+screens: test-setup ## Take the pictures of docs/screens anew, in the typeface Inter (Debian: fonts-inter).
+	UPDATE_SCREENS=1 $(GO) test -count=1 -run '^TestUI$$' ./test
+
 .PHONY: test-setup
 test-setup: ## Install what the tests need: Node's packages, and programs when root.
 	@test/setup
