@@ -25,6 +25,7 @@ func (a *API) tokenRoutes() {
 }
 
 func (a *API) createToken(ctx context.Context, c *call, in *struct {
+	InTenant
 	InOnce
 	Body client.TokenRequest
 },
@@ -47,6 +48,7 @@ func (a *API) createToken(ctx context.Context, c *call, in *struct {
 }
 
 func (a *API) rotateTokens(ctx context.Context, c *call, in *struct {
+	InTenant
 	InOnce
 	Body *client.TokenRotation
 },

@@ -121,13 +121,13 @@ export interface paths {
         };
         /**
          * List bins
-         * @description By id: those of the key's tenant; with an admin key all, or those of one tenant. Needs a key that may read or manage.
+         * @description By id: those of the key's tenant; with an admin key all, or those of one tenant. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["list-bins"];
         put?: never;
         /**
          * Make a bin
-         * @description A URL that captures what is sent to it. It belongs to the key's tenant; of an admin key to the tenant that it names, or to nobody. Needs a key that may manage.
+         * @description A URL that captures what is sent to it. It belongs to the key's tenant; of an admin key to the tenant that it names, or to nobody. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         post: operations["create-bin"];
         delete?: never;
@@ -145,25 +145,25 @@ export interface paths {
         };
         /**
          * Get a bin with its figures
-         * @description The ETag changes with what comes, too; If-Match looks at the configuration only. Needs a key that may read or manage.
+         * @description The ETag changes with what comes, too; If-Match looks at the configuration only. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["get-bin"];
         /**
          * Replace a bin's configuration
-         * @description Fields left out go back to their defaults, but the tenant, which stays. Needs a key that may manage.
+         * @description Fields left out go back to their defaults, but the tenant, which stays. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         put: operations["replace-bin"];
         post?: never;
         /**
          * Delete a bin
-         * @description With all that is in it. Needs a key that may manage.
+         * @description With all that is in it. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         delete: operations["delete-bin"];
         options?: never;
         head?: never;
         /**
          * Change fields of a bin
-         * @description A merge patch (RFC 7386). Needs a key that may manage.
+         * @description A merge patch (RFC 7386). Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         patch: operations["patch-bin"];
         trace?: never;
@@ -177,7 +177,7 @@ export interface paths {
         };
         /**
          * Export captured requests
-         * @description At most 10,000 of those that are selected, in the order in which they came. Needs a key that may read or manage.
+         * @description At most 10,000 of those that are selected, in the order in which they came. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["export-bin"];
         put?: never;
@@ -197,14 +197,14 @@ export interface paths {
         };
         /**
          * List captured requests
-         * @description The newest first, unless asked otherwise. A search looks at a bounded number of requests: a page may hold few, or none, and yet have a next. Needs a key that may read or manage.
+         * @description The newest first, unless asked otherwise. A search looks at a bounded number of requests: a page may hold few, or none, and yet have a next. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["list-bin-requests"];
         put?: never;
         post?: never;
         /**
          * Delete captured requests
-         * @description Those that are selected; without a selection all. Needs a key that may manage.
+         * @description Those that are selected; without a selection all. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         delete: operations["delete-bin-requests"];
         options?: never;
@@ -221,21 +221,21 @@ export interface paths {
         };
         /**
          * Get a captured request, or wait for one
-         * @description With wait, which goes with latest, the answer is the first request that comes after the one with the number after, or after the call; 204 when none came. Needs a key that may read or manage.
+         * @description With wait, which goes with latest, the answer is the first request that comes after the one with the number after, or after the call; 204 when none came. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["get-bin-request"];
         put?: never;
         post?: never;
         /**
          * Delete a captured request
-         * @description Needs a key that may manage.
+         * @description Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         delete: operations["delete-bin-request"];
         options?: never;
         head?: never;
         /**
          * Write a note to a captured request
-         * @description Needs a key that may manage.
+         * @description Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         patch: operations["patch-bin-request"];
         trace?: never;
@@ -251,7 +251,7 @@ export interface paths {
         put?: never;
         /**
          * Answer a caller that is held
-         * @description 409 when nobody waits for it: the time of the bin's hold is over, or the caller has its answer. Needs a key that may manage.
+         * @description 409 when nobody waits for it: the time of the bin's hold is over, or the caller has its answer. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         post: operations["answer-bin-request"];
         delete?: never;
@@ -269,7 +269,7 @@ export interface paths {
         };
         /**
          * Get the body of a captured request
-         * @description Byte for byte, as a file: never as a type that a browser would run. Needs a key that may read or manage.
+         * @description Byte for byte, as a file: never as a type that a browser would run. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["get-bin-request-body"];
         put?: never;
@@ -289,7 +289,7 @@ export interface paths {
         };
         /**
          * Get an uploaded file of a captured request
-         * @description Byte for byte, as a file: never as a type that a browser would run. Needs a key that may read or manage.
+         * @description Byte for byte, as a file: never as a type that a browser would run. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["get-bin-request-file"];
         put?: never;
@@ -309,7 +309,7 @@ export interface paths {
         };
         /**
          * Get a captured request byte for byte
-         * @description The request line, the header lines, and the body. Needs a key that may read or manage.
+         * @description The request line, the header lines, and the body. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["get-bin-request-raw"];
         put?: never;
@@ -331,7 +331,7 @@ export interface paths {
         put?: never;
         /**
          * Send a captured request again
-         * @description Its method, its headers without those of the connection, and its body go to a URL; the answer to that is returned. It takes 30 s at most. Needs a key that may manage.
+         * @description Its method, its headers without those of the connection, and its body go to a URL; the answer to that is returned. It takes 30 s at most. Needs a key that may manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         post: operations["replay-bin-request"];
         delete?: never;
@@ -349,7 +349,7 @@ export interface paths {
         };
         /**
          * Get requests as they come: server-sent events
-         * @description Each has its number as id, request as event and itself, as JSON on one line, as data. With Last-Event-ID, a number, those that came after it are given first. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token.
+         * @description Each has its number as id, request as event and itself, as JSON on one line, as data. With Last-Event-ID, a number, those that came after it are given first. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["stream-bin"];
         put?: never;
@@ -389,7 +389,7 @@ export interface paths {
         };
         /**
          * See how the server does
-         * @description Rates, latencies and lanes of the last 15 minutes, and the endpoints that need attention. Figures are counted by this server since its start; of a tenant since it was active or looked at first, when very many are. What is counted now is at most 5 seconds old. Needs an admin key.
+         * @description Rates, latencies and lanes of the last 15 minutes, and the endpoints that need attention. Figures are counted by this server since its start; of a tenant since it was active or looked at first, when very many are. What is counted now is at most 5 seconds old. Needs an admin key. People who may read every tenant may, too.
          */
         get: operations["get-overview"];
         put?: never;
@@ -409,7 +409,7 @@ export interface paths {
         };
         /**
          * Watch how the server does: server-sent events
-         * @description First the event overview; then each second the event tick, with what happened in that second, and the event attention when the list of what needs attention has changed. Who reads slowly misses ticks. Data is JSON on one line. Needs an admin key. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token.
+         * @description First the event overview; then each second the event tick, with what happened in that second, and the event attention when the list of what needs attention has changed. Who reads slowly misses ticks. Data is JSON on one line. Needs an admin key. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. People who may read every tenant may, too.
          */
         get: operations["stream-overview"];
         put?: never;
@@ -429,12 +429,97 @@ export interface paths {
         };
         /**
          * List providers
-         * @description What a source may name as its provider, and what each needs. Needs a key that may read or manage.
+         * @description What a source may name as its provider, and what each needs. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["list-providers"];
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign a browser in with an API key
+         * @description Sets a cookie that the other routes take from the server's own pages in place of a key. After ten failures in five minutes from an address: 429. The session ends with the key. Needs no key besides.
+         */
+        post: operations["log-in"];
+        /**
+         * Sign out
+         * @description Ends the session whose cookie is sent.
+         */
+        delete: operations["log-out"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/session/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How one can sign in
+         * @description Needs no key.
+         */
+        get: operations["get-session-options"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the caller's sessions
+         * @description Those begun with the same API key, or by the same person; the newest first. With all, which needs an admin key, everybody's, in the order of their ids, as pages; a page may hold fewer than limit and still have a next.
+         */
+        get: operations["list-sessions"];
+        put?: never;
+        post?: never;
+        /** End all of the caller's sessions */
+        delete: operations["log-out-everywhere"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sessions/{session}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End a session
+         * @description One of the caller's, or, with an admin key, anybody's.
+         */
+        delete: operations["end-session"];
         options?: never;
         head?: never;
         patch?: never;
@@ -449,7 +534,7 @@ export interface paths {
         };
         /**
          * List tenants
-         * @description By name. With q a page may hold fewer than limit and still have a next. Needs an admin key.
+         * @description By name. With q a page may hold fewer than limit and still have a next. Needs an admin key. People who may read every tenant may, too.
          */
         get: operations["list-tenants"];
         put?: never;
@@ -589,7 +674,7 @@ export interface paths {
         };
         /**
          * Get figures of several endpoints
-         * @description They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window. Endpoints that are not there are left out. Needs a key that may read or manage. A portal's token is also taken.
+         * @description They cover the attempts that are recorded, at most the newest 1,000 of each endpoint, within the window, and are at most 5 seconds old. The series is as of one endpoint, with 1,000 for 10,000. Endpoints that are not there are left out. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["list-endpoint-stats"];
         put?: never;
@@ -865,7 +950,7 @@ export interface paths {
         };
         /**
          * Get figures over the newest attempts
-         * @description They cover the attempts that are recorded, at most the newest 10,000, within the window. Needs a key that may read or manage. A portal's token is also taken.
+         * @description They cover the attempts that are recorded, at most the newest 10,000, within the window. The series covers the whole window: of parts with older attempts than those it takes the newest, at most 10,000 divided by the parts, of each, and marks the parts with more as sampled. Needs a key that may read or manage. A portal's token is also taken.
          */
         get: operations["get-endpoint-stats"];
         put?: never;
@@ -2761,6 +2846,10 @@ export interface components {
              */
             version: number;
         };
+        LogIn: {
+            /** @description An API key */
+            key: string;
+        };
         Me: {
             /** @description Whether everything is allowed */
             admin: boolean;
@@ -2814,6 +2903,10 @@ export interface components {
             overlap?: string;
             /** @description The new secret */
             secret: string;
+        };
+        OIDCOption: {
+            /** @description What the provider is called */
+            name: string;
         };
         OldestEvent: {
             /**
@@ -3035,6 +3128,12 @@ export interface components {
         PageReplay: {
             /** @description The page */
             data: components["schemas"]["Replay"][];
+            /** @description The cursor of the next page; absent on the last one */
+            next?: string;
+        };
+        PageSession: {
+            /** @description The page */
+            data: components["schemas"]["Session"][];
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
         };
@@ -3479,6 +3578,39 @@ export interface components {
             /** @description The first characters of a long secret */
             hint: string;
         };
+        Session: {
+            /** @description The address that it began from */
+            address?: string;
+            /** @description Whose it is */
+            by: components["schemas"]["Caller"];
+            /**
+             * Format: date-time
+             * @description When it began
+             */
+            created: string;
+            /** @description Whether it is the one that asks */
+            current: boolean;
+            /**
+             * Format: date-time
+             * @description When it ends at the latest
+             */
+            expires: string;
+            /** @description The session's id */
+            id: string;
+            /**
+             * Format: date-time
+             * @description When it was used last, to about a minute
+             */
+            seen: string;
+            /** @description The browser that it began in */
+            user_agent?: string;
+        };
+        SessionOptions: {
+            /** @description With an API key */
+            apikey: boolean;
+            /** @description Through a provider of identities: send the browser to /ui/login/oidc */
+            oidc?: components["schemas"]["OIDCOption"];
+        };
         Settled: {
             /**
              * Format: int64
@@ -3758,7 +3890,7 @@ export interface components {
              * @description Attempts by verdict
              */
             retry: number;
-            /** @description By time, the oldest first, when buckets were asked for; what is older than the attempts counted is left out */
+            /** @description By time, the oldest first, when buckets were asked for: the whole window, also what is older than the attempts counted above */
             series?: components["schemas"]["StatsBucket"][];
             /**
              * Format: double
@@ -3776,7 +3908,7 @@ export interface components {
             at: string;
             /**
              * Format: int64
-             * @description How many attempts began in it
+             * @description How many attempts that ended in it are counted
              */
             attempts: number;
             /**
@@ -3799,6 +3931,8 @@ export interface components {
              * @description 99 % of those that got an answer were as fast or faster
              */
             p99?: number;
+            /** @description It has more attempts than are counted: the figures are those of its newest */
+            sampled?: boolean;
         };
         StatsList: {
             /** @description In the order asked; endpoints that are not there are left out */
@@ -4055,10 +4189,12 @@ export type LeaseRequest = components['schemas']['LeaseRequest'];
 export type LeasedEvent = components['schemas']['LeasedEvent'];
 export type LeasedEvents = components['schemas']['LeasedEvents'];
 export type LiveStream = components['schemas']['LiveStream'];
+export type LogIn = components['schemas']['LogIn'];
 export type Me = components['schemas']['Me'];
 export type NackRequest = components['schemas']['NackRequest'];
 export type NameValue = components['schemas']['NameValue'];
 export type NewSourceSecret = components['schemas']['NewSourceSecret'];
+export type OidcOption = components['schemas']['OIDCOption'];
 export type OldestEvent = components['schemas']['OldestEvent'];
 export type Origin = components['schemas']['Origin'];
 export type Outgoing = components['schemas']['Outgoing'];
@@ -4077,6 +4213,7 @@ export type PageLiveStream = components['schemas']['PageLiveStream'];
 export type PageQueue = components['schemas']['PageQueue'];
 export type PageQueueDeadLetter = components['schemas']['PageQueueDeadLetter'];
 export type PageReplay = components['schemas']['PageReplay'];
+export type PageSession = components['schemas']['PageSession'];
 export type PageSource = components['schemas']['PageSource'];
 export type PageTenant = components['schemas']['PageTenant'];
 export type Portal = components['schemas']['Portal'];
@@ -4104,6 +4241,8 @@ export type Response = components['schemas']['Response'];
 export type Rotation = components['schemas']['Rotation'];
 export type Secret = components['schemas']['Secret'];
 export type SecretHint = components['schemas']['SecretHint'];
+export type Session = components['schemas']['Session'];
+export type SessionOptions = components['schemas']['SessionOptions'];
 export type Settled = components['schemas']['Settled'];
 export type Source = components['schemas']['Source'];
 export type SourceAnswer = components['schemas']['SourceAnswer'];
@@ -7451,6 +7590,587 @@ export interface operations {
             };
             /** @description Service Unavailable */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "log-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogIn"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "log-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-session-options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionOptions"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-sessions": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+                /** @description Everybody's sessions */
+                all?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageSession"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "log-out-everywhere": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    "Set-Cookie"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "end-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                session: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -16155,7 +16875,10 @@ export interface operations {
                 /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
                 "Idempotency-Key"?: string;
             };
-            path?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -16290,7 +17013,10 @@ export interface operations {
                 /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
                 "Idempotency-Key"?: string;
             };
-            path?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+            };
             cookie?: never;
         };
         requestBody?: {
