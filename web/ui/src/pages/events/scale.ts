@@ -6,6 +6,12 @@ export function place(delay: number, span: number): number {
   return Math.log1p(Math.max(0, delay) / BASE) / Math.log1p(Math.max(1, span) / BASE);
 }
 
+/** A span a little longer than what happened: in steps, so that a line that grows seldom moves what is on it. */
+export function lengthOf(ms: number): number {
+  const step = Math.log(1.35);
+  return Math.exp(Math.ceil(Math.log(Math.max(100, ms)) / step) * step);
+}
+
 const STEPS = [10, 100, 1000, 10_000, 60_000, 600_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000, 2_592_000_000];
 
 /** The delays to mark on a line that is so many px wide, at least `room` px from each other. */

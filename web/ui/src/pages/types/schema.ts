@@ -35,19 +35,23 @@ function target(root: Json, ref: string): Json | undefined {
   return at;
 }
 
-function typeOf(schema: { [key: string]: Json }): string {
+/** The type in a few words. A reference to what is being told already is told by its name. */
+function typeOf(schema: { [key: string]: Json }, root: Json): string {
   const type = schema.type;
   if (Array.isArray(type)) return type.join(" | ");
   if (typeof type === "string") {
     const items = schema.items;
-    if (type === "array" && isObject(items)) return `array<${typeOf(items) || "any"}>`;
+    if (type === "array" && isObject(items)) {
+      const to = typeof items.$ref === "string" ? target(root, items.$ref) : items;
+      return `array<${(isObject(to) && !to.$ref && typeOf(to, root)) || "any"}>`;
+    }
     return type;
   }
   if (schema.properties) return "object";
   if (schema.items) return "array";
   if (schema.enum || schema.const !== undefined) return "enum";
   for (const word of ["oneOf", "anyOf", "allOf"]) if (Array.isArray(schema[word])) return word;
-  return typeof schema.$ref === "string" ? schema.$ref : "";
+  return typeof schema.$ref === "string" ? `→ ${schema.$ref.startsWith("#/") ? (schema.$ref.split("/").at(-1) ?? "") : schema.$ref}` : "";
 }
 
 function limitsOf(schema: { [key: string]: Json }): SchemaLine["limits"] {
@@ -86,7 +90,7 @@ export function schemaLines(root: unknown): SchemaLine[] {
     const isRoot = path === "";
     if (!isRoot || !isObject(schema.properties)) {
       const description = typeof schema.description === "string" ? schema.description : typeof schema.title === "string" ? schema.title : "";
-      out.push({ path: path || "$", depth, name, type: typeOf(schema), required, description, limits: limitsOf(schema) });
+      out.push({ path: path || "$", depth, name, type: typeOf(schema, whole), required, description, limits: limitsOf(schema) });
     }
     if (depth >= DEPTH) return;
     inside(schema, path, isRoot && isObject(schema.properties) ? depth : depth + 1, seen);
