@@ -52,8 +52,8 @@ await flow("endpoints", async (ui) => {
     await main.getByText(like("endpoints.form.matched")).waitFor();
     await unfold("endpoints.form.headers.title");
     await button(t("endpoints.form.headers.add")).click();
-    await page.getByLabel(t("endpoints.form.pair.name", { n: 1, what: t("endpoints.form.headers") })).fill("X-Team");
-    await page.getByLabel(t("endpoints.form.pair.value", { n: 1, what: t("endpoints.form.headers") })).fill("blue");
+    await page.getByLabel(t("common.pair.nameOf", { n: 1, what: t("endpoints.form.headers") })).fill("X-Team");
+    await page.getByLabel(t("common.pair.valueOf", { n: 1, what: t("endpoints.form.headers") })).fill("blue");
   });
 
   await ui.step("the preview is the exact request, and a test shows the answer", async () => {
