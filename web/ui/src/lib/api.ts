@@ -87,7 +87,7 @@ export async function send<T>(method: Method, template: string, options: Loose =
   const headers: Record<string, string> = { Accept: "application/json", ...authHeaders(), ...options.headers };
   if (options.etag) headers["If-Match"] = options.etag;
   if (options.tenant) headers["Posthorn-Tenant"] = options.tenant;
-  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: "same-origin", cache: "no-store" };
+  const init: RequestInit = { method: method.toUpperCase(), headers, credentials: auth.credentials, cache: "no-store" };
   if (options.body !== undefined) {
     headers["Content-Type"] ??= "application/json";
     init.body = typeof options.body === "string" ? options.body : JSON.stringify(options.body);

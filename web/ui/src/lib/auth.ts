@@ -4,6 +4,8 @@ const KEY = "posthorn.portal";
 interface Held {
   tenant: string;
   token: string;
+  /** The language that the link asks for. */
+  language?: string;
 }
 
 let held: Held | undefined;
@@ -18,7 +20,30 @@ function stored(): Held | undefined {
   }
 }
 
+/** When a token (a JWT) ends by what it says itself, ms since 1970; Infinity if it does not say. */
+function expiry(token: string): number {
+  try {
+    const claims = JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"))) as { exp?: number };
+    return (claims.exp ?? Infinity) * 1000;
+  } catch {
+    return Infinity;
+  }
+}
+
+/** The portal never uses the cookie of a session: its frame may stand in a page of the same site, whose reader is logged in here. */
+const inPortal = location.pathname.startsWith("/ui/portal/");
+
 export const auth = {
+  get credentials(): RequestCredentials {
+    return inPortal ? "omit" : "same-origin";
+  },
+  /** There is no link yet, or its token is gone: asking the server is of no use. */
+  get locked(): boolean {
+    return inPortal && held === undefined;
+  },
+  get language(): string | undefined {
+    return held?.language;
+  },
   get token(): string | undefined {
     return held?.token;
   },
@@ -27,7 +52,8 @@ export const auth = {
     const fragment = new URLSearchParams(location.hash.slice(1));
     const token = fragment.get("token");
     if (token) {
-      held = { tenant, token };
+      const language = fragment.get("language");
+      held = language ? { tenant, token, language } : { tenant, token };
       try {
         sessionStorage.setItem(KEY, JSON.stringify(held));
       } catch {
@@ -41,13 +67,16 @@ export const auth = {
     held = kept;
     return true;
   },
-  leavePortal(): void {
+  /** Forgets the token, and tells by its own date whether its time is over. */
+  leavePortal(): "expired" | "withdrawn" {
+    const expired = held !== undefined && expiry(held.token) <= Date.now();
     held = undefined;
     try {
       sessionStorage.removeItem(KEY);
     } catch {
       // Nothing was kept.
     }
+    return expired ? "expired" : "withdrawn";
   },
 };
 

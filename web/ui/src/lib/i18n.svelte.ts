@@ -13,17 +13,23 @@ export const languages: readonly { code: Language; name: string }[] = [
 ];
 
 const KEY = "posthorn.language";
-const loaders: Record<Language, () => Promise<{ default: Catalogue }>> = {
-  en: () => import("../texts/en"),
-  cs: () => import("../texts/cs"),
+type Loader = () => Promise<{ default: Catalogue }>;
+const core: Record<Language, Loader> = {
+  en: () => import("../texts/core.en"),
+  cs: () => import("../texts/core.cs"),
 };
+/** The areas' texts by "../texts/<area>.<language>.ts". */
+const areas: Partial<Record<string, Loader>> = import.meta.glob<{ default: Catalogue }>(["../texts/*.en.ts", "../texts/*.cs.ts", "!../texts/common.*", "!../texts/core.*", "!../texts/login.*", "!../texts/portal.*"]);
+/** The areas whose pages have been opened. */
+const wanted = new Set<string>();
 
 let code = $state<Language>("en");
 let texts = $state.raw<Catalogue>({});
 const plurals = $derived(new Intl.PluralRules(code));
 const numbers = $derived(new Intl.NumberFormat(code));
 
-function known(tag: string | null | undefined): Language | undefined {
+/** The language of ours that a tag such as "cs-CZ" means, if there is one. */
+export function known(tag: string | null | undefined): Language | undefined {
   const short = tag?.toLowerCase().split("-")[0];
   return languages.find((l) => l.code === short)?.code;
 }
@@ -39,12 +45,39 @@ export function preferred(): Language {
   return known(kept) ?? navigator.languages.map(known).find((l) => l !== undefined) ?? "en";
 }
 
-/** Loads a language and shows it. keep: as the choice of the person. */
-export async function setLanguage(to: Language, keep = true): Promise<void> {
-  const loaded = await loaders[to]();
-  texts = loaded.default;
+let chosen: Language = "en";
+let turn = 0;
+let pending: Promise<void> = Promise.resolve();
+
+/** Shows the chosen language with what is wanted of it; the newest call wins, and the older ones wait for it. */
+async function show(): Promise<void> {
+  const mine = ++turn;
+  const to = chosen;
+  const parts = await Promise.all([core[to], ...[...wanted].map((area) => areas[`../texts/${area}.${to}.ts`])].map((one) => one?.()));
+  if (mine !== turn) return pending;
+  texts = Object.assign({}, ...parts.map((part) => part?.default)) as Catalogue;
   code = to;
   document.documentElement.lang = to;
+}
+
+/** Loads the texts of an area before its pages are shown. Error: they could not be loaded. */
+export async function loadTexts(area: string): Promise<void> {
+  if (wanted.has(area)) return pending;
+  wanted.add(area);
+  pending = show();
+  try {
+    await pending;
+  } catch (error) {
+    wanted.delete(area);
+    throw error;
+  }
+}
+
+/** Loads a language and shows it. keep: as the choice of the person. */
+export async function setLanguage(to: Language, keep = true): Promise<void> {
+  chosen = to;
+  pending = show();
+  await pending;
   if (!keep) return;
   try {
     localStorage.setItem(KEY, to);

@@ -7,6 +7,7 @@ const BASE = "/ui";
 const PORTAL = /^\/portal\/([^/]+)(\/.*)?$/;
 
 let find: (path: string) => Matched<Route> | undefined = () => undefined;
+let product = $state("Posthorn");
 let path = $state(here());
 let search = $state(location.search);
 let turn = $state(0); // grows with every move to another page
@@ -69,7 +70,11 @@ export const router = {
   },
   /** Names the page in the window's title. <PageHeader> does it. */
   title(text: string): void {
-    document.title = text ? `${text} · Posthorn` : "Posthorn";
+    document.title = text ? `${text} · ${product}` : product;
+  },
+  /** What the pages are called as a whole: a portal has its customer's name. */
+  name(text: string): void {
+    product = text;
   },
 };
 
@@ -78,7 +83,7 @@ export function href(pattern: string, params?: Record<string, string>, query?: R
   let to = build(pattern, params);
   if (portalTenant !== undefined) {
     const own = `/t/${encodeURIComponent(portalTenant)}`;
-    if (to.startsWith(own)) to = `/portal/${encodeURIComponent(portalTenant)}${to.slice(own.length)}`;
+    if (to === own || to.startsWith(`${own}/`)) to = `/portal/${encodeURIComponent(portalTenant)}${to.slice(own.length)}`;
   }
   const q = new URLSearchParams();
   for (const [name, value] of Object.entries(query ?? {})) if (value !== undefined) writeQuery(q, name, value, "");
@@ -86,9 +91,17 @@ export function href(pattern: string, params?: Record<string, string>, query?: R
   return BASE + to + (text ? `?${text}` : "");
 }
 
+/** Whether an address is one of the portal's own; outside of the portal every one is. From the portal no way leads to the other pages. */
+function inside(pathname: string): boolean {
+  if (portalTenant === undefined) return true;
+  const own = `${BASE}/portal/${encodeURIComponent(portalTenant)}`;
+  return pathname === own || pathname.startsWith(`${own}/`);
+}
+
 /** Goes to a full address (from href). replace: without a new entry in the history. */
 export function go(to: string, options: { replace?: boolean } = {}): void {
   const url = new URL(to, location.href);
+  if (!inside(url.pathname)) return;
   if (url.origin !== location.origin || !(url.pathname === BASE || url.pathname.startsWith(`${BASE}/`))) {
     location.assign(url);
     return;
@@ -161,6 +174,10 @@ function follow(event: MouseEvent): void {
   if (!link || link.target || link.hasAttribute("download") || !link.getAttribute("href")) return;
   const url = new URL(link.href, location.href);
   if (url.origin !== location.origin || !url.pathname.startsWith(`${BASE}/`)) return;
+  if (!inside(url.pathname)) {
+    event.preventDefault();
+    return;
+  }
   if (url.pathname.startsWith(`${BASE}/login/oidc`)) return;
   if (url.pathname === location.pathname && url.search === location.search && url.hash) return;
   event.preventDefault();

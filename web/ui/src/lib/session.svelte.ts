@@ -23,14 +23,19 @@ export interface Me {
 }
 
 let me = $state.raw<Me>();
-let ended = $state(false);
+let ended = $state<"expired" | "withdrawn">();
+
+/** Ends a portal: its token is forgotten, and why it is no longer of use is told. */
+export function endPortal(): void {
+  ended = auth.leavePortal();
+}
 
 export const session = {
   get me(): Me | undefined {
     return me;
   },
-  /** The portal's link has expired or was withdrawn. */
-  get ended(): boolean {
+  /** Why the portal's link is of no use any more. */
+  get ended(): "expired" | "withdrawn" | undefined {
     return ended;
   },
   get admin(): boolean {
@@ -63,6 +68,7 @@ export function can(permission: Permission, tenant: string | undefined = router.
 
 /** Asks who is here. false: nobody, the login page it is. */
 export async function enter(): Promise<boolean> {
+  if (auth.locked) return false;
   try {
     me = (await send<Me>("get", "/v1/me")).data;
     return true;
@@ -75,7 +81,7 @@ export async function enter(): Promise<boolean> {
 /** Logs in with an API key; the session's cookie is set by the answer. */
 export async function logIn(key: string): Promise<Me> {
   me = (await send<Me>("post", "/v1/session", { body: { key } })).data;
-  ended = false;
+  ended = undefined;
   return me;
 }
 
@@ -95,8 +101,7 @@ export function loginPath(): string {
 setUnauthorized((url) => {
   if (url.startsWith("/v1/session") && !url.startsWith("/v1/sessions")) return; // a wrong key is the form's to show
   if (router.portal !== undefined) {
-    auth.leavePortal();
-    ended = true;
+    if (auth.token !== undefined) endPortal();
     return;
   }
   me = undefined;

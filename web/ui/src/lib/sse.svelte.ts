@@ -1,4 +1,5 @@
 // A live stream over fetch: the Bearer header can be sent, and it comes back by itself from where it was.
+import { auth } from "./auth";
 import { authHeaders, fill, queryString } from "./api";
 import { isAbort, problemOf, type ApiError } from "./problem";
 import { SSEParser, backoff, type Message } from "./sseparse";
@@ -8,6 +9,8 @@ export type StreamState = "connecting" | "live" | "paused" | "offline";
 export interface StreamOptions {
   path?: Record<string, string | number>;
   query?: Record<string, unknown>;
+  /** The tenant that a person with several means, on routes outside of tenants. */
+  tenant?: string | undefined;
   /** The version (or id) after which to begin. */
   lastEventId?: string;
   onmessage: (message: Message) => void;
@@ -90,9 +93,10 @@ export class Stream {
   /** Reads until the stream ends. Gives the wait before the next try, Infinity for none, undefined for the usual. */
   async #read(signal: AbortSignal): Promise<number | undefined> {
     const headers: Record<string, string> = { Accept: "text/event-stream", ...authHeaders() };
+    if (this.#options.tenant) headers["Posthorn-Tenant"] = this.#options.tenant;
     if (this.lastEventId) headers["Last-Event-ID"] = this.lastEventId;
     const url = fill(this.#template, this.#options.path) + queryString(this.#options.query);
-    const response = await fetch(url, { headers, signal, credentials: "same-origin", cache: "no-store" });
+    const response = await fetch(url, { headers, signal, credentials: auth.credentials, cache: "no-store" });
     if (!response.ok || !response.body) {
       const problem = await problemOf(response);
       const final = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 408;
