@@ -213,9 +213,9 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 		Partition: leases[0].Partition, Position: leases[0].Position, Log: a.store, Registry: a.registry, Lanes: a.manager, Logger: a.log,
 	}
 	api := rest.New(rest.Config{
-		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Sessions: sessions{a.sessions}, Portals: a.control, Audit: a.audit, Address: a.address, Control: a.control, Live: listeners{a.hub}, Streams: a.hub, Overviews: a.overview,
+		Publisher: a.ingest, Auth: authenticator{a.control, a.tokens}, Tokens: tokens{a.tokens}, Sessions: sessions{a.sessions}, Holds: a.holds, Portals: a.control, Audit: a.audit, Address: a.address, Control: a.control, Live: listeners{a.hub}, Streams: a.hub, Overviews: a.overview,
 		Delivery: delivery{a.manager, a.registry}, Log: history{a.store},
-		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: binKeeper{a.bins, a.tunnels.BinDeleted}, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
+		Queues: leasing{a.queues, a.hub}, Sources: a.sources, Bins: binKeeper{a.bins, a.tunnels.BinDeleted}, Tunnels: tunnels{a.tunnels}, Answers: answers{a.store}, Patterns: typeFilter, Limits: limits, DeliveryTimeout: a.cfg.DeliveryTimeout, Logger: a.log, Version: a.options.Version, PublicURL: a.cfg.PublicURL,
 		AllowOrigins: a.cfg.AllowOrigins, AsyncAPI: wire.AsyncAPI,
 		Health: http.HandlerFunc(healthy), Ready: http.HandlerFunc(a.ready), Metrics: a.metrics.handler(), Profile: profiles(),
 		Backup: http.HandlerFunc(a.backup), Pages: a.pages(),

@@ -51,6 +51,9 @@ func (a *App) sessionEnded(id string) {
 	if a.hub != nil {
 		a.hub.EndSession(id)
 	}
+	if a.overview != nil {
+		a.overview.EndSession(id)
+	}
 }
 
 // recordLogIn puts an attempt to sign in on the audit log.

@@ -44,7 +44,7 @@ type Config struct {
 	// Holds reports whether a key or token is still good; it is asked about each that watches, about every 30 s. nil: they are
 	// good until they expire.
 	Holds func(ctx context.Context, key *event.APIKey) bool
-	// MaxWatchers bounds those who watch at once; 0: 256.
+	// MaxWatchers bounds those who watch at once; 0: 256. A tenant may have a quarter of them, all tenants three quarters.
 	MaxWatchers int
 }
 

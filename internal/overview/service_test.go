@@ -299,6 +299,64 @@ func TestWatch(t *testing.T) {
 	})
 }
 
+// TestWatchShares: who has the link of a portal cannot keep others from watching.
+func TestWatchShares(t *testing.T) {
+	s := newService(&fake{})
+	s.cfg.MaxWatchers = 8
+	watch := func(tenant event.TenantID) error {
+		_, leave, err := s.Watch(tenant, &event.APIKey{})
+		if err == nil {
+			t.Cleanup(leave)
+		}
+		return err
+	}
+	for i, most := range []int{2, 2, 2, 0} {
+		for n := range 3 {
+			if err := watch(event.TenantID(i + 1)); (err == nil) != (n < most) || err != nil && event.KindOf(err) != event.KindUnavailable {
+				t.Errorf("tenant %d, number %d: %v", i+1, n, err)
+			}
+		}
+	}
+	for range 2 {
+		if err := watch(0); err != nil {
+			t.Errorf("the server's own: %v", err)
+		}
+	}
+	if err := watch(0); event.KindOf(err) != event.KindUnavailable {
+		t.Errorf("over all: %v", err)
+	}
+}
+
+// TestWatchEndSession: signing out ends what the session watches, at once, and nothing else.
+func TestWatchEndSession(t *testing.T) {
+	s := newService(&fake{})
+	begin := func(key *event.APIKey) func(context.Context) (event.OverviewNews, error) {
+		next, leave, err := s.Watch(1, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(leave)
+		if _, err := next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return next
+	}
+	s.cfg.MaxWatchers = 12
+	mine, other, key := begin(&event.APIKey{Session: "ses_1"}), begin(&event.APIKey{Session: "ses_2"}), begin(&event.APIKey{})
+	s.EndSession("ses_1")
+	s.EndSession("")
+	if _, err := mine(t.Context()); event.KindOf(err) != event.KindUnauthorized {
+		t.Errorf("%v", err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, next := range []func(context.Context) (event.OverviewNews, error){other, key} {
+		if _, err := next(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestWatchEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fake{}

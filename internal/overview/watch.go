@@ -38,7 +38,7 @@ func (s *Service) Watch(tenant event.TenantID, key *event.APIKey) (next func(con
 	switch {
 	case s.closed:
 		return nil, nil, errClosed()
-	case s.watchers >= s.cfg.MaxWatchers:
+	case s.watchers >= s.cfg.MaxWatchers || tenant != 0 && s.shareTaken(tenant):
 		e := event.Errorf(event.KindUnavailable, "busy", "as many watch overviews as the server takes")
 		e.RetryAfter = attentionAge
 		return nil, nil, e
@@ -58,6 +58,33 @@ func (s *Service) Watch(tenant event.TenantID, key *event.APIKey) (next func(con
 		}
 	}
 	return func(ctx context.Context) (event.OverviewNews, error) { return s.next(ctx, w) }, leave, nil
+}
+
+// shareTaken reports whether as many watch a tenant, or tenants together, as may: a quarter and three quarters of all. Who has
+// the link of one portal must not keep everybody else out. s.mu is held.
+func (s *Service) shareTaken(tenant event.TenantID) bool {
+	watching := func(id event.TenantID) int {
+		if c := s.scopes[id]; c != nil {
+			return len(c.watchers)
+		}
+		return 0
+	}
+	most := s.cfg.MaxWatchers
+	return watching(tenant) >= max(1, most/4) || s.watchers-watching(0) >= max(1, most*3/4)
+}
+
+// EndSession ends those who watch by a browser's session.
+func (s *Service) EndSession(session string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.scopes {
+		for w := range c.watchers {
+			if session != "" && w.key.Session == session {
+				w.over = event.Errorf(event.KindUnauthorized, "session_ended", "the session has ended")
+				c.wake()
+			}
+		}
+	}
 }
 
 // next returns what is new for a watcher.

@@ -41,6 +41,9 @@ type Config struct {
 	Tunnels Tunnels
 	// Sessions are those of browsers that are signed in; nil: nobody can sign in.
 	Sessions Sessions
+	// Holds reports whether who was accepted is still good: asked of those who go on listening to bins. nil: they are until
+	// they expire.
+	Holds func(ctx context.Context, key *event.APIKey) bool
 	// Live serves those who listen; nil: nobody can.
 	Live Live
 	// Streams are the live connections, to be listed and ended; nil: they are not.
@@ -51,7 +54,9 @@ type Config struct {
 	Patterns func(patterns []string) (func(eventType string) bool, error)
 
 	Limits event.Limits
-	Logger *slog.Logger
+	// DeliveryTimeout is how long an attempt may take where its endpoint does not say.
+	DeliveryTimeout time.Duration
+	Logger          *slog.Logger
 	// Version is Posthorn's, shown in the OpenAPI document.
 	Version string
 	// PublicURL is the server's address as callers see it, without a path; empty: relative addresses.

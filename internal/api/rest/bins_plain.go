@@ -2,6 +2,7 @@ package rest
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -246,14 +247,14 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 		return nil
 	}
 	out := patiently(w)
-	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, expires: c.key.Expires}
+	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, key: &c.key}
 	if !s.send(": connected\n\n") {
 		return nil
 	}
-	for s.live() {
+	for {
 		list, err := a.Bins.Next(ctx, b.ID, after, binKeepAlive)
-		if err != nil {
-			return nil // the bin is gone, the listener is, or the server stops; it will ask again
+		if err != nil || !s.live(ctx) {
+			return nil // the bin is gone, the listener or its key is, or the server stops; it will ask again
 		}
 		text := ": keep-alive\n\n"
 		for i := range list {
@@ -268,7 +269,6 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 			return nil
 		}
 	}
-	return nil
 }
 
 // binStream writes server-sent events to one listener.
@@ -276,11 +276,17 @@ type binStream struct {
 	api     *API
 	out     *bufio.Writer
 	control *http.ResponseController
-	expires time.Time
+	key     *event.APIKey
 }
 
-// live reports whether the key still holds.
-func (s *binStream) live() bool { return s.expires.IsZero() || time.Now().Before(s.expires) }
+// live reports whether the key still holds. It is asked before each writing: what comes after somebody signed out, or after the
+// key was revoked, is not for who listens.
+func (s *binStream) live(ctx context.Context) bool {
+	if !s.key.Expires.IsZero() && !time.Now().Before(s.key.Expires) {
+		return false
+	}
+	return s.api.Holds == nil || s.api.Holds(ctx, s.key)
+}
 
 // event writes one request; false when the listener is gone.
 func (s *binStream) event(c *event.Capture) bool {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -254,6 +255,8 @@ type bins struct {
 	http *http.Client
 	url  string
 	box  event.Bin
+	// revoked: no key holds any more.
+	revoked atomic.Bool
 }
 
 func newBins(t *testing.T) *bins {
@@ -264,7 +267,9 @@ func newBins(t *testing.T) *bins {
 			return event.Request{Head: []byte(r.Method + " " + r.URL.RequestURI() + " HTTP/1.1\r\n")}
 		},
 	})}
-	api, _ := newAPI(t, newFake(), func(c *rest.Config) { c.Bins = b.Service })
+	api, _ := newAPI(t, newFake(), func(c *rest.Config) {
+		c.Bins, c.Holds = b.Service, func(context.Context, *event.APIKey) bool { return !b.revoked.Load() }
+	})
 	server := httptest.NewServer(api.Handler())
 	t.Cleanup(func() { b.Close(); server.Close() }) // streams end first
 	b.url, b.http = server.URL, server.Client()
@@ -348,6 +353,36 @@ func TestBinStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	for live.Scan() { // the stream ends with the bin
+	}
+}
+
+// TestBinStreamEnds: who has signed out, or whose key was revoked, hears of nothing that comes after it.
+func TestBinStreamEnds(t *testing.T) {
+	t.Parallel()
+	b := newBins(t)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/v1/bins/box/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer reader")
+	resp, err := b.http.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	live := bufio.NewScanner(resp.Body)
+	if !live.Scan() || live.Text() != ": connected" {
+		t.Fatal(live.Text())
+	}
+	b.revoked.Store(true)
+	b.keep(t, "GET /secret")
+	for live.Scan() {
+		if strings.Contains(live.Text(), "data:") {
+			t.Fatalf("heard %s", live.Text())
+		}
+	}
+	if err := live.Err(); err != nil {
+		t.Errorf("the stream ends in order: %v", err)
 	}
 }
 
