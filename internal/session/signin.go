@@ -105,9 +105,12 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) {
 		return // HEAD must not use the code up
 	}
 	wait, found := s.waiting(r)
-	if found {
-		http.SetCookie(w, s.waitingCookie("", -1))
+	if !found {
+		// Nothing is tried, so nothing is counted: a page of another site could use up the attempts of whoever looks at it.
+		s.fail(w, r, CodeExpired, nil)
+		return
 	}
+	http.SetCookie(w, s.waitingCookie("", -1))
 	from := s.options.Address(r)
 	if err := s.limiter.take(from); err != nil {
 		s.fail(w, r, CodeTooMany, nil)
