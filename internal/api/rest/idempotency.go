@@ -75,7 +75,11 @@ func (a *API) once(r *http.Request, c *call, body []byte, run func() *answer) (*
 	defer a.writing.end(scope + "\n" + key)
 
 	box := newAnswerBox(c.text, scope, key)
-	fingerprint := box.fingerprint([]byte(r.Header.Get("Content-Type")), []byte(r.Header.Get("If-Match")), body)
+	parts := [][]byte{[]byte(r.Header.Get("Content-Type")), []byte(r.Header.Get("If-Match")), body}
+	if tenant := r.Header.Get(tenantHeader); tenant != "" {
+		parts = append(parts, []byte(tenant)) // the same in another tenant is another request
+	}
+	fingerprint := box.fingerprint(parts...)
 	kept, err := a.Answers.Answer(r.Context(), scope, key)
 	switch {
 	case err == nil && kept.Fingerprint != fingerprint:

@@ -137,6 +137,9 @@ func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
 	a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
 	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", typeProblem)
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store") // a 404 may be kept otherwise (RFC 9111, 4.2.2), and be another's with other credentials
+	}
 	body, err := json.Marshal(p.Problem)
 	if err != nil { // strings and numbers only
 		body = nil

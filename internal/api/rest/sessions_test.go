@@ -3,6 +3,7 @@ package rest_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -179,6 +180,41 @@ func TestSessionIdempotency(t *testing.T) {
 	for key := range f.answers {
 		if strings.Contains(key, "two") {
 			t.Error("the answer to a log-in was kept")
+		}
+	}
+}
+
+// TestIdempotencyOfTenants: the same request in another tenant of a person's is another one.
+func TestIdempotencyOfTenants(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	f.seed(t)
+	f.bearer("bob", event.APIKey{User: "bob", Grants: []event.Grant{{Tenant: 1, Allow: []event.Permission{event.AllowManage}}, {Tenant: 2, Allow: []event.Permission{event.AllowManage}}}})
+	api, _ := newAPI(t, f)
+	h := api.Handler()
+	create := func(tenant string) *httptest.ResponseRecorder {
+		return request{method: "POST", path: "/v1/bins", body: `{}`, header: cookieFor("bob", "Posthorn-Tenant", tenant, "Idempotency-Key", "one")}.do(t, h)
+	}
+	if w := create("acme"); w.Code != 201 {
+		t.Fatalf("%d: %s", w.Code, w.Body)
+	}
+	if w := create("acme"); w.Code != 201 || w.Header().Get("Idempotent-Replayed") == "" {
+		t.Errorf("again: %d: %s", w.Code, w.Body)
+	}
+	if w := create("other"); w.Code != 409 {
+		t.Errorf("in another tenant: %d, %v: %s", w.Code, w.Header(), w.Body)
+	}
+}
+
+// TestProblemsAreNotKept: what is refused before it is known to be a session's must not be kept by a cache either.
+func TestProblemsAreNotKept(t *testing.T) {
+	t.Parallel()
+	f := newFake()
+	api, _ := newAPI(t, f)
+	for _, path := range []string{"/v1/tenants/nosuch/endpoints", "/v1/nosuch", "/v1/me?%"} {
+		w := request{method: "GET", path: path, header: cookieFor("admin")}.do(t, api.Handler())
+		if cache := w.Header().Get("Cache-Control"); w.Code < 400 || cache != "no-store" {
+			t.Errorf("%s: %d, Cache-Control %q", path, w.Code, cache)
 		}
 	}
 }
