@@ -213,6 +213,11 @@ func clean(resp *http.Response) error {
 			resp.Header.Del(name)
 		}
 		resp.Header.Add("Content-Security-Policy", sandbox)
+		// Of mixed-replace each part has headers of its own, of which browsers take cookies and policies for the whole server.
+		if strings.Contains(strings.ToLower(strings.Join(resp.Header["Content-Type"], ",")), "x-mixed-replace") {
+			resp.Header.Set("Content-Type", "text/plain; charset=utf-8")
+			resp.Header.Set("X-Content-Type-Options", "nosniff")
+		}
 	}
 	cookies := resp.Header["Set-Cookie"]
 	delete(resp.Header, "Set-Cookie")

@@ -416,3 +416,17 @@ func TestProxyGuessesNoType(t *testing.T) {
 		t.Errorf("%q, %q", got, body)
 	}
 }
+
+// TestProxyMixedReplace: the parts of such an answer have headers of their own, which nobody takes off.
+func TestProxyMixedReplace(t *testing.T) {
+	on := newStage(t)
+	on.setup(Spec{Name: "web", Kind: KindHTTP})
+	on.connect("web", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "Multipart/X-Mixed-Replace; boundary=a")
+		_, _ = io.WriteString(w, "--a\r\nContent-Type: text/html\r\nSet-Cookie: posthorn_session=x\r\n\r\n<script>1</script>\r\n--a--")
+	})
+	resp, _ := on.call(on.ask(http.MethodGet, "/t/acme/web/", nil))
+	if h := resp.Header; h.Get("Content-Type") != "text/plain; charset=utf-8" || h.Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("%v", h)
+	}
+}
