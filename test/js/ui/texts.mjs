@@ -8,6 +8,7 @@ function catalogue(language) {
   const all = {};
   for (const file of readdirSync(folder).filter((name) => name.endsWith(`.${language}.ts`))) {
     const source = readFileSync(folder + file, "utf8");
+    if (!source.includes("({")) continue; // it only gathers others
     Object.assign(all, new Function(`return ${source.slice(source.indexOf("({") + 1, source.lastIndexOf(")"))}`)());
   }
   return all;
