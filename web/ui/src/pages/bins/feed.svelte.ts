@@ -1,0 +1,118 @@
+// A bin's requests: pages of what is kept, and on top what comes, by the bin's stream.
+import type { BinRequest } from "$api";
+import { api } from "$lib/api";
+import { pages, type Paged } from "$lib/load.svelte";
+import { isAbort } from "$lib/problem";
+import { stream, type Stream } from "$lib/sse.svelte";
+
+export interface Row {
+  id: string;
+  seq: number;
+  at: string;
+  method: string;
+  path: string;
+  remote: string;
+  size: number;
+  note: string;
+  refused: string | undefined;
+  held: boolean;
+  status: number | undefined;
+}
+
+/** What the list needs of a request: ten thousand bodies are not kept. */
+export function rowOf(r: BinRequest): Row {
+  return { id: r.id, seq: r.seq, at: r.at, method: r.method, path: r.path, remote: r.remote, size: r.size, note: r.note, refused: r.refused, held: r.held === true && !r.answer, status: r.answer?.status };
+}
+
+export interface Criteria {
+  query: string;
+  method: string;
+  since: string;
+  until: string;
+}
+export const narrowed = (c: Criteria): boolean => c.query !== "" || c.method !== "" || c.since !== "" || c.until !== "";
+/** The filters as the API takes them. */
+export function filterOf(c: Criteria): Record<string, string> {
+  return { ...(c.query ? { query: c.query } : {}), ...(c.method ? { method: c.method } : {}), ...(c.since ? { since: c.since } : {}), ...(c.until ? { until: c.until } : {}) };
+}
+
+export interface Feed {
+  readonly list: Paged<Row>;
+  readonly stream: Stream | undefined;
+  /** How many came since the page was opened. */
+  readonly came: number;
+}
+
+/** Call it while the component is set up. last: the number of the last request when the bin was read; keep: how many it holds. */
+export function feed(bin: string, tenant: string | undefined, of: () => Criteria, last: number, keep: () => number): Feed {
+  let came = $state(0);
+  const ask = async (c: Criteria, cursor: string | undefined, signal: AbortSignal) => {
+    const page = await api.get("/v1/bins/{bin}/requests", { path: { bin }, query: { limit: 100, ...filterOf(c), ...(cursor ? { cursor } : {}) }, tenant, signal });
+    return { data: (page.data ?? []).map(rowOf), next: page.next ?? null };
+  };
+  const list = pages<Row>((cursor, signal) => ask(of(), cursor, signal));
+
+  let waiting: Row[] = [];
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let abort: AbortController | undefined;
+
+  function put(rows: Row[]): void {
+    const first = list.rows[0]?.seq ?? 0;
+    const fresh = rows.filter((r) => r.seq > first).sort((a, b) => b.seq - a.seq);
+    if (fresh.length > 0) list.prepend(fresh, Math.max(keep(), 100));
+  }
+  async function flush(): Promise<void> {
+    timer = undefined;
+    if (waiting.length === 0) return;
+    if (list.loading && !list.ready) {
+      later(100);
+      return;
+    }
+    const got = waiting;
+    waiting = [];
+    came += got.length;
+    const c = of();
+    if (!narrowed(c)) {
+      put(got);
+      return;
+    }
+    // The server knows whether they match.
+    abort?.abort();
+    const mine = (abort = new AbortController());
+    try {
+      const page = await ask(c, undefined, mine.signal);
+      if (!mine.signal.aborted) put(page.data);
+    } catch (error) {
+      if (!isAbort(error)) waiting = [...got, ...waiting];
+    }
+  }
+  function later(ms: number): void {
+    timer ??= setTimeout(() => void flush(), ms);
+  }
+  const live = stream(() => [
+    "/v1/bins/{bin}/stream",
+    {
+      path: { bin },
+      tenant,
+      lastEventId: String(last),
+      onmessage(message) {
+        if (message.event !== "request") return;
+        waiting.push(rowOf(JSON.parse(message.data) as BinRequest));
+        later(narrowed(of()) ? 400 : 80);
+      },
+    },
+  ]);
+  $effect(() => () => {
+    clearTimeout(timer);
+    abort?.abort();
+  });
+  return {
+    list,
+    get stream() {
+      return live.current;
+    },
+    get came() {
+      return came;
+    },
+  };
+}
