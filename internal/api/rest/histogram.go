@@ -8,8 +8,11 @@ import (
 	"github.com/posthornhq/posthorn/client"
 )
 
-// maxBuckets bounds a histogram.
-const maxBuckets = 500
+const (
+	// maxBuckets bounds a histogram, maxSpan the time that it covers: a longer one does not fit into a duration.
+	maxBuckets = 500
+	maxSpan    = 100 * 365 * 24 * time.Hour
+)
 
 func (a *API) histogramRoutes() {
 	register(a, operation{
@@ -41,6 +44,9 @@ func (a *API) histogram(ctx context.Context, c *call, in *struct {
 	}
 	if !in.Since.IsZero() && !until.After(since) {
 		return nil, invalid("until", "must be after since")
+	}
+	if until.Sub(since) > maxSpan {
+		return nil, invalid("since", "must be at most 100 years before until")
 	}
 	h := histogram{Histogram: client.Histogram{Since: since, Until: until, Buckets: []client.Bucket{}}}
 	h.divide(min(in.Buckets, maxBuckets))

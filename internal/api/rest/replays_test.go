@@ -134,7 +134,11 @@ func TestHistogram(t *testing.T) {
 	if h := get(""); h.Count != 0 || len(h.Buckets) != 0 {
 		t.Errorf("an empty log: %+v", h)
 	}
-	if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/histogram?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", key: "reader"}).do(t, on.h); w.Code != 422 {
-		t.Errorf("backwards: %d", w.Code)
+	for _, query := range []string{
+		"since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", "since=0002-01-01T00:00:00Z", "until=9999-01-01T00:00:00Z&since=2026-01-01T00:00:00Z",
+	} {
+		if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/histogram?" + query, key: "reader"}).do(t, on.h); w.Code != 422 {
+			t.Errorf("%s: %d %s", query, w.Code, w.Body)
+		}
 	}
 }
