@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
@@ -236,13 +234,6 @@ func (c *Client) open(ctx context.Context, k *call, accept string) (io.ReadClose
 	return res.Body, nil
 }
 
-// Bounds of [BinHandle.Watch].
-const (
-	watchSilence = 60 * time.Second // without a byte a connection is dead: the server sends something every 15 s
-	firstRewatch = 500 * time.Millisecond
-	lastRewatch  = 30 * time.Second
-)
-
 // Watch yields the requests that come after the one with the number after (0: after the call; negative: all
 // that is kept), each once and in order, until the context ends. It connects again when the connection breaks, and misses nothing that the bin kept. An error that trying
 // again would not mend, such as that the bin is gone, is yielded once, as the last item.
@@ -259,95 +250,31 @@ func (b *BinHandle) Watch(ctx context.Context, after int64) iter.Seq2[BinRequest
 			}
 		}
 		after = max(after, 0)
-		wait := firstRewatch
-		for {
+		rewatch(ctx, func() (heard, more bool, err error) {
 			last, more, err := b.watchOnce(ctx, after, yield)
-			switch {
-			case !more:
-				return
-			case ctx.Err() != nil:
-				yield(BinRequest{}, ctx.Err())
-				return
-			case !mendable(err):
-				yield(BinRequest{}, err)
-				return
-			}
-			if last > after {
-				wait = firstRewatch
-			}
-			after = last
-			if p, ok := errors.AsType[*Problem](err); ok {
-				wait = min(max(wait, p.RetryAfter), lastRewatch)
-			}
-			timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // spreads, guards nothing
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-			}
-			wait = min(2*wait, lastRewatch)
-		}
+			heard, after = last > after, last
+			return heard, more, err
+		}, func(err error) { yield(BinRequest{}, err) })
 	}
-}
-
-// mendable reports whether a watch that ended so may be begun again.
-func mendable(err error) bool {
-	if p, ok := errors.AsType[*Problem](err); ok {
-		return p.Status == http.StatusTooManyRequests || p.Status >= http.StatusInternalServerError
-	}
-	_, form := errors.AsType[*formError](err)
-	_, fault := errors.AsType[*faultError](err)
-	return !form && !fault
 }
 
 // watchOnce gives what comes over one connection. more is false when the caller wants no more.
 func (b *BinHandle) watchOnce(ctx context.Context, after int64, yield func(BinRequest, error) bool) (last int64, more bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	k := newCall(http.MethodGet, b.path("stream"), nil)
 	k.set("Last-Event-ID", strconv.FormatInt(after, 10))
-	k.set("Cache-Control", "no-cache")
-	k.set("Accept-Encoding", "identity") // what compresses also holds back
-	timer := time.AfterFunc(watchSilence, func() { cancel(errNoBytes) })
-	defer timer.Stop()
-	body, err := b.c.open(ctx, k, typeEvents)
-	if err != nil {
-		return after, true, err
-	}
-	defer func() { _ = body.Close() }()
-	events := newSSEReader(&stirred{body, timer}, maxRaw)
-	for {
-		block, err := events.next()
-		if err != nil {
-			return after, true, err
-		}
+	more, err = b.c.watchOnce(ctx, k, maxRaw, func(block *sseBlock) (bool, error) {
 		if !block.hasData || block.name != "request" {
-			continue
+			return true, nil
 		}
 		var r BinRequest
 		if err := json.Unmarshal(block.data, &r); err != nil {
-			return after, true, &faultError{fmt.Errorf("decode a request: %w", err)}
+			return true, &faultError{fmt.Errorf("decode a request: %w", err)}
 		}
 		if r.Seq <= after {
-			continue
+			return true, nil
 		}
 		after = r.Seq
-		timer.Stop() // its owner may take as long as it wants
-		if !yield(r, nil) {
-			return after, false, nil
-		}
-		timer.Reset(watchSilence)
-	}
-}
-
-// stirred is a reader that puts off a timer with each byte.
-type stirred struct {
-	io.Reader
-	timer *time.Timer
-}
-
-func (s *stirred) Read(p []byte) (int, error) {
-	n, err := s.Reader.Read(p)
-	s.timer.Reset(watchSilence)
-	return n, err
+		return yield(r, nil), nil
+	})
+	return after, more, err
 }

@@ -3,10 +3,8 @@ package client
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -36,56 +34,16 @@ func (c *Client) Overview(ctx context.Context, tenant string) (*Overview, error)
 // begins with an overview again. An error that trying again would not mend is yielded once, as the last item.
 func (c *Client) WatchOverview(ctx context.Context, tenant string) iter.Seq2[OverviewNews, error] {
 	return func(yield func(OverviewNews, error) bool) {
-		wait := firstRewatch
-		for {
-			heard, more, err := c.watchOverviewOnce(ctx, tenant, yield)
-			switch {
-			case !more:
-				return
-			case ctx.Err() != nil:
-				yield(OverviewNews{}, ctx.Err())
-				return
-			case !mendable(err):
-				yield(OverviewNews{}, err)
-				return
-			case heard:
-				wait = firstRewatch
-			}
-			if p, ok := errors.AsType[*Problem](err); ok {
-				wait = min(max(wait, p.RetryAfter), lastRewatch)
-			}
-			timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // spreads, guards nothing
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-			}
-			wait = min(2*wait, lastRewatch)
-		}
+		rewatch(ctx, func() (heard, more bool, err error) { return c.watchOverviewOnce(ctx, tenant, yield) },
+			func(err error) { yield(OverviewNews{}, err) })
 	}
 }
 
 // watchOverviewOnce gives what comes over one connection. heard says that something came, more is false when the caller wants
 // no more.
 func (c *Client) watchOverviewOnce(ctx context.Context, tenant string, yield func(OverviewNews, error) bool) (heard, more bool, err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	k := newCall(http.MethodGet, overviewPath(tenant, "stream"), nil)
-	k.set("Cache-Control", "no-cache")
-	k.set("Accept-Encoding", "identity") // what compresses also holds back
-	timer := time.AfterFunc(watchSilence, func() { cancel(errNoBytes) })
-	defer timer.Stop()
-	body, err := c.open(ctx, k, typeEvents)
-	if err != nil {
-		return false, true, err
-	}
-	defer func() { _ = body.Close() }()
-	events := newSSEReader(&stirred{body, timer}, maxBlock)
-	for {
-		block, err := events.next()
-		if err != nil {
-			return heard, true, err
-		}
+	more, err = c.watchOnce(ctx, k, maxBlock, func(block *sseBlock) (bool, error) {
 		var news OverviewNews
 		var into any
 		switch block.name {
@@ -99,18 +57,15 @@ func (c *Client) watchOverviewOnce(ctx context.Context, tenant string, yield fun
 			news.Attention = new(AttentionList)
 			into = news.Attention
 		default:
-			continue
+			return true, nil
 		}
 		if err := json.Unmarshal(block.data, into); err != nil {
-			return heard, true, &faultError{fmt.Errorf("decode an overview: %w", err)}
+			return true, &faultError{fmt.Errorf("decode an overview: %w", err)}
 		}
 		heard = true
-		timer.Stop() // its owner may take as long as it wants
-		if !yield(news, nil) {
-			return heard, false, nil
-		}
-		timer.Reset(watchSilence)
-	}
+		return yield(news, nil), nil
+	})
+	return heard, more, err
 }
 
 // StatsOptions say how figures of attempts are made. The zero value is good.
@@ -143,7 +98,7 @@ func (c *Client) EndpointStats(ctx context.Context, tenant, id string, o StatsOp
 	return &out, nil
 }
 
-// EndpointsStats reads figures of up to 50 endpoints at once, over the newest 1,000 attempts of each.
+// EndpointsStats reads figures of up to 50 endpoints at once, over the newest 1,000 attempts of each; series cover the whole window.
 func (c *Client) EndpointsStats(ctx context.Context, tenant string, ids []string, o StatsOptions) ([]Stats, error) {
 	k := newCall(http.MethodGet, path("tenants", tenant, "endpoints", "stats"), nil)
 	k.query = o.query()

@@ -137,7 +137,6 @@ func TestWiredWatchOverview(t *testing.T) {
 		switch {
 		case news.Overview != nil:
 			seen = append(seen, "overview")
-			counters.Published(1, 7)
 			// From now on something needs attention.
 			if _, err := m.PutEndpoint(ctx, event.Endpoint{ID: 1 << 41, Tenant: 1, URL: "https://example.com/"}, 0, 0); err != nil {
 				t.Fatal(err)
@@ -145,17 +144,18 @@ func TestWiredWatchOverview(t *testing.T) {
 		case news.Tick != nil:
 			seen = append(seen, "tick")
 			total += news.Tick.Events
+			counters.Published(1, 7) // again and again: who is slow misses ticks
 		case news.Attention != nil:
 			seen = append(seen, "attention")
 			if len(news.Attention.Data) != 1 || news.Attention.Data[0].Reason != "penalty" {
 				t.Errorf("%+v", news.Attention)
 			}
 		}
-		if seen[len(seen)-1] == "attention" {
+		if total > 0 && slices.Contains(seen, "attention") {
 			break
 		}
 	}
-	if seen[0] != "overview" || seen[1] != "tick" || len(seen) < 4 || total != 7 {
+	if seen[0] != "overview" || slices.Contains(seen[1:], "overview") || total%7 != 0 {
 		t.Errorf("%v, %d events", seen, total)
 	}
 }

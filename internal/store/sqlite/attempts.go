@@ -23,30 +23,10 @@ func scanAttempt(s *stmt) (event.Attempt, error) {
 
 // eachAttempt calls f with a query's attempts until f returns false.
 func eachAttempt(c *conn, f func(event.Attempt) bool, sql string, args ...any) error {
-	s, err := c.prep(sql)
-	if err != nil {
-		return err
-	}
-	for i, a := range args {
-		s.bindAny(i+1, a)
-	}
-	for {
-		row, err := s.step()
-		if err != nil {
-			return err
-		}
-		if !row {
-			return s.reset()
-		}
+	return c.queryWhile(sql, func(s *stmt) (bool, error) {
 		a, err := scanAttempt(s)
-		if err != nil {
-			_ = s.reset()
-			return err
-		}
-		if !f(a) {
-			return s.reset()
-		}
-	}
+		return err == nil && f(a), err
+	}, args...)
 }
 
 // eventAttempts returns attempts at an event, newest first: those filed under the version itself, and batches filed
@@ -134,6 +114,44 @@ func (s *Store) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verd
 		}, selectAttempts+"WHERE a.endpoint = ? AND a.id < ? ORDER BY a.id DESC", int64(e), from(before))
 	})
 	return list, next, err
+}
+
+// AttemptAt implements [store.Lanes]. It reads an attempt a step, at most 64.
+func (s *Store) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
+	if err := s.enter(); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	var found int64
+	err := s.state.reads.read(ctx, func(c *conn) error {
+		low, err := c.number("SELECT coalesce(min(id), 1) FROM attempts")
+		if err != nil {
+			return err
+		}
+		high, err := c.number("SELECT coalesce(max(id), 0) + 1 FROM attempts")
+		if err != nil {
+			return err
+		}
+		for low < high {
+			middle := low + (high-low)/2
+			late := middle // of deleted ones' numbers the next that is there tells
+			err := eachAttempt(c, func(a event.Attempt) bool {
+				if a.At.Add(a.Duration).Before(t) {
+					late, low = 0, a.ID+1
+				}
+				return false
+			}, selectAttempts+"WHERE a.id >= ? ORDER BY a.id LIMIT 1", middle)
+			if err != nil {
+				return err
+			}
+			if late != 0 {
+				high = late
+			}
+		}
+		found = low
+		return nil
+	})
+	return found, err
 }
 
 // DeadLetters implements [store.Lanes].

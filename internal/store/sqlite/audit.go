@@ -99,7 +99,7 @@ func (s *Store) AuditEntries(ctx context.Context, q event.AuditQuery) (list []ev
 	}
 	err = s.state.reads.read(ctx, func(c *conn) error {
 		seen, last := 0, int64(0)
-		return eachRow(c, func(s *stmt) (bool, error) {
+		return c.queryWhile(sql+" ORDER BY id DESC", func(s *stmt) (bool, error) {
 			if seen == maxAuditScan || len(list) >= q.Limit {
 				next = last // there is one more
 				return false, nil
@@ -113,35 +113,9 @@ func (s *Store) AuditEntries(ctx context.Context, q event.AuditQuery) (list []ev
 			err := s.damaged("audit entry", unpackAudit(s.blob(10), &e))
 			list = append(list, e)
 			return true, err
-		}, sql+" ORDER BY id DESC", args...)
+		}, args...)
 	})
 	return list, next, err
-}
-
-// eachRow calls f with a query's rows until f returns false.
-func eachRow(c *conn, f func(*stmt) (bool, error), sql string, args ...any) error {
-	s, err := c.prep(sql)
-	if err != nil {
-		return err
-	}
-	for i, a := range args {
-		s.bindAny(i+1, a)
-	}
-	for {
-		row, err := s.step()
-		if err != nil {
-			return err
-		}
-		if !row {
-			return s.reset()
-		}
-		if more, err := f(s); err != nil || !more {
-			if failed := s.reset(); err == nil {
-				err = failed
-			}
-			return err
-		}
-	}
 }
 
 // TrimAudit implements [store.Audit].

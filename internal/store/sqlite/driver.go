@@ -115,8 +115,18 @@ func (c *conn) exec(sql string, args ...any) error {
 	return c.query(sql, nil, args...)
 }
 
-// query runs a statement and calls each with every row.
+// query runs a statement and calls each, if there is one, with every row.
 func (c *conn) query(sql string, each func(*stmt) error, args ...any) error {
+	return c.queryWhile(sql, func(s *stmt) (bool, error) {
+		if each == nil {
+			return true, nil
+		}
+		return true, each(s)
+	}, args...)
+}
+
+// queryWhile runs a statement and calls each with every row until it returns false or an error.
+func (c *conn) queryWhile(sql string, each func(*stmt) (more bool, err error), args ...any) error {
 	s, err := c.prep(sql)
 	if err != nil {
 		return err
@@ -132,12 +142,13 @@ func (c *conn) query(sql string, each func(*stmt) error, args ...any) error {
 		if !row {
 			return s.reset()
 		}
-		if each == nil {
-			continue
-		}
-		if err := each(s); err != nil {
+		more, err := each(s)
+		if err != nil {
 			_ = s.reset()
 			return err
+		}
+		if !more {
+			return s.reset()
 		}
 	}
 }
