@@ -4,12 +4,12 @@ import { defineConfig } from "vite";
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
-/** What a lazily loaded chunk is called: an area's pages, a language's texts, the charts. The rest is "app". */
+/** What a lazily loaded chunk is called: an area's pages, an area's texts in a language, the charts. The rest is "app". */
 function name(chunk: { facadeModuleId?: string | null; name: string }): string {
   const id = chunk.facadeModuleId ?? "";
   const area = /\/src\/pages\/([^/]+)\/(?:([^/]+)\/)?pages\.ts$/.exec(id);
   if (area) return `page-${area.slice(1).filter(Boolean).join("-")}.js`;
-  const language = /\/src\/texts\/(\w+)\.ts$/.exec(id);
+  const language = /\/src\/texts\/([\w.]+)\.ts$/.exec(id);
   if (language) return `text-${language[1]}.js`;
   return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
 }
@@ -50,7 +50,7 @@ export default defineConfig({
         entryFileNames: "[name].js",
         chunkFileNames: name,
         assetFileNames: (asset) => {
-          const area = /src\/pages\/([^/]+)\/(?:(form|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
+          const area = /src\/pages\/([^/]+)\/(?:(form|one|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
           return area ? `page-${area.slice(1).filter(Boolean).join("-")}[extname]` : "[name][extname]";
         },
         codeSplitting: { includeDependenciesRecursively: false, groups: [

@@ -1,4 +1,4 @@
-// Fails when a page would load more than 120 kB, gzipped: the app, its styles, the bigger language, the area's own chunk, and the charts if it has any.
+// Fails when a page would load more than 120 kB, gzipped: the app, its styles, the bigger language of the texts that are always there and of the area, the area's own chunk, and the charts if it has any.
 import { readdirSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
@@ -9,15 +9,16 @@ const files = readdirSync(dist).filter((name) => /\.(js|css|html|svg)$/.test(nam
 const size = Object.fromEntries(files.map((name) => [name, gzipSync(read(name), { level: 9 }).length]));
 const sum = (names) => names.reduce((n, name) => n + (size[name] ?? 0), 0);
 
-const texts = Math.max(...files.filter((name) => name.startsWith("text-")).map((name) => size[name]));
+const texts = (area) => Math.max(0, ...files.filter((name) => name.startsWith(`text-${area}.`)).map((name) => size[name]));
 const lazy = files.filter((name) => /^(page-|text-|plot\.)/.test(name));
-const first = sum(files.filter((name) => !lazy.includes(name))) + texts;
+const first = sum(files.filter((name) => !lazy.includes(name))) + texts("core");
 let worst = 0;
 console.log(`${String(first).padStart(7)}  before any page: ${files.filter((name) => !lazy.includes(name)).join(", ")} and a language`);
 for (const page of lazy.filter((name) => /^page-.*\.js$/.test(name))) {
   const own = [page, page.replace(/js$/, "css")];
+  const words = texts(/^page-(\w+)/.exec(page)?.[1]);
   if (/\bplot\.js/.test(read(page).toString())) own.push("plot.js");
-  const all = first + sum(own);
+  const all = first + sum(own) + words;
   worst = Math.max(worst, all);
   console.log(`${String(all).padStart(7)}  ${page} (${sum(own)} of its own)`);
 }

@@ -1,3 +1,2 @@
-// The area's pages, one chunk; the form is another, because few who look at endpoints change them.
+// The list, a chunk of its own; one endpoint's page and the form are others.
 export { default as List } from "./List.svelte";
-export { default as Endpoint } from "./Endpoint.svelte";

@@ -1,0 +1,2 @@
+// The page of one endpoint, a chunk of its own.
+export { default as Endpoint } from "./Endpoint.svelte";
