@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { flow, until } from "./harness.mjs";
 import { seed } from "./seed.mjs";
+import { t } from "./texts.mjs";
 
 const T = "/v1/tenants/acme";
 const logo = `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="96" height="24"><rect width="96" height="24" rx="4" fill="#0a7d4f"/></svg>').toString("base64")}`;
@@ -42,7 +43,7 @@ await flow("portal", async (ui) => {
     await portal.getByRole("heading", { level: 1, name: "Endpoints" }).waitFor();
     await portal.getByText("Shop: orders").first().waitFor();
     const nav = portal.getByRole("navigation", { name: "Pages" });
-    assert.deepEqual((await nav.getByRole("link").allInnerTexts()).map((s) => s.trim()), ["Endpoints", "Events", "Event types"]);
+    assert.deepEqual((await nav.getByRole("link").allInnerTexts()).map((s) => s.trim()), ["Overview", "Endpoints", "Events", "Event types"]);
     await portal.getByText("Example app").waitFor();
     assert.equal(await portal.locator("header img").getAttribute("src"), logo);
     const frame = page.frames().find((f) => f.url().startsWith(ui.base));
@@ -88,7 +89,7 @@ await flow("portal", async (ui) => {
   await ui.step("pages that are no part of it are not there", async () => {
     const page = await ui.page({ key: null });
     await ui.open(page, (await link()).slice(ui.base.length));
-    for (const path of ["queues", "sources", "audit", "portal", "streams", "overview"]) {
+    for (const path of ["queues", "sources", "audit", "portal", "streams", "settings"]) {
       await page.goto(`${ui.base}/ui/portal/acme/${path}`);
       await page.getByRole("heading", { name: "There is no such page" }).waitFor();
     }
@@ -108,7 +109,7 @@ await flow("portal", async (ui) => {
     const page = await ui.page({ key: null });
     await ui.expecting(401, /^\/v1\//, async () => {
       await page.goto(url);
-      await page.getByText("This link has expired").waitFor();
+      await page.getByText(t("portal.expired")).waitFor();
     });
     assert.equal(await page.getByText("Shop: orders").count(), 0);
     await ui.axe(page);

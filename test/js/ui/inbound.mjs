@@ -1,0 +1,126 @@
+// Bins and sources: requests as they come, byte for byte; what was verified, what was refused, and why.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { flow, until } from "./harness.mjs";
+import { seed } from "./seed.mjs";
+import { t } from "./texts.mjs";
+
+await flow("inbound", async (ui) => {
+  const { bins: [bin] } = await seed(ui);
+  const target = await ui.receiver(() => ({ status: 201, body: "made", headers: { "Content-Type": "text/plain" } }));
+  const page = await ui.page();
+  const main = page.getByRole("main");
+  const button = (name) => page.getByRole("button", { name, exact: true });
+  const list = page.getByRole("grid", { name: t("bins.requests") });
+  const row = (text) => list.getByRole("row").filter({ hasText: text });
+  const detail = page.getByRole("article").first();
+
+  await ui.step("a bin's requests come live, and each is shown as it was sent", async () => {
+    await ui.open(page, "/ui/bins");
+    await page.getByRole("grid", { name: t("bins.title") }).getByText("Trying a payment gateway").click();
+    await page.waitForURL(`**/ui/bins/${bin.id}**`);
+    await page.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
+    await fetch(`${bin.url}/live?q=1`, { method: "POST", headers: { "Content-Type": "application/octet-stream", "X-Odd-CASE": "kept" }, body: Buffer.from([0, 1, 0xff, 0xfe]) });
+    await row("/live").click();
+    await detail.getByRole("heading", { name: "POST /live" }).waitFor();
+    await detail.getByText("00 01 ff fe").waitFor();
+    await detail.getByText("kept", { exact: true }).waitFor();
+    await ui.axe(page);
+  });
+
+  await ui.step("a form, a file, JSON: each in its own way", async () => {
+    await row("/form").click();
+    await detail.getByRole("heading", { name: "PUT /form" }).waitFor();
+    await detail.getByText("Jürgen", { exact: true }).first().waitFor();
+    await row("/upload").click();
+    await detail.getByText("invoice.pdf").waitFor();
+    await row("/pay").click();
+    await detail.getByText('"p-1"').first().waitFor();
+  });
+
+  await ui.step("searched", async () => {
+    await page.getByRole("searchbox").fill("p-1");
+    await until("one is left", async () => (await list.locator("[data-at]").count()) === 1);
+    await row("/pay").waitFor();
+    await page.getByRole("searchbox").fill("");
+    await until("all are back", async () => (await list.locator("[data-at]").count()) > 3);
+  });
+
+  await ui.step("replayed to another address, its answer shown", async () => {
+    await row("/pay").click();
+    await detail.getByRole("heading", { name: "POST /pay" }).waitFor();
+    await button(t("bins.replay")).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel(t("bins.replay.url"), { exact: true }).fill(`${target.url}/again`);
+    await dialog.getByRole("button", { name: t("bins.replay.send") }).click();
+    await dialog.getByText("201").first().waitFor();
+    await dialog.getByText("made").first().waitFor();
+    assert.equal(target.requests.at(-1).body, '{"payment":{"id":"p-1","amount":"100.00"}}');
+    assert.equal(target.requests.at(-1).headers["x-signature"], "sha256=abc");
+    await ui.axe(page);
+    await page.keyboard.press("Escape");
+  });
+
+  await ui.step("exported", async () => {
+    await button(t("bins.tools")).click();
+    const coming = page.waitForEvent("download");
+    await page.getByRole("menuitem", { name: t("bins.export.har") }).click();
+    const har = JSON.parse(await readFile(await (await coming).path(), "utf8"));
+    assert.ok(har.log.entries.some((e) => e.request.url.includes("/pay")), "the export lacks a request");
+  });
+
+  await ui.step("a request that waits is answered by hand", async () => {
+    await ui.api("PATCH", `/v1/bins/${bin.id}`, { hold: "60s" });
+    await ui.open(page, `/ui/bins/${bin.id}`);
+    await page.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
+    const answer = fetch(`${bin.url}/waits`, { method: "POST", body: "?" });
+    await row("/waits").click();
+    const form = page.getByRole("form", { name: t("bins.held") });
+    await form.getByLabel(t("bins.answer.status"), { exact: true }).fill("202");
+    await form.getByRole("textbox", { name: new RegExp(`^${t("bins.answer.body")}`) }).fill("by hand");
+    await ui.axe(page);
+    await form.getByRole("button", { name: t("bins.held.send") }).click();
+    const res = await answer;
+    assert.deepEqual([res.status, await res.text()], [202, "by hand"]);
+  });
+
+  await ui.step("a source tells what it took and what it refused, and why", async () => {
+    await ui.open(page, "/ui/t/acme/sources");
+    await page.getByRole("grid").getByRole("row").filter({ hasText: "github" }).click();
+    await page.getByRole("heading", { level: 1, name: "github" }).waitFor();
+    const figure = (key) => main.locator(".stat").filter({ hasText: t(key) }).locator(".value").first();
+    await until("one was taken", async () => /1/.test(await figure("sources.accepted").innerText()));
+    assert.match(await figure("sources.refused").innerText(), /1/);
+    await main.getByText(t("sources.lastRefused")).first().waitFor();
+    for (const tab of await page.getByRole("tab").all()) {
+      await tab.click();
+      await ui.settled(page);
+      await ui.axe(page);
+    }
+  });
+
+  await ui.step("a new source: the provider, the address to give it", async () => {
+    await ui.open(page, "/ui/t/acme/sources/-/new");
+    await main.getByRole("searchbox").first().fill("stripe");
+    await main.getByText("Stripe", { exact: true }).first().click();
+    await page.getByRole("textbox", { name: new RegExp(`^${t("sources.name")}`) }).fill("payments");
+    const secret = page.getByRole("textbox", { name: new RegExp(`^${t("sources.secret")}`) });
+    if (await secret.count()) await secret.first().fill("whsec_test_0123456789abcdef");
+    await ui.axe(page);
+    await main.locator("form button[type=submit]").click();
+    await page.waitForURL("**/sources/payments**");
+    await main.getByText(`${ui.base}/in/acme/payments`).first().waitFor();
+  });
+
+  await ui.step("a bin is deleted after its name was typed", async () => {
+    await ui.open(page, `/ui/bins/${bin.id}`);
+    const name = await page.getByRole("heading", { level: 1 }).innerText();
+    await button(t("common.more")).last().click().catch(() => {});
+    await page.getByRole("menuitem", { name: t("bins.delete") }).click();
+    const sure = page.getByRole("dialog", { name: t("bins.delete") });
+    assert.ok(await sure.getByRole("button", { name: t("bins.delete") }).isDisabled());
+    await sure.getByRole("textbox").fill(name);
+    await sure.getByRole("button", { name: t("bins.delete") }).click();
+    await page.waitForURL(/\/ui\/bins$/);
+  });
+});
