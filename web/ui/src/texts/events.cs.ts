@@ -30,6 +30,7 @@ export default czech({
   "events.column.version": "Verze",
   "events.count": { one: "{n} událost", few: "{n} události", many: "{n} události", other: "{n} událostí" },
   "events.curl.again": "Publikovat znovu jako novou událost",
+  "events.curl.cut": "Tělo je příliš dlouhé: příkaz obsahuje jen jeho začátek",
   "events.curl.deliveries": "Přečíst, kam dorazila",
   "events.curl.read": "Přečíst tuto událost",
   "events.curl.request": "Samotný požadavek jako curl",

@@ -30,6 +30,7 @@ export default english({
   "events.column.version": "Version",
   "events.count": { one: "{n} event", other: "{n} events" },
   "events.curl.again": "Publish it again as a new event",
+  "events.curl.cut": "The body is too long to be shown whole: the command holds its beginning only",
   "events.curl.deliveries": "Read where it arrived",
   "events.curl.read": "Read this event",
   "events.curl.request": "The request itself, as curl",

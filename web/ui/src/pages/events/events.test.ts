@@ -80,7 +80,7 @@ test("it is looked again only while something is to come", () => {
 test("commands hold the event as it is", () => {
   const event = '{"id":"a","source":"/s","type":"t","time":"2026-01-01T00:00:00Z","data":{"n":1.10,"q":"it\'s"},"version":7,"origin":{"method":"POST"}}';
   assert.equal(againBody(event), '{"source":"/s","type":"t","data":{"n":1.10,"q":"it\'s"}}');
-  const text = requestCurl({ method: "POST", url: "https://x.example/h", headers: [{ name: "A", value: "b c" }], body: "AAE=", base64: true });
+  const text = requestCurl({ method: "POST", url: "https://x.example/h", headers: [{ name: "A", value: "b c" }], body: "AAE=", base64: true, size: 2 });
   assert.equal(text, "printf %s AAE= | base64 -d | curl -X POST https://x.example/h \\\n  -H 'A: b c' \\\n  --data-binary @-");
 });
 
