@@ -129,6 +129,26 @@ func TestLateSample(t *testing.T) {
 	}
 }
 
+// TestClockSetBack: figures begin anew after the clock was set back, instead of standing still until it is where it was.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	c := NewCounters(began)
+	c.Published(1, 3)
+	c.sample(began.Add(slotTime))
+	back := began.Add(-time.Hour)
+	c.sample(back)
+	c.Published(1, 5)
+	c.sample(back.Add(slotTime))
+	for _, tenant := range []event.TenantID{0, 1} {
+		var o event.Overview
+		c.fill(&o, tenant, back.Add(slotTime))
+		last := o.Series[slots-1]
+		if o.Events != 5 || !last.Known || last.Events != 5 || o.Series[slots-2].Known || !o.Since.Equal(back) || o.EventsPerSecond != 1 {
+			t.Errorf("tenant %d: %+v, %+v since %v, %v a second", tenant, o.Figures, last, o.Since, o.EventsPerSecond)
+		}
+	}
+}
+
 func TestTicks(t *testing.T) {
 	t.Parallel()
 	c := NewCounters(began)

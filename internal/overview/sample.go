@@ -12,6 +12,9 @@ func (c *Counters) sample(now time.Time) {
 	defer c.mu.Unlock()
 	number := slotOf(now)
 	c.last = now
+	if number < c.slot-quietSlots {
+		c.setBack(now)
+	}
 	closes := number > c.slot
 	c.sampleOne(&c.all, now, closes)
 	for _, m := range *c.tenants.Load() {
@@ -20,6 +23,21 @@ func (c *Counters) sample(now time.Time) {
 	if closes {
 		c.slot = number
 		c.full.Store(false)
+	}
+}
+
+// setBack begins anew after the clock was set back by more than a little, which is waited for: all slots are in the future.
+// c.mu is held.
+func (c *Counters) setBack(now time.Time) {
+	c.slot = slotOf(now)
+	back := func(m *meter) {
+		m.ring, m.rates = [slots]*slot{}, [rateTime]rate{}
+		m.since, m.active = now, c.slot
+		_ = m.news(&m.last)
+	}
+	back(&c.all)
+	for _, m := range *c.tenants.Load() {
+		back(m)
 	}
 }
 
