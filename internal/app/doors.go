@@ -34,6 +34,8 @@ func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch door := d.path[first]; {
 	case d.hosts.Owns(r):
 		d.serve(d.hosts, w, r)
+	case (door != nil && below || d.faces.Owns(r)) && runs(r):
+		http.Error(w, "what strangers sent is no script or style of the server's own pages", http.StatusForbidden)
 	case door != nil && below:
 		if first != "t" {
 			confine(w.Header())
@@ -55,6 +57,20 @@ var sandbox = []string{"sandbox allow-scripts allow-forms allow-modals allow-pop
 // own, at least as strict, where nothing of the stranger's can replace it: tunnels beside the policy of the program, and only at
 // paths, because a host name of a tunnel's own is another origin.
 func confine(h http.Header) { h["Content-Security-Policy"] = sandbox }
+
+// runs reports whether one of the server's own pages wants to run the answer, or to look as it says. None of them asks for
+// anything behind a door so: that their policies allow the origin's scripts must be of no use to who can put one there. Pages
+// of strangers, sandboxed, ask from another origin.
+func runs(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") != "same-origin" {
+		return false
+	}
+	switch r.Header.Get("Sec-Fetch-Dest") {
+	case "script", "style", "worker", "sharedworker", "serviceworker", "audioworklet", "paintworklet", "xslt", "font", "manifest", "object", "embed", "json":
+		return true
+	}
+	return false
+}
 
 // serve serves a request whose handler must not take the server down.
 func (d *doors) serve(door http.Handler, w http.ResponseWriter, r *http.Request) {

@@ -84,3 +84,35 @@ func TestSandbox(t *testing.T) {
 		}
 	}
 }
+
+// TestNoScriptsOfStrangers: the policies of the server's own pages allow scripts of its origin, and bins are on that origin.
+func TestNoScriptsOfStrangers(t *testing.T) {
+	a, tenant := newApp(t)
+	bin, err := a.bins.Create(t.Context(), tenant.ID, event.Bin{Alias: "box", Answer: event.Answer{
+		Status: 200, Body: []byte("alert(1)"), Headers: []event.Header{{Name: "Content-Type", Value: "text/javascript"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/b/box/x.js", "/" + bin.ID + "/x.js"} {
+		for _, c := range []struct {
+			site, dest string
+			status     int
+		}{
+			{"same-origin", "script", 403},
+			{"same-origin", "serviceworker", 403},
+			{"same-origin", "style", 403},
+			{"same-origin", "empty", 200},
+			{"same-origin", "document", 200},
+			{"cross-site", "script", 200}, // of a page of theirs
+			{"", "", 200},
+		} {
+			if w := ask(t, a, "GET", path, "Sec-Fetch-Site", c.site, "Sec-Fetch-Dest", c.dest); w.Code != c.status {
+				t.Errorf("%s for a %s of %s: %d", path, c.dest, c.site, w.Code)
+			}
+		}
+	}
+	if w := ask(t, a, "GET", "/ui/index.js", "Sec-Fetch-Site", "same-origin", "Sec-Fetch-Dest", "script"); w.Code != 200 {
+		t.Errorf("the UI's own script: %d", w.Code)
+	}
+}

@@ -90,6 +90,7 @@ type API struct {
 	writing    inFlight
 	trying     tries
 	counting   chan struct{} // a place for each request that counts events
+	sampling   chan struct{} // and for each that looks at the newest ones for a preview
 	stats      statsCache
 }
 
@@ -99,7 +100,7 @@ func New(c Config) *API {
 	a := &API{
 		Config: c, log: c.Logger, base: context.Background(), mux: http.NewServeMux(), origins: newOrigins(c.AllowOrigins, c.PublicURL),
 		crossSite:  newCrossSite(c.PublicURL),
-		mayPublish: MayPublish(c.Patterns), counting: make(chan struct{}, countsAtOnce),
+		mayPublish: MayPublish(c.Patterns), counting: make(chan struct{}, countsAtOnce), sampling: make(chan struct{}, recentAtOnce),
 	}
 	a.huma = huma.NewAPI(a.humaConfig(), &adapter{api: a})
 	a.tenantRoutes()

@@ -17,6 +17,7 @@ const (
 	recentEvents = 1_000
 	recentPage   = 100
 	recentBytes  = 8 << 20
+	recentAtOnce = 4
 	sampleEvents = 10 // of a batch
 	sampleBytes  = 1 << 20
 	sampleTypes  = 500 // catalogued types
@@ -76,6 +77,12 @@ func (a *API) sample(ctx context.Context, t *event.Tenant, e *event.Endpoint, in
 // recent counts the newest events that are for an endpoint, and keeps as many of them as a request holds.
 func (a *API) recent(ctx context.Context, t *event.Tenant, e *event.Endpoint) (sample, error) {
 	var s sample
+	select { // filters may be dear: a few of these at once, whoever asks
+	case a.sampling <- struct{}{}:
+		defer func() { <-a.sampling }()
+	case <-ctx.Done():
+		return s, ctx.Err()
+	}
 	kept, size := 0, 0
 	for before, read := int64(0), 0; s.recent.Of < recentEvents && read < recentBytes && before != 1; {
 		list, err := a.Log.Newest(ctx, t.ID, before, recentPage)

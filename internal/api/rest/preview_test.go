@@ -1,14 +1,18 @@
 package rest_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/posthornhq/posthorn/client"
+	"github.com/posthornhq/posthorn/internal/api/rest"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
@@ -174,4 +178,43 @@ func TestTriesAreBounded(t *testing.T) {
 	if w := (request{method: http.MethodPost, path: "/v1/tenants/other/endpoints/try", key: "admin", body: `{"endpoint":{"url":"https://x"}}`}).do(t, on.h); w.Code != 200 {
 		t.Errorf("another tenant's: %d", w.Code)
 	}
+}
+
+// crowdedLog counts how many look at the newest events at once, and holds them up until it is released.
+type crowdedLog struct {
+	rest.Log
+	inside  chan struct{}
+	release chan struct{}
+}
+
+func (l crowdedLog) Newest(ctx context.Context, tenant event.TenantID, before int64, limit int) ([]event.Event, error) {
+	l.inside <- struct{}{}
+	<-l.release
+	return l.Log.Newest(ctx, tenant, before, limit)
+}
+
+// TestPreviewsAtOnce: previews look through the log a few at a time, however many ask.
+func TestPreviewsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.seed(t)
+		crowd := crowdedLog{inside: make(chan struct{}, 20), release: make(chan struct{})}
+		api, _ := newAPI(t, f, func(c *rest.Config) { crowd.Log = c.Log; c.Log = crowd })
+		h := api.Handler()
+		var g sync.WaitGroup
+		for range 20 {
+			g.Go(func() {
+				if w := (request{method: http.MethodPost, path: previewPath, key: "manager", body: `{"endpoint":{"url":"https://x"}}`}).do(t, h); w.Code != 200 {
+					t.Errorf("%d: %s", w.Code, w.Body)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := len(crowd.inside); n != 4 {
+			t.Errorf("%d at once", n)
+		}
+		close(crowd.release)
+		g.Wait()
+	})
 }
