@@ -8,6 +8,8 @@ export default czech({
   "types.archived.note": "Tento typ je archivovaný: už se nepoužívá, ale jeho události se dál přijímají.",
   "types.catalogue": "Přidat do katalogu",
   "types.clear": "Zrušit hledání",
+  "types.conflict": "Po načtení uvidíte, co uložil někdo jiný; co jste zde napsali, se ztratí. Potřebné si předem zkopírujte.",
+  "types.conflict.load": "Načíst znovu",
   "types.create": "Vytvořit typ",
   "types.created": "Vytvořeno: {name}",
   "types.delete": "Smazat",

@@ -8,6 +8,8 @@ export default english({
   "types.archived.note": "This type is archived: no longer in use, but events of it are still taken.",
   "types.catalogue": "Add it to the catalogue",
   "types.clear": "Clear the search",
+  "types.conflict": "Loading it shows what the other person saved; what you typed here is lost, so copy it first if you need it.",
+  "types.conflict.load": "Load it again",
   "types.create": "Create the type",
   "types.created": "Created {name}",
   "types.delete": "Delete",
