@@ -59,7 +59,7 @@ await flow("portal", async (ui) => {
     await nav.getByRole("link", { name: "Event types" }).click();
     await portal.getByText("An order was paid in full").first().waitFor();
     await nav.getByRole("link", { name: "Endpoints" }).click();
-    await portal.getByText("Shop: orders").first().click();
+    await portal.getByRole("row").filter({ hasText: "Shop: orders" }).click();
     await portal.getByRole("heading", { level: 1 }).filter({ hasText: /shop/i }).waitFor();
     // A reload of the frame keeps what the link gave.
     await frame.evaluate(() => location.reload());

@@ -16,6 +16,7 @@ export default czech({
   "overview.lanes": "Endpointy podle stavu",
   "overview.latency": "Doba odpovědi",
   "overview.latency.title": "Jak dlouho endpointům trvá odpověď, za posledních 15 minut",
+  "overview.lead.portal": "Jak se daří vašim událostem",
   "overview.lead.server": "Všichni tenanti tohoto serveru",
   "overview.lead.tenant": "Jak se daří událostem tohoto tenanta",
   "overview.none": "Žádná",

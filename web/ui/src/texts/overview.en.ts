@@ -16,6 +16,7 @@ export default english({
   "overview.lanes": "Endpoints by state",
   "overview.latency": "Answer time",
   "overview.latency.title": "How long endpoints take to answer, in the last 15 minutes",
+  "overview.lead.portal": "How your events are doing",
   "overview.lead.server": "All tenants of this server",
   "overview.lead.tenant": "How this tenant's events are doing",
   "overview.none": "None",
