@@ -112,7 +112,7 @@ export class UI {
     context.on("console", (m) => {
       const text = m.text();
       // Answers and requests are judged by themselves.
-      if (!["error", "warning"].includes(m.type()) || text.startsWith("Failed to load resource") || (this.offline && /net::ERR_|Failed to fetch/.test(text))) return;
+      if (!["error", "warning"].includes(m.type()) || text.startsWith("Failed to load resource") || (this.offline && /net::ERR_|Failed to fetch|Unable to preload CSS/.test(text))) return;
       note(`console ${m.type()}: ${text.slice(0, 600)} (${m.location().url})`);
     });
     context.on("weberror", (e) => note(`thrown: ${e.error().stack?.slice(0, 800)}`));

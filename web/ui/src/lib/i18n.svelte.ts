@@ -48,21 +48,24 @@ export function preferred(): Language {
 let chosen: Language = "en";
 let turn = 0;
 let pending: Promise<void> = Promise.resolve();
+let here: ReadonlySet<string> = new Set(); // the areas whose texts are shown
 
 /** Shows the chosen language with what is wanted of it; the newest call wins, and the older ones wait for it. */
 async function show(): Promise<void> {
   const mine = ++turn;
   const to = chosen;
-  const parts = await Promise.all([core[to], ...[...wanted].map((area) => areas[`../texts/${area}.${to}.ts`])].map((one) => one?.()));
+  const names = [...wanted];
+  const parts = await Promise.all([core[to], ...names.map((area) => areas[`../texts/${area}.${to}.ts`])].map((one) => one?.()));
   if (mine !== turn) return pending;
   texts = Object.assign({}, ...parts.map((part) => part?.default)) as Catalogue;
   code = to;
+  here = new Set(names);
   document.documentElement.lang = to;
 }
 
 /** Loads the texts of an area before its pages are shown. Error: they could not be loaded. */
 export async function loadTexts(area: string): Promise<void> {
-  if (wanted.has(area)) return pending;
+  if (here.has(area)) return;
   wanted.add(area);
   pending = show();
   try {
@@ -75,9 +78,15 @@ export async function loadTexts(area: string): Promise<void> {
 
 /** Loads a language and shows it. keep: as the choice of the person. */
 export async function setLanguage(to: Language, keep = true): Promise<void> {
+  const before = chosen;
   chosen = to;
   pending = show();
-  await pending;
+  try {
+    await pending;
+  } catch (error) {
+    chosen = before;
+    throw error;
+  }
   if (!keep) return;
   try {
     localStorage.setItem(KEY, to);
