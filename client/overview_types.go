@@ -129,12 +129,13 @@ type Caller struct {
 	Name string `json:"name,omitempty" doc:"The key's or the person's name; tokens have none"`
 }
 
-// StatsBucket is a part of a series of attempts.
+// StatsBucket is a part of a series of attempts. When Sampled, its figures are those of the newest of its attempts.
 type StatsBucket struct {
 	At        time.Time `json:"at" doc:"When it begins"`
-	Attempts  int       `json:"attempts" doc:"How many attempts began in it"`
+	Attempts  int       `json:"attempts" doc:"How many attempts that ended in it are counted"`
 	Delivered int       `json:"delivered" doc:"Of those, delivered"`
 	Failed    int       `json:"failed" doc:"Of those, all others: to be tried again, failed, gone"`
+	Sampled   bool      `json:"sampled,omitempty" doc:"It has more attempts than are counted: the figures are those of its newest"`
 	P50       *float64  `json:"p50,omitempty" doc:"The median of those that got an answer, in milliseconds"`
 	P99       *float64  `json:"p99,omitempty" doc:"99 % of those that got an answer were as fast or faster"`
 }

@@ -228,8 +228,8 @@ type Stats struct {
 	SuccessRate float64    `json:"success_rate" doc:"delivered by attempts, 0 to 1; 0 when there are none"`
 	Latency     Latency    `json:"latency_ms" doc:"Of the attempts that got an answer"`
 	LastAttempt *time.Time `json:"last_attempt,omitempty" doc:"When the newest attempt was made, also when it is older than the window"`
-	// Series is there when buckets were asked for. Parts of the window that are older than the attempts counted are left out.
-	Series []StatsBucket `json:"series,omitempty" doc:"By time, the oldest first, when buckets were asked for; what is older than the attempts counted is left out"`
+	// Series is there when buckets were asked for. It covers the whole window, also where that holds more attempts than are counted.
+	Series []StatsBucket `json:"series,omitempty" doc:"By time, the oldest first, when buckets were asked for: the whole window, also what is older than the attempts counted above"`
 }
 
 // Latency holds percentiles in milliseconds.

@@ -3,6 +3,7 @@ package rest_test
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/match"
@@ -78,4 +79,16 @@ func (f *fake) CancelReplay(_ context.Context, _ event.EndpointID, id int64) err
 		}
 	}
 	return event.NotFound("replay")
+}
+
+func (f *fake) AttemptAt(_ context.Context, t time.Time) (int64, error) {
+	defer f.lock()()
+	last := int64(0)
+	for _, a := range f.attempts {
+		if !a.At.Add(a.Duration).Before(t) {
+			return a.ID, f.fail
+		}
+		last = a.ID
+	}
+	return last + 1, f.fail
 }

@@ -20,8 +20,11 @@ const (
 	// maxTryReads is how often one request for filtered attempts asks the store for tryStep of them.
 	maxTryReads = 10
 	tryStep     = 1000
-	// atSlack is by how much attempts may be out of the order of their times: they are saved when they end.
-	atSlack = time.Hour
+	// maxTry is the longest that an attempt may take by an endpoint's own timeout. Attempts are out of the order of their times
+	// by that much at most: they are recorded as they end.
+	maxTry = 2 * time.Minute
+	// trySlack is for what an attempt takes beside its timeout, and for clocks that are set.
+	trySlack = 10 * time.Second
 )
 
 // sift reads a list in steps and returns the items that fit, at most most of them, and where to go on when there may be
@@ -182,6 +185,13 @@ func (a *API) tries(ctx context.Context, e event.EndpointID, f *tryFilter, befor
 	if f.wide() {
 		return a.Log.AttemptsOfEndpoint(ctx, e, f.verdicts, before, most)
 	}
+	slack := max(a.DeliveryTimeout, maxTry) + trySlack
+	if before == 0 && !f.until.IsZero() {
+		// Those that began before until have ended, and been recorded, before this.
+		if before, err = a.Log.AttemptAt(ctx, f.until.Add(slack)); err != nil {
+			return nil, 0, err
+		}
+	}
 	for range maxTryReads {
 		list, next, err := a.Log.AttemptsOfEndpoint(ctx, e, f.verdicts, before, tryStep)
 		if err != nil {
@@ -191,7 +201,7 @@ func (a *API) tries(ctx context.Context, e event.EndpointID, f *tryFilter, befor
 			if len(kept) == most {
 				return kept, before, nil
 			}
-			if list[i].At.Before(f.since.Add(-atSlack)) {
+			if list[i].At.Before(f.since.Add(-slack)) {
 				return kept, 0, nil
 			}
 			before = list[i].ID

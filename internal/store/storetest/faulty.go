@@ -203,6 +203,11 @@ func (f *Faulty) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, ver
 	return list, next, nil
 }
 
+// AttemptAt implements [store.Lanes].
+func (f *Faulty) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
+	return get(f, "AttemptAt", func() (int64, error) { return f.next.AttemptAt(ctx, t) })
+}
+
 // DeadLetters implements [store.Lanes].
 func (f *Faulty) DeadLetters(ctx context.Context, e event.EndpointID, after int64, limit int) ([]event.DeadLetter, error) {
 	return get(f, "DeadLetters", func() ([]event.DeadLetter, error) { return f.next.DeadLetters(ctx, e, after, limit) })

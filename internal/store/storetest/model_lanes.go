@@ -147,6 +147,23 @@ func (m *Model) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verd
 	return list, next, nil
 }
 
+// AttemptAt implements [store.Lanes]. Of several places it gives the first.
+func (m *Model) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
+	if err := m.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	last := int64(0)
+	for i := range m.attempts {
+		a := &m.attempts[i]
+		if !a.At.Add(a.Duration).Before(t) {
+			return a.ID, nil
+		}
+		last = a.ID
+	}
+	return last + 1, nil
+}
+
 // DeadLetters implements [store.Lanes].
 func (m *Model) DeadLetters(ctx context.Context, e event.EndpointID, after int64, limit int) ([]event.DeadLetter, error) {
 	if err := m.enter(ctx); err != nil {

@@ -189,6 +189,78 @@ func testAttemptPages(t *testing.T, s store.Store) {
 	same(t, "the rare one", attemptVersions(collect(10, event.VerdictGone)), [][]int64{{1}})
 }
 
+func testAttemptAt(t *testing.T, s store.Store) {
+	at := func(seconds int) int64 { return must[int64](t)(s.AttemptAt(t.Context(), clock(seconds))) }
+	same(t, "without any", at(0), int64(1))
+	lease := acquire(t, s)
+	const n = 200
+	for batch := range 4 {
+		r := store.Record{Lease: lease}
+		for i := batch * n / 4; i < (batch+1)*n/4; i++ {
+			a := attempt(event.EndpointID(i%3+1), clock(10*i), event.VerdictDelivered, 1) // ends at 10 i + 5
+			if a.Duration = 5 * time.Second; i%7 == 0 {
+				a.At, a.Duration = clock(10*i-100), 105*time.Second // slow ones end in their turn
+			}
+			r.Attempts = append(r.Attempts, a)
+		}
+		saveRecord(t, s, r)
+	}
+	list := must[[]event.Attempt](t)(s.AttemptsOfEvent(t.Context(), 1, 1, 0, n))
+	slices.Reverse(list)
+	id := func(i int) int64 { return list[i].ID }
+	check := func(what string, first int) {
+		t.Helper()
+		for i := first; i < n; i++ {
+			same(t, what+", the very end", at(10*i+5), id(i))
+			if i+1 < n {
+				same(t, what+", between", at(10*i+6), id(i+1))
+			}
+		}
+		same(t, what+", before all", at(-1000), id(first))
+		same(t, what+", after all", at(10*n), id(n-1)+1)
+	}
+	check("all", 0)
+	same(t, "trimmed", must[int](t)(s.TrimAttempts(t.Context(), clock(500), 1000)) > 40, true)
+	list = must[[]event.Attempt](t)(s.AttemptsOfEvent(t.Context(), 1, 1, 0, n))
+	slices.Reverse(list)
+	gone := n - len(list)
+	list = append(make([]event.Attempt, gone), list...)
+	check("after trimming", gone)
+
+	// A deleted endpoint leaves holes: the next that is there counts.
+	for must[int](t)(s.DeleteEndpointState(t.Context(), 2, 50)) > 0 {
+	}
+	for i := gone; i < n-3; i++ {
+		got, want := at(10*i+5), id(i)
+		if i%3 == 1 { // of endpoint 2
+			if got <= id(i-1) || got > id(i+1) {
+				t.Errorf("for the hole %d it is %d, not above %d up to %d", want, got, id(i-1), id(i+1))
+			}
+			continue
+		}
+		if got > want || i%3 == 0 && got <= id(i-1) || i%3 == 2 && got <= id(i-2) {
+			t.Errorf("for %d it is %d", want, got)
+		}
+	}
+
+	// Of those out of order it is a place where they meet.
+	r := store.Record{Lease: lease}
+	for i := range 50 {
+		r.Attempts = append(r.Attempts, attempt(9, clock(10_000+i*10+i*37%60), event.VerdictDelivered, 9))
+	}
+	saveRecord(t, s, r)
+	list = must[[]event.Attempt](t)(s.AttemptsOfEvent(t.Context(), 1, 9, 0, n))
+	for seconds := 10_070; seconds < 10_480; seconds += 7 {
+		got := at(seconds)
+		for _, a := range list {
+			if a.ID == got && a.At.Before(clock(seconds)) || a.ID == got-1 && !a.At.Before(clock(seconds)) ||
+				a.ID >= got && a.At.Before(clock(seconds-60)) || a.ID < got && a.At.After(clock(seconds+60)) {
+				t.Errorf("for %d s it is %d; %d is of %v", seconds, got, a.ID, a.At)
+			}
+		}
+	}
+}
+
 func testDead(t *testing.T, s store.Store) {
 	lease := acquire(t, s)
 	d := func(version int64, reason string) event.DeadLetter {
