@@ -67,7 +67,10 @@ func (s *Store) AddAudit(ctx context.Context, e event.AuditEntry) (int64, error)
 		id, err = c.number("SELECT last_insert_rowid()")
 		return err
 	})
-	return id, err
+	if err != nil {
+		return 0, err // the writer may still be at it when the context has ended
+	}
+	return id, nil
 }
 
 // CompleteAudit implements [store.Audit].
