@@ -88,6 +88,7 @@ export default english({
   "queues.take.left": "What is left of the lease",
   "queues.take.lost": "The lease has ended: somebody else may have the event.",
   "queues.take.nack": "Give back (nack)",
+  "queues.take.none": "What you take is shown here until you say that it is done, or give it back.",
   "queues.take.one": "Take one",
   "queues.take.over": "The lease has ended",
   "queues.take.text": "A real lease: for {visibility} no worker gets the event.",

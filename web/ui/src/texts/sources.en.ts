@@ -176,6 +176,7 @@ export default english({
   "sources.secret.random": "Make one",
   "sources.secret.show": "Show",
   "sources.secrets": "Secrets",
+  "sources.sender": "the sender",
   "sources.setting.required": "Needed: {doc}",
   "sources.since": "Counted since the server's start",
   "sources.tab.events": "Events",

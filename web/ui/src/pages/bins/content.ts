@@ -1,6 +1,6 @@
 // What a request's body is, and how it can be shown: pure. Strangers wrote it: it is only ever text.
 import type { BinRequest } from "$api";
-import { sizeOf, textOf, unpack } from "../events/bytes";
+import { sizeOf, textOf, unpack } from "$lib/bytes";
 
 export interface Content {
   bytes: Uint8Array;

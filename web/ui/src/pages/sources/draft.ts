@@ -103,10 +103,14 @@ export function bodyOf(d: Draft, provider: Provider | undefined, old?: Source): 
   };
 }
 
-const generic = ["token", "hmac", "basic", "standard", "none"];
+const generic = ["token", "hmac", "basic", "standard", "httpsig", "genericjson", "none"];
 /** Whether a provider stands for any sender. */
 export function isGeneric(name: string): boolean {
   return generic.includes(name);
+}
+/** Whether any text will do as its secret, so that one can be made here. */
+export function takesAnySecret(name: string): boolean {
+  return name === "token" || name === "hmac";
 }
 
 /** All providers, those for any sender last and in the order in which they are to be read. */
