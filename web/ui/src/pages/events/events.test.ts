@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Delivery } from "$api";
-import { hex, sizeOf, textOf, unpack } from "./bytes";
+import { hex, sizeOf, textOf, unpack } from "$lib/bytes";
 import { sourceOf } from "./origin";
 import { pace } from "./pace";
 import { againBody, requestCurl } from "./request";

@@ -37,13 +37,13 @@ export function verdictOf(life: Life, now: number): Verdict {
   if (delivered.length > 0) parts.push(t("events.verdict.some", { n: all.length, done: fmt.number(delivered.length) }));
   else if (lost.length + retrying.length + waiting.length > 0) parts.push(t("events.verdict.none", { n: all.length }));
   const soonest = (list: Delivery[]): string | undefined => list.map((d) => d.next_at).filter((at) => at !== undefined).sort()[0];
+  if (lost.length > 0) parts.push(t("events.clause.lost", { n: lost.length }));
   if (pending.length > 0) parts.push(t("events.clause.pending", { n: pending.length }));
   if (retrying.length > 0) parts.push(t("events.clause.retrying", { n: retrying.length, next: until(soonest(retrying), now) || t("events.soon") }));
   for (const [reason, list] of byReason(waiting)) {
     const next = soonest(list);
     parts.push(t("events.clause.waiting", { n: list.length, why: maybe(`events.waits.${reason}`, reason) + (next ? t("events.clause.next", { next: until(next, now) }) : "") }));
   }
-  if (lost.length > 0) parts.push(t("events.clause.lost", { n: lost.length }));
   if (unknown.length > 0) parts.push(t("events.clause.unknown", { n: unknown.length }));
   const text = `${parts.join("; ")}.`;
   if (lost.length > 0) return { tone: "bad", word: t("events.word.lost"), text, next: t("events.verdict.lost.next") };
