@@ -59,8 +59,8 @@ func (a *API) showOverview(ctx context.Context, c *call, o *event.Overview) clie
 		out.SuccessRate = &rate
 	}
 	if x := &o.Lanes.Oldest; !x.At.IsZero() && c.sees(x.Endpoint) {
-		out.OldestBacklog = &client.OldestEvent{
-			At: x.At.UTC(), Tenant: a.tenantName(ctx, x.Endpoint.Tenant), Endpoint: x.Endpoint.ID.String(), URL: x.Endpoint.URL,
+		if tenant := a.tenantName(ctx, x.Endpoint.Tenant); tenant != "" {
+			out.OldestBacklog = &client.OldestEvent{At: x.At.UTC(), Tenant: tenant, Endpoint: x.Endpoint.ID.String(), URL: x.Endpoint.URL}
 		}
 	}
 	return out
@@ -87,7 +87,7 @@ func showLanes(l *event.LaneCounts) client.Lanes {
 	return out
 }
 
-// showAttention shows what the caller may know of.
+// showAttention shows what the caller may know of. The list may be some seconds old: tenants that were deleted since are left out.
 func (a *API) showAttention(ctx context.Context, c *call, list []event.Attention) []client.Attention {
 	out := make([]client.Attention, 0, len(list))
 	for i := range list {
@@ -95,8 +95,12 @@ func (a *API) showAttention(ctx context.Context, c *call, list []event.Attention
 		if !c.sees(&event.Endpoint{Kind: x.Kind, URL: x.URL}) {
 			continue
 		}
+		tenant := a.tenantName(ctx, x.Tenant)
+		if tenant == "" {
+			continue
+		}
 		out = append(out, client.Attention{
-			Tenant: a.tenantName(ctx, x.Tenant), Endpoint: x.Endpoint.String(), URL: x.URL, Description: x.Description, Reason: x.Reason,
+			Tenant: tenant, Endpoint: x.Endpoint.String(), URL: x.URL, Description: x.Description, Reason: x.Reason,
 			Since: timePointer(x.Since), Backlog: x.Backlog, OldestAt: timePointer(x.OldestAt), PenaltyUntil: timePointer(x.PenaltyUntil),
 			Failures: x.Failures, LastStatus: x.LastStatus, LastError: x.LastError,
 		})

@@ -22,6 +22,7 @@ func (x fakeOverviews) Overview(context.Context, event.TenantID) (event.Overview
 		Attention: []event.Attention{
 			{Tenant: 1, Endpoint: ep.ID, URL: ep.URL, Reason: event.AttentionGone, Since: start, LastStatus: 410},
 			{Tenant: 1, Endpoint: ep.ID + 1, Kind: event.KindTunnel, URL: "tunnel:x", Reason: event.AttentionOffline, Backlog: 2},
+			{Tenant: 99, Endpoint: ep.ID + 2, URL: ep.URL, Reason: event.AttentionPenalty}, // of a tenant that was deleted meanwhile
 		},
 	}, x.f.fail
 }
