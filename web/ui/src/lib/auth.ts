@@ -9,6 +9,7 @@ interface Held {
 }
 
 let held: Held | undefined;
+let stateless = false; // a frame of another site may be kept from storage
 let unauthorized: (url: string) => void = () => {};
 
 function stored(): Held | undefined {
@@ -16,7 +17,8 @@ function stored(): Held | undefined {
     const text = sessionStorage.getItem(KEY);
     return text ? (JSON.parse(text) as Held) : undefined;
   } catch {
-    return undefined; // an iframe may be kept from storage
+    stateless = true;
+    return (history.state as { portal?: Held } | null)?.portal;
   }
 }
 
@@ -41,6 +43,10 @@ export const auth = {
   get locked(): boolean {
     return inPortal && held === undefined;
   },
+  /** What each entry of the history carries so that a reload finds the token where there is no storage; else nothing. */
+  get mark(): { portal?: Held } {
+    return stateless && held ? { portal: held } : {};
+  },
   get language(): string | undefined {
     return held?.language;
   },
@@ -57,9 +63,9 @@ export const auth = {
       try {
         sessionStorage.setItem(KEY, JSON.stringify(held));
       } catch {
-        // Kept in memory only: a reload asks for the link again.
+        stateless = true;
       }
-      history.replaceState(history.state, "", location.pathname + location.search);
+      history.replaceState({ ...(history.state as object | null), ...this.mark }, "", location.pathname + location.search);
       return true;
     }
     const kept = held ?? stored();
@@ -74,7 +80,7 @@ export const auth = {
     try {
       sessionStorage.removeItem(KEY);
     } catch {
-      // Nothing was kept.
+      if (stateless) history.replaceState(null, "");
     }
     return expired ? "expired" : "withdrawn";
   },

@@ -1,5 +1,6 @@
 // Addresses: the history API under /ui/, parameters, and filters that live in the query.
 import { tick, untrack } from "svelte";
+import { auth } from "./auth";
 import { build, compile, readQuery, writeQuery, type Matched, type QueryValue } from "./path";
 import type { Route } from "./routes";
 
@@ -108,7 +109,7 @@ export function go(to: string, options: { replace?: boolean } = {}): void {
   }
   if (url.pathname !== location.pathname && guarded(() => go(to, options))) return;
   keepScroll();
-  const state = { scroll: 0 };
+  const state = { scroll: 0, ...auth.mark };
   if (options.replace) history.replaceState(state, "", url);
   else history.pushState(state, "", url);
   arrived = undefined;
@@ -155,9 +156,9 @@ export function start(routes: readonly Route[]): void {
   addEventListener("popstate", () => {
     const to = location.href;
     if (here() !== path && guard !== undefined) {
-      history.pushState({ scroll: scrollY }, "", BASE + path + search); // stay, until the answer
+      history.pushState({ scroll: scrollY, ...auth.mark }, "", BASE + path + search); // stay, until the answer
       if (guarded(() => go(to, { replace: true }))) return;
-      history.replaceState({ scroll: 0 }, "", to);
+      history.replaceState({ scroll: 0, ...auth.mark }, "", to);
     }
     arrived = (history.state as { scroll?: number } | null)?.scroll ?? 0;
     settle();
@@ -224,7 +225,7 @@ export function query<T extends Record<string, QueryValue>>(defaults: T, options
         if (to === location.pathname + location.search) return;
         if (options.push) {
           keepScroll();
-          history.pushState({ scroll: scrollY }, "", to);
+          history.pushState({ scroll: scrollY, ...auth.mark }, "", to);
         } else history.replaceState(history.state, "", to);
         search = location.search;
       },

@@ -1,5 +1,5 @@
 // A live stream over fetch: the Bearer header can be sent, and it comes back by itself from where it was.
-import { auth } from "./auth";
+import { auth, onUnauthorized } from "./auth";
 import { authHeaders, fill, queryString } from "./api";
 import { isAbort, problemOf, type ApiError } from "./problem";
 import { SSEParser, backoff, type Message } from "./sseparse";
@@ -100,6 +100,7 @@ export class Stream {
     if (!response.ok || !response.body) {
       const problem = await problemOf(response);
       const final = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 408;
+      if (problem.status === 401) onUnauthorized(url);
       if (final) this.#options.onerror?.(problem);
       return final ? Infinity : problem.retryAfter && problem.retryAfter * 1000;
     }
