@@ -17,7 +17,7 @@ await flow("inbound", async (ui) => {
 
   await ui.step("a bin's requests come live, and each is shown as it was sent", async () => {
     await ui.open(page, "/ui/bins");
-    await page.getByRole("grid", { name: t("bins.title") }).getByRole("row").filter({ hasText: "Trying a payment gateway" }).click();
+    await page.getByRole("grid", { name: t("bins.title") }).getByRole("row").filter({ hasText: "Trying a payment gateway" }).click({ position: { x: 60, y: 20 } }); // beside the address, which is to be copied
     await page.waitForURL(`**/ui/bins/${bin.id}**`);
     await page.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
     await fetch(`${bin.url}/live?q=1`, { method: "POST", headers: { "Content-Type": "application/octet-stream", "X-Odd-CASE": "kept" }, body: Buffer.from([0, 1, 0xff, 0xfe]) });
@@ -33,7 +33,7 @@ await flow("inbound", async (ui) => {
     await detail.getByRole("heading", { name: "PUT /form" }).waitFor();
     await detail.getByText("Jürgen", { exact: true }).first().waitFor();
     await row("/upload").click();
-    await detail.getByText("invoice.pdf").waitFor();
+    await detail.getByText("invoice.pdf", { exact: true }).waitFor();
     await row("/pay").click();
     await detail.getByText('"p-1"').first().waitFor();
   });
