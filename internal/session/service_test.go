@@ -293,6 +293,47 @@ func TestLimit(t *testing.T) {
 	})
 }
 
+// TestLimitSite: who has an IPv6 /48 does not have 65,536 times the attempts, and a site's neighbours are not kept out.
+func TestLimitSite(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	l := newLimiter(func() time.Time { return now })
+	addr := func(site, net byte) netip.Addr {
+		return netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 0, site, 0, net, 15: 1})
+	}
+	for i := range limitSite {
+		if err := l.take(addr(1, byte(i))); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	kind(t, l.take(addr(1, 200)), event.KindRateLimited)
+	l.giveBack(addr(1, 0))
+	if err := l.take(addr(1, 200)); err != nil {
+		t.Errorf("after one was given back: %v", err)
+	}
+	if err := l.take(addr(2, 0)); err != nil {
+		t.Errorf("another site: %v", err)
+	}
+	now = now.Add(limitWindow)
+	if err := l.take(addr(1, 201)); err != nil {
+		t.Errorf("after the window: %v", err)
+	}
+}
+
+// TestLimitCrowd: some hundred addresses that fail as often as they may keep nobody else out.
+func TestLimitCrowd(t *testing.T) {
+	t.Parallel()
+	l := newLimiter(func() time.Time { return time.Unix(1000, 0) })
+	for i := range 500 {
+		for range 2 * limitAddress {
+			_ = l.take(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}))
+		}
+	}
+	if err := l.take(netip.MustParseAddr("192.0.2.1")); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestLimitAll: many addresses do not help, and are not all remembered.
 func TestLimitAll(t *testing.T) {
 	t.Parallel()
