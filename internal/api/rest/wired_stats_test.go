@@ -121,7 +121,7 @@ func TestUntilSeeks(t *testing.T) {
 		if a.At.Before(until.Add(-time.Hour)) || !a.At.Before(until) {
 			t.Fatalf("an attempt of %v", a.At)
 		}
-		if got++; a.At.Add(90 * time.Second).After(until) && a.DurationMS > 1000 {
+		if got++; a.At.Add(90*time.Second).After(until) && a.DurationMS > 1000 {
 			slow++
 		}
 	}
