@@ -15,8 +15,8 @@ type Event struct {
 	Time            time.Time       `json:"time,omitzero" doc:"When it happened; absent when published: now"`
 	DataContentType string          `json:"datacontenttype,omitempty" doc:"The media type of data; absent: application/json"`
 	DataSchema      string          `json:"dataschema,omitempty" doc:"A URI of the data's schema"`
-	Data            json.RawMessage `json:"data,omitempty" doc:"The payload: any JSON; a string when datacontenttype is another text"`
-	DataBase64      []byte          `json:"data_base64,omitempty" doc:"The payload when it is not JSON or text, in base 64; instead of data"`
+	Data            json.RawMessage `json:"data,omitempty" doc:"The payload: any JSON. To publish another text it is a string, with its datacontenttype"`
+	DataBase64      []byte          `json:"data_base64,omitempty" doc:"The payload when it is not JSON, in base 64; instead of data"`
 	Version         int64           `json:"version,omitempty" readOnly:"true" doc:"Its number in the tenant's log: 1, 2, 3 … without gaps"`
 	Key             string          `json:"key,omitempty" doc:"The ordering key; absent: the subject"`
 	Channels        []string        `json:"channels,omitempty" doc:"Only endpoints that name one of these channels get it"`

@@ -2549,9 +2549,9 @@ export interface components {
         Event: {
             /** @description Only endpoints that name one of these channels get it */
             channels?: string[];
-            /** @description The payload: any JSON; a string when datacontenttype is another text */
+            /** @description The payload: any JSON. To publish another text it is a string, with its datacontenttype */
             data?: unknown;
-            /** @description The payload when it is not JSON or text, in base 64; instead of data */
+            /** @description The payload when it is not JSON, in base 64; instead of data */
             data_base64?: string;
             /** @description The media type of data; absent: application/json */
             datacontenttype?: string;

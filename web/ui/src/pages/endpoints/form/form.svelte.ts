@@ -44,10 +44,11 @@ export class Form {
     return out;
   });
 
-  constructor(tenant: string, was?: Endpoint) {
+  /** types: the ones that a new endpoint's form begins with. */
+  constructor(tenant: string, was?: Endpoint, types: readonly string[] = []) {
     this.tenant = tenant;
     this.was = was;
-    this.draft = draftOf(was);
+    this.draft = draftOf(was ?? { types: [...types] });
     this.#start = JSON.stringify(this.draft);
   }
 
