@@ -21,11 +21,14 @@ func (a *API) streamRoutes() {
 	}
 	register(a, operation{
 		id: "list-streams", method: http.MethodGet, path: streamsPath, tag: "Listening", summary: "List live connections",
-		doc: "Server-sent events, WebSockets and long polls that wait, in the order in which they came, with how far each is.", scope: scopeRead,
+		doc: "Server-sent events, WebSockets and long polls that wait, in the order in which they came, with how far each is. " +
+			"Tokens are not taken: they would show a web page's users each other's addresses.",
+		scope: scopeRead, keysOnly: true,
 	}, a.listStreams)
 	register(a, operation{
 		id: "end-stream", method: http.MethodDelete, path: streamsPath + "/{stream}", tag: "Listening", summary: "End a live connection",
-		doc: "A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token.", scope: scopeManage,
+		doc: "A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Tokens are not taken.",
+		scope: scopeManage, keysOnly: true,
 	}, a.endStream)
 }
 

@@ -1542,7 +1542,7 @@ export interface paths {
         };
         /**
          * List live connections
-         * @description Server-sent events, WebSockets and long polls that wait, in the order in which they came, with how far each is. Needs a key that may read or manage.
+         * @description Server-sent events, WebSockets and long polls that wait, in the order in which they came, with how far each is. Tokens are not taken: they would show a web page's users each other's addresses. Needs a key that may read or manage.
          */
         get: operations["list-streams"];
         put?: never;
@@ -1565,7 +1565,7 @@ export interface paths {
         post?: never;
         /**
          * End a live connection
-         * @description A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Needs a key that may manage.
+         * @description A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Tokens are not taken. Needs a key that may manage.
          */
         delete: operations["end-stream"];
         options?: never;
