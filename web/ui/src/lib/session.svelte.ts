@@ -53,17 +53,20 @@ export const session = {
   },
 };
 
+/** manage includes read, as the server has it. */
+const allows = (allow: readonly string[], permission: Permission): boolean => allow.includes(permission) || (permission === "read" && allow.includes("manage"));
+
 /** Whether the caller may do something in a tenant (the address's by default): can("manage"). */
 export function can(permission: Permission, tenant: string | undefined = router.tenant): boolean {
   if (!me) return false;
   if (me.admin) return true;
   if (tenant === undefined) return false;
-  if (me.grants?.some((g) => (g.tenant === tenant || g.tenant === "*") && g.allow.includes(permission))) return true;
+  if (me.grants?.some((g) => (g.tenant === tenant || g.tenant === "*") && allows(g.allow, permission))) return true;
   if (me.tenant !== tenant) return false;
   const allow = me.allow ?? [];
   if (allow.includes("portal")) return permission !== "publish";
   if (allow.includes("portal-read")) return permission === "read";
-  return allow.includes(permission);
+  return allows(allow, permission);
 }
 
 /** Asks who is here. false: nobody, the login page it is. */

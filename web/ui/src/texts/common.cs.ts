@@ -1,10 +1,8 @@
 import { czech } from "$lib/message";
 
 export default czech({
-  "common.add": "Přidat",
   "common.allTenants": "Všichni tenanti",
   "common.asTable": "Zobrazit jako tabulku",
-  "common.back": "Zpět",
   "common.cancel": "Zrušit",
   "common.clear": "Vymazat",
   "common.close": "Zavřít",
@@ -64,9 +62,7 @@ export default czech({
   "common.removeTag": "Odebrat {tag}",
   "common.save": "Uložit",
   "common.saved": "Uloženo",
-  "common.search": "Hledat",
   "common.showRest": { one: "zobrazit další {n} znak", few: "zobrazit další {n} znaky", many: "zobrazit dalšího {n} znaku", other: "zobrazit dalších {n} znaků" },
-  "common.soon": "Tato stránka se staví.",
   "common.state.backlog": "Dohání",
   "common.state.cancelled": "Zrušeno",
   "common.state.changelog": "Dohání",
@@ -111,7 +107,7 @@ export default czech({
   "shell.account": "Účet",
   "shell.failed": "Stránku se nepodařilo načíst",
   "shell.failed.text": "Posthorn byl možná mezitím aktualizován nebo restartován. Načtěte stránku znovu.",
-  "shell.find": "Najít nebo udělat…",
+  "shell.find": "Najít, udělat…",
   "shell.language": "Jazyk",
   "shell.logout": "Odhlásit se",
   "shell.logoutAll": "Odhlásit se všude",
@@ -149,7 +145,6 @@ export default czech({
   "shell.role.root": "Kořenový klíč",
   "shell.role.token": "Token",
   "shell.role.user": "Osoba",
-  "shell.server": "Posthorn {version}",
   "shell.shortcuts": "Klávesové zkratky",
   "shell.shortcuts.close": "Zavřít, nebo vymazat hledání",
   "shell.shortcuts.global": "Všude",

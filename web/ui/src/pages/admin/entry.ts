@@ -75,6 +75,7 @@ export function thingLabel(e: AuditEntry): string | undefined {
 
 /** The fields that a change of something changed; of what was made or deleted they tell nothing new. */
 export function changedFields(e: AuditEntry): string[] {
-  if (/^(create|delete)-/.test(e.action)) return [];
-  return (e.changes ?? []).map((c) => c.field);
+  const all = e.changes ?? [];
+  const made = all.some((c) => (c.field === "name" || c.field === "id") && c.from === undefined);
+  return made || /^(create|delete)-/.test(e.action) ? [] : all.map((c) => c.field);
 }
