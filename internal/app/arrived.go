@@ -1,10 +1,12 @@
 package app
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/posthornhq/posthorn/internal/api/front"
 	"github.com/posthornhq/posthorn/internal/event"
@@ -64,4 +66,29 @@ func (a arrivals) base(r *http.Request) string {
 
 func (a arrivals) trusts(addr netip.Addr) bool {
 	return slices.ContainsFunc(a.trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// strayProxy tells the log, once, of a proxy that nobody has named: all who come through it share one address.
+type strayProxy struct {
+	arrivals
+	log  *slog.Logger
+	told atomic.Bool
+}
+
+// look looks at a request. Only a peer of a machine's own or a private network is taken for a proxy: what strangers claim with
+// these headers is no sign of one.
+func (s *strayProxy) look(r *http.Request) {
+	if s.told.Load() || len(r.Header["X-Forwarded-For"]) == 0 && len(r.Header["Forwarded"]) == 0 {
+		return
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return
+	}
+	addr := peer.Addr().Unmap().WithZone("")
+	if near := addr.IsLoopback() || addr.IsPrivate() || addr.IsLinkLocalUnicast(); !near || s.trusts(addr) || s.told.Swap(true) {
+		return
+	}
+	s.log.LogAttrs(r.Context(), slog.LevelWarn, "requests come through a proxy that is not trusted: all who use it count as one address, in limits and on the audit log; "+
+		"name it in trusted-proxies, and let it set X-Forwarded-For", slog.String("proxy", addr.String()), slog.String("option", "trusted-proxies"))
 }

@@ -13,23 +13,25 @@ import (
 
 // withDoors serves the ways in that are no part of the API beside it.
 func (a *App) withDoors(api http.Handler) http.Handler {
-	return &doors{log: a.log, api: api, path: map[string]http.Handler{
+	return &doors{log: a.log, proxies: &strayProxy{arrivals: a.arrivals, log: a.log}, api: api, path: map[string]http.Handler{
 		strings.Trim(flexibee.Prefix, "/"): a.newFlexiBee(), "in": a.sources.Handler(), "b": a.bins.Handler(), "t": a.tunnels,
 	}, hosts: a.tunnels, faces: a.faces, face: a.withFaceCaller(a.faces.Handler())}
 }
 
 // doors are the ways in that are no part of the API, by the first segment of their path.
 type doors struct {
-	log   *slog.Logger
-	path  map[string]http.Handler
-	hosts *tunnel.Hub
-	faces *hooksite.API
-	face  http.Handler
-	api   http.Handler
+	log     *slog.Logger
+	proxies *strayProxy
+	path    map[string]http.Handler
+	hosts   *tunnel.Hub
+	faces   *hooksite.API
+	face    http.Handler
+	api     http.Handler
 }
 
 // ServeHTTP serves a request at the door of its path, or by the API.
 func (d *doors) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	d.proxies.look(r)
 	first, _, below := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch door := d.path[first]; {
 	case d.hosts.Owns(r):
