@@ -77,7 +77,7 @@ await flow("endpoints", async (ui) => {
 
   await ui.step("a form with changes is not left without a question", async () => {
     await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Queues", exact: true }).click();
-    await dialog(t("endpoints.leave")).getByRole("button", { name: t("endpoints.leave.no") }).click();
+    await dialog(t("common.leave")).getByRole("button", { name: t("common.leave.no") }).click();
     assert.equal(await page.getByRole("textbox", { name: nameField }).inputValue(), "Made by hand");
   });
 

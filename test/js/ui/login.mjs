@@ -89,6 +89,7 @@ await flow("login", async (ui) => {
   });
 
   await ui.step("log out everywhere ends the other browser's session", async () => {
+    await page.goto("about:blank"); // its session ends, too
     const first = await ui.page({ key: reader.key });
     const second = await ui.page({ key: reader.key });
     await ui.open(first, "/ui/t/acme/overview");

@@ -100,6 +100,21 @@ await flow("portal", async (ui) => {
     await page.context().close();
   });
 
+  await ui.step("who is logged in is let in by a link only, and no request carries the session", async () => {
+    const page = await ui.page();
+    const sent = [];
+    page.on("request", async (r) => new URL(r.url()).pathname.startsWith("/v1/") && sent.push((await r.allHeaders()).cookie ?? ""));
+    await ui.open(page, "/ui/portal/acme");
+    await page.getByRole("heading", { level: 1, name: "Open your link again" }).waitFor();
+    assert.deepEqual(sent, [], "the server was asked without a link");
+    await page.goto("about:blank");
+    await ui.open(page, (await link({ language: "cs" })).slice(ui.base.length));
+    await page.getByRole("heading", { level: 1, name: "Endpointy" }).waitFor();
+    await page.getByText("Shop: orders").first().waitFor();
+    assert.ok(sent.length > 0 && sent.every((cookie) => cookie === ""), sent.join());
+    await page.context().close();
+  });
+
   await ui.step("a link ends", async () => {
     const url = await link({ ttl: "1s" });
     await until("its time is over", async () => {
