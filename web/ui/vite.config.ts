@@ -14,7 +14,18 @@ function name(chunk: { facadeModuleId?: string | null; name: string }): string {
   return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
 }
 
-const lazy = /\/src\/pages\/[^/]+\/(?!routes\.ts)|\/src\/texts\/|\/node_modules\/uplot\//;
+/** Components that no page needs from the start: each set is a chunk that comes with the pages that use it. */
+const parts = {
+  chart: /\/components\/Chart\.svelte/,
+  json: /\/components\/JsonTree\.svelte/,
+  inputs: /\/components\/(CheckField|DurationField|NumberField|RadioCards)\.svelte/,
+  range: /\/components\/TimeRange\.svelte/,
+  forms: /\/components\/(Combo|Fold|JsonField|Pairs|Unsaved)\.svelte|\/lib\/jsonfault\.ts/,
+  finder: /\/shell\/(finder\.ts|(Palette|Shortcuts)\.svelte)/,
+  verify: /\/endpoints\/shared\/(Verify\.svelte|snippets\.ts)/,
+  portal: /\/shell\/PortalFrame\.svelte|\/lib\/colour\.ts/,
+};
+const lazy = new RegExp([/\/src\/pages\/[^/]+\/(?!routes\.ts)|\/src\/texts\/|\/node_modules\/uplot\//, ...Object.values(parts)].map((part) => part.source).join("|"));
 
 // PH_API is where /v1 is while developing: a Posthorn of your own.
 const server = process.env.PH_API ?? "http://127.0.0.1:8080";
@@ -46,15 +57,17 @@ export default defineConfig({
     reportCompressedSize: false,
     minify: "oxc",
     rolldownOptions: {
+      treeshake: { moduleSideEffects: (id: string) => !id.endsWith("/src/components/index.ts") }, // else the list of components would fetch them all
       output: {
         entryFileNames: "[name].js",
         chunkFileNames: name,
         assetFileNames: (asset) => {
-          const area = /src\/pages\/([^/]+)\/(?:(form|one|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
+          const area = /src\/pages\/([^/]+)\/(?:(form|one|replay|secret|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
           return area ? `page-${area.slice(1).filter(Boolean).join("-")}[extname]` : "[name][extname]";
         },
         codeSplitting: { includeDependenciesRecursively: false, groups: [
           { name: "app", test: (id: string) => !lazy.test(id) },
+          ...Object.entries(parts).map(([part, test]) => ({ name: `part-${part}`, test })),
           { name: "page-endpoints-shared", test: /\/src\/pages\/endpoints\/shared\// },
         ] },
       },

@@ -2,10 +2,8 @@
 import { english } from "$lib/message";
 
 export default english({
-  "common.add": "Add",
   "common.allTenants": "All tenants",
   "common.asTable": "Show as a table",
-  "common.back": "Back",
   "common.cancel": "Cancel",
   "common.clear": "Clear",
   "common.close": "Close",
@@ -65,9 +63,7 @@ export default english({
   "common.removeTag": "Remove {tag}",
   "common.save": "Save",
   "common.saved": "Saved",
-  "common.search": "Search",
   "common.showRest": { one: "show {n} more character", other: "show {n} more characters" },
-  "common.soon": "This page is being built.",
   "common.state.backlog": "Backlog",
   "common.state.cancelled": "Cancelled",
   "common.state.changelog": "Catching up",
@@ -150,7 +146,6 @@ export default english({
   "shell.role.root": "Root key",
   "shell.role.token": "Token",
   "shell.role.user": "Person",
-  "shell.server": "Posthorn {version}",
   "shell.shortcuts": "Keyboard shortcuts",
   "shell.shortcuts.close": "Close, or clear the search",
   "shell.shortcuts.global": "Everywhere",

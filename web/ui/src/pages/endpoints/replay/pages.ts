@@ -1,0 +1,2 @@
+// Replays of an endpoint's page, a chunk of its own: few open them.
+export { default as Replay } from "./Replay.svelte";
