@@ -73,8 +73,8 @@ async function makeQueues(ui) {
   await ui.api("PUT", `${T}/queues/reports`, { description: "Nightly reports", start: 1 });
   const { data: first } = await lease(ui, 2);
   await ui.api("POST", `${T}/queues/billing/nack`, { receipts: first.map((e) => e.receipt), delay: "0s" }); // their only try: dead letters
-  await until("the dead letters are there", async () => (await ui.api("GET", `${T}/queues/billing`)).state.dead === 2);
   await lease(ui, 3);
+  await until("the dead letters are there", async () => (await ui.api("GET", `${T}/queues/billing`)).state.dead === 2);
   return ["billing", "reports"];
 }
 
