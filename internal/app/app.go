@@ -305,6 +305,7 @@ func (a *App) stop(ctx context.Context, background context.CancelFunc, g *errgro
 	if e := a.manager.Stop(ctx); e != nil {
 		a.log.WarnContext(ctx, "deliveries under way were left for the next start", slog.Any("error", e))
 	}
+	a.audit.Close(ctx)
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }

@@ -155,3 +155,33 @@ func TestAuditRetention(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAuditRefused lets a key call again and again what it may not: the log does not grow with it.
+func TestAuditRefused(t *testing.T) {
+	t.Parallel()
+	a, tenant := newApp(t)
+	key, secret, err := a.control.CreateAPIKey(t.Context(), event.APIKey{Name: "robot", Tenant: tenant.ID, Allow: []event.Permission{event.AllowManage}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 90
+	for range each {
+		for path, status := range map[string]int{"/v1/tenants": http.StatusForbidden, "/v1/tenants/acme/endpoints": http.StatusUnprocessableEntity} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, strings.NewReader("{}"))
+			r.Header.Set("Authorization", "Bearer "+secret)
+			r.Header.Set("Content-Type", "application/json")
+			w := httptest.NewRecorder()
+			if a.handler.ServeHTTP(w, r); w.Code != status {
+				t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+	}
+	a.audit.Close(t.Context())
+	list, _, err := a.audit.Entries(t.Context(), event.AuditQuery{Actor: event.FormatAPIKeyID(key.ID), Limit: 1000})
+	if err != nil || len(list) != 101 {
+		t.Fatalf("%d lines, %v", len(list), err)
+	}
+	if e := list[0]; e.Action != "refused-calls" || e.Outcome != event.AuditRefused || e.Tenant != tenant.ID || string(e.Changes[0].To) != "80" {
+		t.Errorf("%+v", e)
+	}
+}

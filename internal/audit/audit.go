@@ -1,6 +1,7 @@
 // Package audit keeps the audit log: who changed what, when, from where. A line is stored before the change it tells of, its
 // outcome unknown; then the change is made; then the line gets its outcome and the fields that changed, and the caller the
-// answer. So nothing changes without a line, and a line that stays unknown is of a change that a crash came into.
+// answer. So nothing changes without a line, and a line that stays unknown is of a change that a crash came into. What was refused
+// has a line, too, up to a number a minute for each caller; one line stands for the rest.
 package audit
 
 import (
@@ -19,6 +20,7 @@ import (
 type Store interface {
 	AddAudit(ctx context.Context, e event.AuditEntry) (int64, error)
 	CompleteAudit(ctx context.Context, e event.AuditEntry) error
+	DeleteAudit(ctx context.Context, id int64) error
 	AuditEntries(ctx context.Context, q event.AuditQuery) (list []event.AuditEntry, next int64, err error)
 	TrimAudit(ctx context.Context, before time.Time, limit int) (int, error)
 }
@@ -36,11 +38,12 @@ const (
 
 // Log is the audit log. Make one with [New]; it is safe for concurrent use and starts no goroutine.
 type Log struct {
-	store Store
-	log   *slog.Logger
+	store    Store
+	log      *slog.Logger
+	refusals refusals
 
 	mu   sync.Mutex
-	late []event.AuditEntry
+	late []event.AuditEntry // those without an ID are to be added
 }
 
 // New makes the log over a store.
@@ -53,14 +56,28 @@ func (l *Log) Begin(ctx context.Context, e *event.AuditEntry) error {
 	return l.add(ctx, e)
 }
 
-// Note stores an entry that is complete: of what was refused before it could change anything. Errors are those of Begin.
-func (l *Log) Note(ctx context.Context, e *event.AuditEntry) error { return l.add(ctx, e) }
+// Note stores an entry that is complete: of what was refused before it could change anything. Those of one caller that are more
+// than 100 in a minute are only counted, and keep the ID 0. Errors are those of Begin.
+func (l *Log) Note(ctx context.Context, e *event.AuditEntry) error {
+	own, due := l.refusals.count(e, time.Now())
+	l.sumUp(ctx, due)
+	if !own {
+		return nil
+	}
+	return mapError(l.put(ctx, e))
+}
 
-func (l *Log) add(ctx context.Context, e *event.AuditEntry) (err error) {
+func (l *Log) add(ctx context.Context, e *event.AuditEntry) error {
+	l.sumUp(ctx, l.refusals.next(e, time.Now()))
+	return mapError(l.put(ctx, e))
+}
+
+// put stores an entry as it is.
+func (l *Log) put(ctx context.Context, e *event.AuditEntry) (err error) {
 	e.At = time.Now().UTC().Truncate(time.Microsecond)
 	e.ActorName, e.ResourceID = cut(e.ActorName, maxText), cut(e.ResourceID, maxText)
 	e.ID, err = l.store.AddAudit(ctx, *e)
-	return mapError(err)
+	return err
 }
 
 func mapError(err error) error {
@@ -82,33 +99,48 @@ func mapError(err error) error {
 }
 
 // End stores the outcome of an entry that was begun, also when the context has ended. One that cannot be stored now is kept in
-// memory for [Log.Settle].
+// memory for [Log.Settle]. Of what was refused, see [Log.Note], the entry is taken away again when it is one too many.
 func (l *Log) End(ctx context.Context, e *event.AuditEntry) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWait)
 	defer cancel()
 	e.ActorName, e.ResourceID = cut(e.ActorName, maxText), cut(e.ResourceID, maxText)
+	if e.Outcome == event.AuditRefused {
+		own, due := l.refusals.count(e, time.Now())
+		l.sumUp(ctx, due)
+		if !own && l.store.DeleteAudit(ctx, e.ID) == nil {
+			return
+		}
+	}
 	err := l.store.CompleteAudit(ctx, *e)
 	if err == nil || event.KindOf(err) == event.KindNotFound {
 		return // not found: trimmed meanwhile
 	}
-	l.mu.Lock()
-	kept := len(l.late) < maxLate
-	if kept {
-		l.late = append(l.late, *e)
-	}
-	l.mu.Unlock()
+	kept := l.later(e)
 	l.log.LogAttrs(ctx, slog.LevelWarn, "the outcome of a change is not on the audit log yet", slog.String("entry", event.FormatAuditID(e.ID)),
 		slog.String("action", e.Action), slog.String("outcome", string(e.Outcome)), slog.Bool("tried_again", kept), slog.Any("error", err))
 }
 
-// Settle stores the outcomes that could not be stored when they were known.
+// later keeps an entry for Settle, and reports whether there was room for it.
+func (l *Log) later(e *event.AuditEntry) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := len(l.late) < maxLate
+	if kept {
+		l.late = append(l.late, *e)
+	}
+	return kept
+}
+
+// Settle stores the outcomes that could not be stored when they were known, and the lines that stand for refused calls whose
+// minute has ended.
 func (l *Log) Settle(ctx context.Context) error {
+	l.sumUp(ctx, l.refusals.ended(time.Now(), false))
 	l.mu.Lock()
 	late := l.late
 	l.late = nil
 	l.mu.Unlock()
 	for i := range late {
-		if err := l.store.CompleteAudit(ctx, late[i]); err != nil && event.KindOf(err) != event.KindNotFound {
+		if err := l.settle(ctx, &late[i]); err != nil && event.KindOf(err) != event.KindNotFound {
 			l.mu.Lock()
 			l.late = append(late[i:], l.late...)
 			l.mu.Unlock()
@@ -116,6 +148,13 @@ func (l *Log) Settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (l *Log) settle(ctx context.Context, e *event.AuditEntry) error {
+	if e.ID == 0 {
+		return l.put(ctx, e)
+	}
+	return l.store.CompleteAudit(ctx, *e)
 }
 
 // Do makes a change with a line of its own: stored before, completed after. The change may set what it learns of the entry,

@@ -13,6 +13,8 @@ type Audit interface {
 	AddAudit(ctx context.Context, e event.AuditEntry) (int64, error)
 	// CompleteAudit stores an entry in place of the one with its ID (KindNotFound).
 	CompleteAudit(ctx context.Context, e event.AuditEntry) error
+	// DeleteAudit deletes one entry. One that is not there is no error.
+	DeleteAudit(ctx context.Context, id int64) error
 	// AuditEntries returns entries, newest first. It may look at a bounded number of rows only: next is the Before to go on
 	// with, 0 at the end.
 	AuditEntries(ctx context.Context, q event.AuditQuery) (list []event.AuditEntry, next int64, err error)

@@ -89,6 +89,15 @@ func (s *Store) CompleteAudit(ctx context.Context, e event.AuditEntry) error {
 	})
 }
 
+// DeleteAudit implements [store.Audit].
+func (s *Store) DeleteAudit(ctx context.Context, id int64) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.state.w.update(ctx, func(c *conn) error { return c.exec("DELETE FROM audit WHERE id = ?", id) })
+}
+
 // AuditEntries implements [store.Audit]. One call looks at 20,000 entries at most.
 func (s *Store) AuditEntries(ctx context.Context, q event.AuditQuery) (list []event.AuditEntry, next int64, err error) {
 	if err := s.enter(); err != nil {

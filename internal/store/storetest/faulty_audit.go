@@ -17,6 +17,11 @@ func (f *Faulty) CompleteAudit(ctx context.Context, e event.AuditEntry) error {
 	return f.do("CompleteAudit", func() error { return f.next.CompleteAudit(ctx, e) })
 }
 
+// DeleteAudit implements [store.Audit].
+func (f *Faulty) DeleteAudit(ctx context.Context, id int64) error {
+	return f.do("DeleteAudit", func() error { return f.next.DeleteAudit(ctx, id) })
+}
+
 // AuditEntries implements [store.Audit].
 func (f *Faulty) AuditEntries(ctx context.Context, q event.AuditQuery) (list []event.AuditEntry, next int64, err error) {
 	err = f.do("AuditEntries", func() (err error) {

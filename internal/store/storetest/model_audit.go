@@ -53,6 +53,16 @@ func (m *Model) CompleteAudit(ctx context.Context, e event.AuditEntry) error {
 	return nil
 }
 
+// DeleteAudit implements [store.Audit].
+func (m *Model) DeleteAudit(ctx context.Context, id int64) error {
+	if err := m.enter(ctx); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	delete(m.entries, id)
+	return nil
+}
+
 // AuditEntries implements [store.Audit]. It looks at all entries.
 func (m *Model) AuditEntries(ctx context.Context, q event.AuditQuery) (list []event.AuditEntry, next int64, err error) {
 	if err := m.enter(ctx); err != nil {

@@ -76,6 +76,16 @@ func testAudit(t *testing.T, s store.Store) {
 		}
 	}
 
+	extra := must[int64](t)(s.AddAudit(ctx, root))
+	noError(t, s.DeleteAudit(ctx, extra))
+	noError(t, s.DeleteAudit(ctx, extra))
+	same(t, "without the one that was deleted", must[[]event.AuditEntry](t)(allAudit(ctx, s, event.AuditQuery{Limit: 9})), []event.AuditEntry{root, system, full})
+	again := must[int64](t)(s.AddAudit(ctx, root))
+	noError(t, s.DeleteAudit(ctx, again))
+	if again <= extra {
+		t.Errorf("the id %d is given again", extra)
+	}
+
 	noError(t, s.DeleteTenant(ctx, tenant, 0))
 	same(t, "after the tenant", must[[]event.AuditEntry](t)(allAudit(ctx, s, event.AuditQuery{Tenant: tenant, Limit: 9})), []event.AuditEntry{system, full})
 	same(t, "nothing is so old", must[int](t)(s.TrimAudit(ctx, clock(1), 10)), 0)
@@ -120,6 +130,7 @@ func (w *world) drawAudit(rt *rapid.T) step {
 	return rapid.SampledFrom([]step{
 		{"AddAudit", func(ctx context.Context, s store.Store) (any, error) { return s.AddAudit(ctx, e) }},
 		{"CompleteAudit", func(ctx context.Context, s store.Store) (any, error) { return nil, s.CompleteAudit(ctx, e) }},
+		{"DeleteAudit", func(ctx context.Context, s store.Store) (any, error) { return nil, s.DeleteAudit(ctx, id) }},
 		{"AuditEntries", func(ctx context.Context, s store.Store) (any, error) {
 			return allAudit(ctx, s, event.AuditQuery{Tenant: e.Tenant, Actor: e.ActorName, Limit: limit + 1})
 		}},

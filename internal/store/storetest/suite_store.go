@@ -178,6 +178,7 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 		"DeleteType":       func(ctx context.Context) error { return s.DeleteType(ctx, 1, "x", 0) },
 		"AddAudit":         func(ctx context.Context) error { return second(s.AddAudit(ctx, event.AuditEntry{At: clock(0)})) },
 		"CompleteAudit":    func(ctx context.Context) error { return s.CompleteAudit(ctx, event.AuditEntry{ID: 1, At: clock(0)}) },
+		"DeleteAudit":      func(ctx context.Context) error { return s.DeleteAudit(ctx, 1) },
 		"AuditEntries": func(ctx context.Context) error {
 			_, _, err := s.AuditEntries(ctx, event.AuditQuery{Limit: 1})
 			return err
