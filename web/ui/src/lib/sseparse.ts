@@ -7,13 +7,19 @@ export interface Message {
   id: string;
 }
 
-const LIMIT = 8 << 20; // a single message over this is a fault of the stream
+const LIMIT = 24 << 20; // characters; of a longer message only the place is taken: a captured request may be as large as the server lets it
+
+/** The event of a message that was too long to be taken. */
+export const TOO_LONG = "posthorn.too-long";
 
 export class SSEParser {
   /** The reconnection time the stream asked for, in ms. */
   retry: number | undefined;
   lastId = "";
   #buffer = "";
+  #looked = 0; // up to where the buffer holds no end of a line
+  #skipping = false; // the rest of a line that is too long
+  #dropped = false;
   #data: string[] = [];
   #event = "";
   #id: string | undefined;
@@ -27,15 +33,20 @@ export class SSEParser {
       if (text.charCodeAt(0) === 0xfeff) text = text.slice(1);
     }
     this.#buffer += text;
-    if (this.#buffer.length > LIMIT) throw new Error("a server-sent event is too long");
     let start = 0;
     for (;;) {
-      const end = this.#lineEnd(start);
+      const end = this.#lineEnd(Math.max(start, this.#looked));
       if (!end) break;
-      this.#line(this.#buffer.slice(start, end[0]), out);
+      if (this.#skipping) this.#skipping = false;
+      else this.#line(this.#buffer.slice(start, end[0]), out);
       start = end[1];
     }
     this.#buffer = this.#buffer.slice(start);
+    if (this.#buffer.length > LIMIT || this.#skipping) {
+      this.#skipping = this.#dropped = true;
+      this.#buffer = this.#buffer.endsWith("\r") ? "\r" : "";
+    }
+    this.#looked = this.#buffer.endsWith("\r") ? this.#buffer.length - 1 : this.#buffer.length;
     return out;
   }
 
@@ -54,8 +65,10 @@ export class SSEParser {
   #line(line: string, out: Message[]): void {
     if (line === "") {
       if (this.#id !== undefined) this.lastId = this.#id;
-      if (this.#data.length > 0) out.push({ event: this.#event || "message", data: this.#data.join("\n"), id: this.lastId });
+      if (this.#dropped) out.push({ event: TOO_LONG, data: "", id: this.lastId });
+      else if (this.#data.length > 0) out.push({ event: this.#event || "message", data: this.#data.join("\n"), id: this.lastId });
       this.#data = [];
+      this.#dropped = false;
       this.#event = "";
       return;
     }

@@ -4,6 +4,7 @@ import { api } from "$lib/api";
 import { pages, type Paged } from "$lib/load.svelte";
 import { isAbort } from "$lib/problem";
 import { stream, type Stream } from "$lib/sse.svelte";
+import { TOO_LONG } from "$lib/sseparse";
 
 export interface Row {
   id: string;
@@ -96,6 +97,7 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
       tenant,
       lastEventId: String(last),
       onmessage(message) {
+        if (message.event === TOO_LONG) void list.reload(); // a body that no stream should bring: its row comes by the list
         if (message.event !== "request") return;
         waiting.push(rowOf(JSON.parse(message.data) as BinRequest));
         later(narrowed(of()) ? 400 : 80);
