@@ -103,6 +103,6 @@ export default czech({
   "queues.visibility.hint": "1 sekunda až 12 hodin",
   "queues.work": "Připojit pracovníka",
   "queues.work.text": "Více pracovníků jedné fronty se o její události dělí.",
-  "queues.workers": "Čekající pracovníci",
+  "queues.workers": "Čeká pracovníků",
   "queues.workers.title": "Požadavky, které právě čekají na událost",
 });
