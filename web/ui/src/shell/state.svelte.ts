@@ -1,6 +1,8 @@
 // What is open over the page.
 class Open {
   open = $state(false);
+  /** What was typed before it could be shown. */
+  typed = "";
 }
 export const palette = new Open();
 export const shortcuts = new Open();

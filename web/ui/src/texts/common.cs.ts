@@ -106,7 +106,7 @@ export default czech({
 
   "shell.account": "Účet",
   "shell.failed": "Stránku se nepodařilo načíst",
-  "shell.failed.text": "Posthorn byl možná mezitím aktualizován nebo restartován. Načtěte stránku znovu.",
+  "shell.failed.text": "Posthorn neodpovídá, nebo byl mezitím aktualizován. Až zase odpoví, stránka přijde sama; nebo ji načtěte znovu.",
   "shell.find": "Najít, udělat…",
   "shell.language": "Jazyk",
   "shell.logout": "Odhlásit se",

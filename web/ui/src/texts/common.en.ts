@@ -107,7 +107,7 @@ export default english({
 
   "shell.account": "Account",
   "shell.failed": "The page could not be loaded",
-  "shell.failed.text": "Posthorn may have been updated or restarted meanwhile. Reload the page.",
+  "shell.failed.text": "Posthorn does not answer, or was updated meanwhile. The page comes by itself once it answers again; or reload it.",
   "shell.find": "Find or do…",
   "shell.language": "Language",
   "shell.logout": "Log out",

@@ -52,8 +52,8 @@ export default czech({
   "overview.why.failing": "vypnutý, příliš dlouho jen selhával ({when})",
   "overview.why.gone": "vypnutý, odpověděl 410 Gone ({when})",
   "overview.why.offline": { one: "k tunelu není nikdo připojen; čeká {n} událost", few: "k tunelu není nikdo připojen; čekají {n} události", many: "k tunelu není nikdo připojen; čeká {n} události", other: "k tunelu není nikdo připojen; čeká {n} událostí" },
-  "overview.why.penalty": { one: "{n} selhání v řadě, další pokus {when}", few: "{n} selhání v řadě, další pokus {when}", many: "{n} selhání v řadě, další pokus {when}", other: "{n} selhání v řadě, další pokus {when}" },
+  "overview.why.penalty": { one: "{n} selhání po sobě, další pokus {when}", few: "{n} selhání po sobě, další pokus {when}", many: "{n} selhání po sobě, další pokus {when}", other: "{n} selhání po sobě, další pokus {when}" },
   "overview.why.retries": "na další pokus čeká tolik událostí, kolik smí",
-  "overview.why.trying": { one: "{n} selhání v řadě, zkouší se znovu", few: "{n} selhání v řadě, zkouší se znovu", many: "{n} selhání v řadě, zkouší se znovu", other: "{n} selhání v řadě, zkouší se znovu" },
+  "overview.why.trying": { one: "{n} selhání po sobě, zkouší se znovu", few: "{n} selhání po sobě, zkouší se znovu", many: "{n} selhání po sobě, zkouší se znovu", other: "{n} selhání po sobě, zkouší se znovu" },
   "overview.window": "Za sekundu, posledních 15 minut",
 });
