@@ -27,7 +27,7 @@ func (a *API) streamRoutes() {
 	}, a.listStreams)
 	register(a, operation{
 		id: "end-stream", method: http.MethodDelete, path: streamsPath + "/{stream}", tag: "Listening", summary: "End a live connection",
-		doc: "A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Tokens are not taken.",
+		doc:   "A WebSocket is closed with 1008, a stream ends, a poll is answered. The client may come back: to keep it out, revoke its key or token. Tokens are not taken.",
 		scope: scopeManage, keysOnly: true,
 	}, a.endStream)
 }
