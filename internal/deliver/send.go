@@ -47,7 +47,7 @@ func NewHTTPSender(g *guard.Guard, roots *x509.CertPool) *HTTPSender {
 		ReadBufferSize:                8 << 10,
 		TLSConfig:                     &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
 		MaxIdemponentCallAttempts:     2,
-		RetryIfErr:                    retryStale,
+		ConfigureClient:               retryStale,
 		DialTimeout: func(addr string, timeout time.Duration) (net.Conn, error) {
 			d := *dialer
 			if timeout > 0 {
@@ -58,10 +58,17 @@ func NewHTTPSender(g *guard.Guard, roots *x509.CertPool) *HTTPSender {
 	}}
 }
 
-// retryStale sends once more when a kept connection turned out to be closed by the other side.
-func retryStale(_ *fasthttp.Request, attempts int, err error) (resetTimeout, retry bool) {
-	stale := errors.Is(err, io.EOF) || errors.Is(err, fasthttp.ErrConnectionClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
-	return false, attempts == 1 && stale
+// retryStale sends once more when a kept connection turned out to be closed by the other side. Those beside it are as old or
+// older, so they are dropped first: else the second try may take another one that is closed, too.
+func retryStale(host *fasthttp.HostClient) error {
+	host.RetryIfErr = func(_ *fasthttp.Request, attempts int, err error) (resetTimeout, retry bool) {
+		stale := errors.Is(err, io.EOF) || errors.Is(err, fasthttp.ErrConnectionClosed) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+		if retry = attempts == 1 && stale; retry {
+			host.CloseIdleConnections()
+		}
+		return false, retry
+	}
+	return nil
 }
 
 // parseURL takes a URL apart, its path and query as they are.

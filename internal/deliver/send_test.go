@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +222,35 @@ func TestStaleConnection(t *testing.T) {
 			t.Fatalf("failure %d (%s)", a.failure, a.reason)
 		}
 		<-requests
+	}
+}
+
+// A receiver that closes all its idle connections at once does not count as a failure either.
+func TestStaleConnections(t *testing.T) {
+	const many = 8
+	var arrived sync.WaitGroup
+	arrived.Add(many)
+	url := raw(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := http.ReadRequest(r); err != nil {
+			return
+		}
+		arrived.Done()
+		arrived.Wait() // so that each of the first requests has a connection of its own
+		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n") // and closes, without having said so
+	})
+	s := loopbackSender(t, nil)
+	var sent sync.WaitGroup
+	for range many {
+		sent.Go(func() {
+			if a := s.Send(request(url, 10*time.Second)); a.Status != http.StatusNoContent {
+				t.Errorf("failure %d (%s)", a.failure, a.reason)
+			}
+		})
+	}
+	sent.Wait()
+	arrived.Add(1)
+	if a := s.Send(request(url, 10*time.Second)); a.Status != http.StatusNoContent {
+		t.Errorf("after all were closed: failure %d (%s)", a.failure, a.reason)
 	}
 }
 
