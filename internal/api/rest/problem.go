@@ -134,7 +134,9 @@ func (a *API) logCause(p *problem, id, method, path string) {
 
 // writeProblem answers with a problem document.
 func (a *API) writeProblem(w http.ResponseWriter, r *http.Request, p *problem) {
-	a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
+	if r.Context().Err() == nil { // else the caller is gone, and that is the cause
+		a.logCause(p, w.Header().Get("X-Request-Id"), r.Method, r.URL.Path)
+	}
 	maps.Copy(w.Header(), p.header)
 	w.Header().Set("Content-Type", typeProblem)
 	if w.Header().Get("Cache-Control") == "" {
