@@ -6,8 +6,6 @@ import { listeners, seed } from "./seed.mjs";
 /** Each route that the UI has: a picture's name and an address. A route that is not here fails the flow. */
 function places({ endpoints, bins }) {
   return {
-    "/": ["overview", "/ui/"],
-    "/t/:tenant/overview": ["tenant", "/ui/t/acme/overview"],
     "/t/:tenant/events": ["events", "/ui/t/acme/events"],
     "/t/:tenant/events/:id": ["event", "/ui/t/acme/events/seed-21"],
     "/t/:tenant/endpoints": ["endpoints", "/ui/t/acme/endpoints"],
@@ -35,7 +33,20 @@ function places({ endpoints, bins }) {
     "/sessions": ["sessions", "/ui/sessions"],
     "/apikeys": ["apikeys", "/ui/apikeys"],
     "/audit": ["audit", "/ui/audit"],
+    "/": ["overview", "/ui/"],
+    "/t/:tenant/overview": ["tenant", "/ui/t/acme/overview"],
   };
+}
+
+/** Publishes orders for some time, more and fewer of them. */
+async function traffic(ui, ms) {
+  for (const end = Date.now() + ms; Date.now() < end; ) {
+    const left = end - Date.now();
+    const orders = Math.round(6 + 4 * Math.sin(left / 9000) + 2 * Math.sin(left / 2300));
+    const events = Array.from({ length: orders }, (_, i) => ({ type: "order.paid", subject: `order/${2000 + i}`, data: { order: `${2000 + i}`, total: `${100 + i}.00`, currency: "CZK" } }));
+    await ui.api("POST", "/v1/tenants/acme/events", events);
+    await new Promise((go) => setTimeout(go, 250));
+  }
 }
 
 await flow("pages", async (ui) => {
@@ -48,6 +59,7 @@ await flow("pages", async (ui) => {
 
   const page = await ui.page();
   for (const [route, [name, address]] of Object.entries(table)) {
+    if (route === "/" && process.env.UPDATE_SCREENS === "1") await ui.step("two minutes of orders, for the curves of the pictures", () => traffic(ui, 120_000));
     await ui.step(route, async () => {
       await ui.open(page, address);
       await ui.look(page, name);

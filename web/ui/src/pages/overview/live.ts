@@ -72,6 +72,15 @@ export function withTick(steps: readonly Step[], stepMs: number, tick: Tick): St
   return [...steps, ...gap, next].slice(-Math.max(steps.length, 1));
 }
 
+/** The fewest steps that are shown, also when nothing is known of the first ones. */
+const FEWEST = 12;
+
+/** The steps from the first of which something is known: a server that has just begun shows its minutes, not an empty quarter of an hour. */
+export function known(steps: readonly Step[]): readonly Step[] {
+  const first = steps.findIndex((step) => step.events !== null);
+  return first < 1 ? steps : steps.slice(Math.max(0, Math.min(first, steps.length - FEWEST)));
+}
+
 /** The newest ticks, for the rates of now. */
 export function recent(ticks: readonly Tick[], tick: Tick): Tick[] {
   return [...ticks, tick].slice(-RECENT);
