@@ -12,8 +12,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"syscall"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -235,7 +235,7 @@ func TestStaleConnections(t *testing.T) {
 			return
 		}
 		arrived.Done()
-		arrived.Wait() // so that each of the first requests has a connection of its own
+		arrived.Wait()                                              // so that each of the first requests has a connection of its own
 		_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n") // and closes, without having said so
 	})
 	s := loopbackSender(t, nil)
