@@ -42,7 +42,7 @@ function places({ endpoints, bins }) {
 async function traffic(ui, ms) {
   for (const end = Date.now() + ms; Date.now() < end; ) {
     const left = end - Date.now();
-    const orders = Math.round(6 + 4 * Math.sin(left / 9000) + 2 * Math.sin(left / 2300));
+    const orders = Math.round(8 + 4 * Math.sin(left / 9000) + 2 * Math.sin(left / 2300));
     const events = Array.from({ length: orders }, (_, i) => ({ type: "order.paid", subject: `order/${2000 + i}`, data: { order: `${2000 + i}`, total: `${100 + i}.00`, currency: "CZK" } }));
     await ui.api("POST", "/v1/tenants/acme/events", events);
     await new Promise((go) => setTimeout(go, 250));
@@ -59,7 +59,7 @@ await flow("pages", async (ui) => {
 
   const page = await ui.page();
   for (const [route, [name, address]] of Object.entries(table)) {
-    if (route === "/" && process.env.UPDATE_SCREENS === "1") await ui.step("two minutes of orders, for the curves of the pictures", () => traffic(ui, 120_000));
+    if (route === "/" && process.env.UPDATE_SCREENS === "1") await ui.step("a minute of orders, for the curves of the pictures", () => traffic(ui, 60_000));
     await ui.step(route, async () => {
       await ui.open(page, address);
       await ui.look(page, name);
