@@ -111,6 +111,20 @@ func patiently(w http.ResponseWriter) *patientWriter {
 	return &patientWriter{w, http.NewResponseController(w)}
 }
 
+// beginEvents begins an answer of server-sent events; nil when only its head was asked for.
+func beginEvents(w http.ResponseWriter, r *http.Request, cacheControl string) *patientWriter {
+	unhurried(w)
+	h := w.Header()
+	h.Set("Content-Type", typeEvents)
+	h.Set("X-Accel-Buffering", "no")
+	h.Set("Cache-Control", cacheControl)
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	return patiently(w)
+}
+
 // Write is for [io.Writer].
 func (p *patientWriter) Write(b []byte) (n int, err error) {
 	for piece := range slices.Chunk(b, binPiece) {
@@ -237,16 +251,10 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 		return err
 	}
 	defer leave()
-	unhurried(w)
-	h := w.Header()
-	h.Set("Content-Type", typeEvents)
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
+	out := beginEvents(w, r, "no-store")
+	if out == nil {
 		return nil
 	}
-	out := patiently(w)
 	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, key: &c.key}
 	if !s.send(": connected\n\n") {
 		return nil

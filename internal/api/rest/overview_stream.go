@@ -72,16 +72,10 @@ func (a *API) streamOverview(w http.ResponseWriter, r *http.Request, c *call) er
 	if err != nil {
 		return err
 	}
-	unhurried(w)
-	h := w.Header()
-	h.Set("Content-Type", typeEvents)
-	h.Set("X-Accel-Buffering", "no")
-	h.Set("Cache-Control", "no-cache, no-transform")
-	w.WriteHeader(http.StatusOK)
-	if r.Method == http.MethodHead {
+	out := beginEvents(w, r, "no-cache, no-transform")
+	if out == nil {
 		return nil
 	}
-	out := patiently(w)
 	for news := first; ; {
 		if text := a.newsText(ctx, c, &news); text != nil {
 			if _, err := out.Write(text); err != nil || out.control.Flush() != nil {
