@@ -51,6 +51,7 @@ export default defineConfig({
     outDir: "../../internal/ui/dist",
     emptyOutDir: true,
     target: "es2022",
+    cssTarget: ["chrome123", "firefox120", "safari17.5"], // the first with light-dark()
     sourcemap: false,
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0, // the page's policy has no data: addresses
