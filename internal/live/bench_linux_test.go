@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/posthornhq/posthorn/internal/bench"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-// stamped is an event of about 700 bytes that holds when it was made.
-func stamped() event.Event {
+// stamped is an event of about 700 bytes with its number and when it was made.
+func stamped(n int) event.Event {
 	ev := note("order.paid", "order/1")
-	ev.Data = fmt.Appendf(nil, `{"t":%d,"pad":"%0400d"}`, time.Now().UnixNano(), 1)
+	ev.Data = fmt.Appendf(nil, `{%s,"pad":"%0400d"}`, mark(n), 1)
 	return ev
 }
 
@@ -39,34 +40,26 @@ func BenchmarkDeliver(b *testing.B) {
 	addr := serveHub(b, h, rootKey)
 	c := startCrowd(b)
 	before := resident(b)
-	c.ask(b, crowdOrder{Open: conns, Address: addr, Path: "/", Head: ""})
+	c.open(b, conns, addr)
 	runtime.GC()
 	<-time.After(time.Second)
 	idle := resident(b) - before
 	debug.FreeOSMemory()
 	freed := resident(b) - before
-	c.ask(b, crowdOrder{})
+	c.ask(b, bench.Order{Do: "reset"})
 	start, used := time.Now(), cpu()
 	sent := 0
 	for time.Since(start) < time.Duration(seconds)*time.Second {
-		log.append(acme.ID, stamped())
+		log.append(acme.ID, stamped(sent))
 		sent++
 		<-time.After(time.Until(start.Add(time.Duration(sent) * time.Second / time.Duration(rate))))
 	}
-	var got crowdReport
-	for deadline := time.Now().Add(5 * time.Second); ; {
-		r := c.ask(b, crowdOrder{})
-		got.Messages += r.Messages
-		got.Reads += r.Reads
-		got.Closed += r.Closed
-		if r.P99 > got.P99 {
-			got.P50, got.P99, got.Max = r.P50, r.P99, r.Max
-		}
+	var got bench.Heard
+	for deadline := time.Now().Add(5 * time.Second); ; <-time.After(50 * time.Millisecond) {
+		got = c.ask(b, bench.Order{Do: "state"})
 		if got.Messages >= int64(sent*conns) || time.Now().After(deadline) {
-			got.CPU = r.CPU
 			break
 		}
-		<-time.After(50 * time.Millisecond)
 	}
 	used = cpu() - used
 	b.ReportMetric(0, "ns/op")
@@ -74,8 +67,9 @@ func BenchmarkDeliver(b *testing.B) {
 	b.ReportMetric(float64(got.Messages)/time.Since(start).Seconds(), "messages/s")
 	b.ReportMetric(float64(got.Messages)/float64(got.Reads), "messages/read")
 	b.ReportMetric(float64(int64(sent*conns)-got.Messages), "missing")
-	b.ReportMetric(float64(got.P50.Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(got.P99.Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(conns-got.Whole), "incomplete")
+	b.ReportMetric(float64(got.Latency.P50.Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(got.Latency.P99.Microseconds())/1000, "p99-ms")
 	b.ReportMetric(float64(idle)/float64(conns)/1024, "KiB/conn")
 	b.ReportMetric(float64(freed)/float64(conns)/1024, "KiB-freed/conn")
 }

@@ -1,45 +1,27 @@
 package live
 
 import (
-	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/posthornhq/posthorn/internal/bench"
 )
 
 func init() { runCrowd = listenAsCrowd }
 
-// crowdReport is what a crowd has heard since the last report.
-type crowdReport struct {
-	Open, Closed    int
-	Messages, Bytes int64
-	Reads           int64
-	P50, P99, Max   time.Duration
-	CPU             time.Duration
-}
-
-// crowd is the process.
+// crowd is the process, which listens as the benchmark suite's crowd does.
 type crowd struct {
-	cmd *exec.Cmd
 	in  *json.Encoder
 	out *json.Decoder
-}
-
-type crowdOrder struct {
-	Open    int
-	Address string
-	Path    string
-	Head    string
 }
 
 func startCrowd(tb testing.TB) *crowd {
@@ -62,114 +44,42 @@ func startCrowd(tb testing.TB) *crowd {
 		_ = in.Close()
 		_ = cmd.Wait()
 	})
-	return &crowd{cmd, json.NewEncoder(in), json.NewDecoder(out)}
+	return &crowd{json.NewEncoder(in), json.NewDecoder(out)}
 }
 
-// ask carries an order out and returns the report.
-func (c *crowd) ask(tb testing.TB, o crowdOrder) crowdReport {
+// ask carries an order out and returns what was heard since the last reset.
+func (c *crowd) ask(tb testing.TB, o bench.Order) bench.Heard {
 	tb.Helper()
-	var r crowdReport
+	var h bench.Heard
 	if err := c.in.Encode(o); err != nil {
 		tb.Fatal(err)
 	}
-	if err := c.out.Decode(&r); err != nil {
+	if err := c.out.Decode(&h); err != nil {
 		tb.Fatal(err)
 	}
-	return r
-}
-
-// listenAsCrowd reads orders and answers each with a report, until there are no more.
-func listenAsCrowd() {
-	ep, err := unix.EpollCreate1(0)
-	check(err)
-	orders := make(chan crowdOrder)
-	go func() {
-		lines := json.NewDecoder(bufio.NewReader(os.Stdin))
-		for {
-			var o crowdOrder
-			if lines.Decode(&o) != nil {
-				os.Exit(0)
-			}
-			orders <- o
-		}
-	}()
-	var open atomic.Int64
-	var report crowdReport
-	var delays []time.Duration
-	buf := make([]byte, 256<<10)
-	events := make([]unix.EpollEvent, 512)
-	files := map[int32]*os.File{}
-	for {
-		select {
-		case o := <-orders:
-			for range o.Open {
-				c, err := net.Dial("tcp", o.Address) //nolint:noctx // a test's process
-				check(err)
-				_, err = fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", o.Path, o.Head)
-				check(err)
-				f, err := c.(*net.TCPConn).File() //nolint:errcheck // it is
-				check(err)
-				check(c.Close())
-				fd := int32(f.Fd())
-				check(unix.SetNonblock(int(fd), true))
-				n := 0
-				for first := make([]byte, 4096); n == 0; { // wait for the first bytes
-					if n, err = unix.Read(int(fd), first); err == unix.EAGAIN { //nolint:errorlint // bare
-						n = 0
-						p := []unix.PollFd{{Fd: fd, Events: unix.POLLIN}}
-						_, _ = unix.Poll(p, 5000)
-					}
-				}
-				files[fd] = f
-				check(unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, int(fd), &unix.EpollEvent{Events: unix.EPOLLIN, Fd: fd}))
-				open.Add(1)
-			}
-			slices.Sort(delays)
-			if n := len(delays); n > 0 {
-				report.P50, report.P99, report.Max = delays[n/2], delays[n*99/100], delays[n-1]
-			}
-			var u unix.Rusage
-			check(unix.Getrusage(unix.RUSAGE_SELF, &u))
-			report.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano())
-			report.Open = int(open.Load())
-			check(json.NewEncoder(os.Stdout).Encode(report))
-			report, delays = crowdReport{}, delays[:0]
-		default:
-		}
-		n, _ := unix.EpollWait(ep, events, 20)
-		for _, e := range events[:max(n, 0)] {
-			k, _ := unix.Read(int(e.Fd), buf)
-			if k <= 0 {
-				_ = files[e.Fd].Close()
-				delete(files, e.Fd)
-				report.Closed++
-				open.Add(-1)
-				continue
-			}
-			report.Reads++
-			report.Bytes += int64(k)
-			now := time.Now().UnixNano()
-			for b := buf[:k]; ; {
-				i := bytes.Index(b, []byte(`"t":`))
-				if i < 0 || len(b) < i+23 {
-					break
-				}
-				at, _ := strconv.ParseInt(string(b[i+4:i+23]), 10, 64)
-				if len(delays) < 1<<20 {
-					delays = append(delays, time.Duration(now-at))
-				}
-				report.Messages++
-				b = b[i+23:]
-			}
-		}
+	if h.Error != "" {
+		tb.Fatal("crowd: ", h.Error)
 	}
+	return h
 }
 
-func check(err error) {
-	if err != nil {
+// open adds event streams.
+func (c *crowd) open(tb testing.TB, count int, address string) {
+	tb.Helper()
+	c.ask(tb, bench.Order{Do: "open", Kind: "sse", Address: address, Path: "/", Count: count})
+}
+
+// listenAsCrowd is what the process does.
+func listenAsCrowd() {
+	if err := bench.RunCrowd(context.Background(), os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "crowd:", err)
 		os.Exit(1)
 	}
+}
+
+// mark is what the crowd counts: the number of an event, and when it was made.
+func mark(n int) []byte {
+	return fmt.Appendf(nil, `"posthorn_mark":"%016x%016x"`, n, time.Now().UnixNano())
 }
 
 // cpu is what this process has used.

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/posthornhq/posthorn/internal/bench"
 )
 
 // BenchmarkFloor measures what the system alone needs to write an event to each of many connections.
@@ -24,25 +26,25 @@ func BenchmarkFloor(b *testing.B) {
 				return
 			}
 			rc, _ := c.(*net.TCPConn).SyscallConn() //nolint:errcheck // it is
-			_, _ = c.Write([]byte("hi"))
+			_, _ = c.Write([]byte("HTTP/1.1 200 OK\r\n\r\n"))
 			_ = rc.Control(func(fd uintptr) { fds = append(fds, int(fd)) })
 			b.Cleanup(func() { _ = c.Close() })
 		}
 	}()
 	c := startCrowd(b)
-	c.ask(b, crowdOrder{Open: conns, Address: ln.Addr().String(), Path: "/"})
-	c.ask(b, crowdOrder{})
+	c.open(b, conns, ln.Addr().String())
+	c.ask(b, bench.Order{Do: "reset"})
 	used := cpu()
 	rounds := 10
-	for range rounds {
-		msg := fmt.Appendf(nil, `000002a0`+"\r\n"+`id: 7`+"\n"+`data: {"t":%d,"pad":"%0600d"}`+"\n\n\r\n", time.Now().UnixNano(), 1)
+	for round := range rounds {
+		msg := fmt.Appendf(nil, `000002a0`+"\r\n"+`id: 7`+"\n"+`data: {%s,"pad":"%0600d"}`+"\n\n\r\n", mark(round), 1)
 		for _, fd := range fds {
 			_, _ = syscall.Write(fd, msg)
 		}
 		<-time.After(300 * time.Millisecond)
 	}
 	used = cpu() - used
-	r := c.ask(b, crowdOrder{})
+	r := c.ask(b, bench.Order{Do: "state"})
 	b.ReportMetric(float64(used.Microseconds())/float64(r.Messages), "CPU-µs/message")
-	b.ReportMetric(float64(r.P99.Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(r.Latency.P99.Microseconds())/1000, "p99-ms")
 }
