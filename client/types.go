@@ -142,7 +142,9 @@ type Attempt struct {
 	Verdict    string    `json:"verdict" enum:"delivered,retry,failed,gone" doc:"delivered: 2xx. retry: to be tried again. failed: finally failed. gone: the endpoint answered 410"`
 	DurationMS float64   `json:"duration_ms" doc:"From dial to the last byte of the answer"`
 	Response   *Response `json:"response,omitempty" doc:"The answer"`
-	Error      string    `json:"error,omitempty" doc:"Why there was no answer"`
+	Error      string    `json:"error,omitempty" doc:"Why there was no answer, for people"`
+	// Cause is stable, for programs; empty when there was an answer.
+	Cause string `json:"cause,omitempty" enum:"dns,refused,unreachable,closed,timeout,busy,certificate,tls,forbidden,not_http,offline,unsendable,other" doc:"Why there was no answer, in one stable word; absent when there was one"`
 	// NextAt is when the next try is due; nil when there is none.
 	NextAt *time.Time `json:"next_at,omitempty" doc:"When the next try is due"`
 }
@@ -208,7 +210,9 @@ type TestResult struct {
 	Body       string            `json:"body,omitempty" doc:"The answer's body, at most 4 KiB of it"`
 	DurationMS float64           `json:"duration_ms" doc:"From dial to the last byte of the answer"`
 	Verdict    string            `json:"verdict" enum:"delivered,retry,failed,gone" doc:"How the answer would be judged"`
-	Error      string            `json:"error,omitempty" doc:"Why there was no answer"`
+	Error      string            `json:"error,omitempty" doc:"Why there was no answer, for people"`
+	// Cause is stable, for programs; empty when there was an answer.
+	Cause string `json:"cause,omitempty" enum:"dns,refused,unreachable,closed,timeout,busy,certificate,tls,forbidden,not_http,offline,unsendable,other" doc:"Why there was no answer, in one stable word; absent when there was one"`
 }
 
 // Stats are figures over an endpoint's newest recorded attempts: at most 10,000 of them, within the window.

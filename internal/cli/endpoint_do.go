@@ -60,6 +60,7 @@ func (c *console) testResult(result *client.TestResult) {
 		{"verdict", verdictCell(result.Verdict)},
 		{"status", text(status)},
 		{"error", cell{result.Error, red}},
+		{"cause", text(result.Cause)},
 		{"took", text(fmt.Sprintf("%.1f ms", result.DurationMS))},
 		{"answer", text(strings.TrimSpace(result.Body))},
 	})

@@ -168,6 +168,12 @@ func keepHeaders(resp *fasthttp.Response) []event.Header {
 
 // classify names a failure in a few safe words.
 func classify(err error) (failure, string) {
+	kind, cause := diagnose(err)
+	return kind, cause.Text()
+}
+
+// diagnose finds the cause of an error of the client.
+func diagnose(err error) (failure, event.Cause) {
 	var (
 		dns     *net.DNSError
 		netErr  net.Error
@@ -177,26 +183,26 @@ func classify(err error) (failure, string) {
 	)
 	switch {
 	case errors.Is(err, guard.ErrForbiddenTarget):
-		return failureForbidden, "the address may not be dialled"
+		return failureForbidden, event.CauseForbidden
 	case errors.As(err, &dns) && !dns.IsTimeout:
-		return failureConnect, "host name not found"
+		return failureConnect, event.CauseName
 	case errors.Is(err, fasthttp.ErrTimeout), errors.Is(err, fasthttp.ErrDialTimeout), errors.Is(err, os.ErrDeadlineExceeded):
-		return failureTimeout, "timeout"
+		return failureTimeout, event.CauseTimeout
 	case errors.As(err, &certErr):
-		return failureTLS, "certificate not accepted"
+		return failureTLS, event.CauseCertificate
 	case errors.As(err, &record), errors.As(err, &alert):
-		return failureTLS, "TLS handshake failed"
+		return failureTLS, event.CauseTLS
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return failureConnect, "connection refused"
+		return failureConnect, event.CauseRefused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
 		errors.Is(err, fasthttp.ErrConnectionClosed), errors.Is(err, syscall.EPIPE):
-		return failureConnect, "connection closed before the answer"
+		return failureConnect, event.CauseClosed
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return failureConnect, "host unreachable"
+		return failureConnect, event.CauseUnreachable
 	case errors.Is(err, fasthttp.ErrNoFreeConns):
-		return failureTimeout, "too many connections to this host"
+		return failureTimeout, event.CauseBusy
 	case errors.As(err, &netErr) && netErr.Timeout():
-		return failureTimeout, "timeout"
+		return failureTimeout, event.CauseTimeout
 	}
-	return failureProtocol, "the answer is not HTTP"
+	return failureProtocol, event.CauseNotHTTP
 }

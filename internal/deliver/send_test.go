@@ -184,7 +184,7 @@ func TestRefusesAddressesAndCertificates(t *testing.T) {
 	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()
 	server.Config.ErrorLog = nil
-	if a := loopbackSender(t, nil).Send(request(server.URL, time.Second)); a.failure != failureTLS {
+	if a := loopbackSender(t, nil).Send(request(server.URL, time.Second)); a.failure != failureTLS || event.CauseOf(a.reason) != event.CauseCertificate {
 		t.Errorf("a certificate of nobody: failure %d (%s)", a.failure, a.reason)
 	}
 	roots := x509.NewCertPool()
@@ -198,10 +198,10 @@ func TestRefusesAddressesAndCertificates(t *testing.T) {
 			t.Errorf("%s: failure %d (%s)", url, a.failure, a.reason)
 		}
 	}
-	if a := closed.Send(request("http://127.0.0.1:1", time.Second)); a.failure != failureForbidden {
+	if a := closed.Send(request("http://127.0.0.1:1", time.Second)); a.failure != failureForbidden || event.CauseOf(a.reason) != event.CauseForbidden {
 		t.Errorf("loopback: failure %d (%s)", a.failure, a.reason)
 	}
-	if a := loopbackSender(t, nil).Send(request("http://127.0.0.1:1", time.Second)); a.failure != failureConnect || a.reason != "connection refused" {
+	if a := loopbackSender(t, nil).Send(request("http://127.0.0.1:1", time.Second)); a.failure != failureConnect || a.reason != "connection refused" || event.CauseOf(a.reason) != event.CauseRefused {
 		t.Errorf("refused: failure %d (%s)", a.failure, a.reason)
 	}
 }

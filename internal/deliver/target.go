@@ -114,7 +114,7 @@ func (m *Manager) compose(t *target, s *scratch, events []*event.Event, number i
 	options.Batch = options.Batch || len(events) > 1 // a batch that failed stays one, also when batches were switched off since
 	contentType, headers, body, err := codec.Encode(s.body[:0], options, events)
 	if err != nil {
-		return nil, id, refusal{failureUnsendable, "the event cannot be sent in this envelope"}
+		return nil, id, refusal{failureUnsendable, event.CauseUnsendable.Text()}
 	}
 	s.body = body
 	s.own = s.own[:0]

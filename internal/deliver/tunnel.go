@@ -53,7 +53,7 @@ func (m *Manager) TunnelChanged(id event.EndpointID, online bool) {
 func (m *Manager) sendTunnel(r *Request) Answer {
 	start := time.Now()
 	if m.away(r.Endpoint) {
-		return Answer{failure: failureUnsent, reason: "the tunnel is not connected"}
+		return Answer{failure: failureUnsent, reason: event.CauseOffline.Text()}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(m.ctx), r.Timeout)
 	defer cancel()
@@ -69,7 +69,7 @@ func (m *Manager) sendTunnel(r *Request) Answer {
 		case event.KindOf(err) == event.KindUnavailable:
 			a.failure = failureUnsent
 		case ctx.Err() != nil:
-			a.failure, a.reason = failureTimeout, "timeout"
+			a.failure, a.reason = failureTimeout, event.CauseTimeout.Text()
 		}
 		return a
 	}

@@ -463,7 +463,11 @@ func TestResendAndTest(t *testing.T) {
 	}
 	w = request{method: http.MethodPost, path: "/v1/tenants/acme/endpoints/" + on.endpoint + "/test", key: "manager"}.do(t, on.h)
 	got := decode[client.TestResult](t, w, 200)
-	if got.Status != 500 || got.Verdict != "retry" || got.DurationMS != 12.345 || got.Headers["X-A"] != "1, 2" || got.Body != "no \uFFFD" {
+	if got.Status != 500 || got.Verdict != "retry" || got.DurationMS != 12.345 || got.Headers["X-A"] != "1, 2" || got.Body != "no \uFFFD" || got.Cause != "" {
+		t.Errorf("%+v", got)
+	}
+	w = request{method: http.MethodPost, path: "/v1/tenants/acme/endpoints/" + on.endpoint + "/test", key: "manager", body: `{"type":"nobody.answers"}`}.do(t, on.h)
+	if got := decode[client.TestResult](t, w, 200); got.Status != 0 || got.Cause != "refused" || got.Error != "connection refused" {
 		t.Errorf("%+v", got)
 	}
 	if on.tested[0].Type != "posthorn.test" || !json.Valid(on.tested[0].Data) {

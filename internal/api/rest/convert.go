@@ -213,7 +213,7 @@ func showAttempt(t *event.Attempt) client.Attempt {
 	out := client.Attempt{
 		ID: event.AttemptID(t.ID), Event: t.EventID, Endpoint: t.Endpoint.String(), Number: t.Number, At: t.At.UTC(),
 		Status: t.Status, Verdict: string(t.Verdict), DurationMS: client.Milliseconds(t.Duration), Error: t.Error,
-		NextAt: timePointer(t.Next),
+		Cause: string(event.CauseOf(t.Error)), NextAt: timePointer(t.Next),
 	}
 	if len(t.Versions) > 0 {
 		out.Version = t.Versions[0]

@@ -468,6 +468,9 @@ func (f *fake) Replay(_ context.Context, _ *event.Endpoint, r event.ReplayRange)
 func (f *fake) Test(_ context.Context, e *event.Endpoint, ev *event.Event) (event.Attempt, error) {
 	defer f.lock()()
 	f.tested = append(f.tested, *ev)
+	if ev.Type == "nobody.answers" {
+		return event.Attempt{Endpoint: e.ID, EventID: ev.ID, Number: 1, At: start, Verdict: event.VerdictRetry, Error: "connection refused"}, f.fail
+	}
 	return event.Attempt{
 		Endpoint: e.ID, EventID: ev.ID, Number: 1, At: start, Duration: 12345 * time.Microsecond, Status: 500, Verdict: event.VerdictRetry,
 		Headers: []event.Header{{Name: "X-A", Value: "1"}, {Name: "X-A", Value: "2"}}, Body: []byte("no \xff"),

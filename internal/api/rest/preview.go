@@ -184,7 +184,7 @@ func showOutgoing(r *event.Outgoing, keeps, batch bool) client.Outgoing {
 
 func showTest(t *event.Attempt) client.TestResult {
 	shown := showAttempt(t)
-	out := client.TestResult{Status: t.Status, DurationMS: shown.DurationMS, Verdict: shown.Verdict, Error: t.Error}
+	out := client.TestResult{Status: t.Status, DurationMS: shown.DurationMS, Verdict: shown.Verdict, Error: t.Error, Cause: shown.Cause}
 	if shown.Response != nil {
 		out.Headers, out.Body = shown.Response.Headers, shown.Response.Body
 	}

@@ -121,7 +121,7 @@ export interface paths {
         };
         /**
          * List bins
-         * @description By id: those of the key's tenant; with an admin key all, or those of one tenant. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
+         * @description By id, with their figures: those of the key's tenant; with an admin key all, or those of one tenant. Needs a key that may read or manage. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["list-bins"];
         put?: never;
@@ -349,7 +349,7 @@ export interface paths {
         };
         /**
          * Get requests as they come: server-sent events
-         * @description Each has its number as id, request as event and itself, as JSON on one line, as data. With Last-Event-ID, a number, those that came after it are given first. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A person with roles in several tenants names one in the header Posthorn-Tenant.
+         * @description Each has its number as id, request as event and itself, as JSON on one line, as data. With Last-Event-ID, a number, those that came after it are given first. While the connection lasts, the event change, without an id, says what happens to those in the bin: its data are seqs, their numbers, and deleted, or the note or the status of the answer that one of them got. Needs a key that may read or manage. A token is also taken as access_token in the query or, when neither that nor the header is there, as the cookie posthorn_token. A person with roles in several tenants names one in the header Posthorn-Tenant.
          */
         get: operations["stream-bin"];
         put?: never;
@@ -1723,13 +1723,18 @@ export interface components {
              */
             at: string;
             /**
+             * @description Why there was no answer, in one stable word; absent when there was one
+             * @enum {string}
+             */
+            cause?: "dns" | "refused" | "unreachable" | "closed" | "timeout" | "busy" | "certificate" | "tls" | "forbidden" | "not_http" | "offline" | "unsendable" | "other";
+            /**
              * Format: double
              * @description From dial to the last byte of the answer
              */
             duration_ms: number;
             /** @description The endpoint's id */
             endpoint: string;
-            /** @description Why there was no answer */
+            /** @description Why there was no answer, for people */
             error?: string;
             /** @description The webhook-id sent: the event's id, or the batch's */
             event: string;
@@ -1938,7 +1943,7 @@ export interface components {
             };
             /** @description What happens to one request more: true: it is refused with 410; false: the oldest one goes */
             refuse?: boolean;
-            /** @description What is in it: in the answer to GET of one bin */
+            /** @description What is in it: in answers to GET */
             readonly stats?: components["schemas"]["BinStats"];
             /** @description Whose it is; of a bin that belongs to nobody absent. Read at the making, where only admin keys may name another than their own */
             tenant?: string;
@@ -2087,6 +2092,8 @@ export interface components {
             body?: string;
             /** @description The body in base 64, where it is not */
             body_base64?: string;
+            /** @description The body, and what is read from it, was left out as max_body asked; it is at …/body */
+            body_omitted?: boolean;
             /** @description The files of a form; their content is at …/files/{n}, counted from 0 */
             files?: components["schemas"]["BinFile"][];
             /** @description The fields of a form */
@@ -3992,11 +3999,16 @@ export interface components {
             /** @description The answer's body, at most 4 KiB of it */
             body?: string;
             /**
+             * @description Why there was no answer, in one stable word; absent when there was one
+             * @enum {string}
+             */
+            cause?: "dns" | "refused" | "unreachable" | "closed" | "timeout" | "busy" | "certificate" | "tls" | "forbidden" | "not_http" | "offline" | "unsendable" | "other";
+            /**
              * Format: double
              * @description From dial to the last byte of the answer
              */
             duration_ms: number;
-            /** @description Why there was no answer */
+            /** @description Why there was no answer, for people */
             error?: string;
             /** @description The answer's headers */
             headers?: {
@@ -5940,6 +5952,8 @@ export interface operations {
                 until?: string;
                 /** @description newest: the newest first. oldest: in the order in which they came */
                 order?: "newest" | "oldest";
+                /** @description Leave out the bodies, and what is read from them, of requests whose bodies have more bytes than this: those say body_omitted. -1: none */
+                max_body?: number;
             };
             header?: never;
             path: {
@@ -7161,7 +7175,10 @@ export interface operations {
     };
     "stream-bin": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Leave out the bodies of requests whose bodies have more bytes than this: those say body_omitted. -1 (default): none */
+                max_body?: number;
+            };
             header?: {
                 /** @description The id of the last event that was received */
                 "Last-Event-ID"?: string;
