@@ -36,7 +36,8 @@ func TestUI(t *testing.T) {
 	}
 }
 
-// uiFlow runs one flow. A line that it writes is an order: kill, stop or start the server, or listen at an address.
+// uiFlow runs one flow. A line that it writes is an order: kill, stop or start the server, the latter with more options for this
+// time, or listen at an address.
 func uiFlow(t *testing.T, name string) {
 	s := newServer(t)
 	var provider string
@@ -46,6 +47,7 @@ func uiFlow(t *testing.T, name string) {
 			"--oidc-roles", "ops=admin,acme-team=acme:read+manage+publish")
 	}
 	s.start()
+	usual := slices.Clone(s.args)
 	browser, errOut := script(t, "ui/"+name+".mjs", s.url(), rootKey, provider)
 	in, err := browser.StdinPipe()
 	if err != nil {
@@ -66,6 +68,7 @@ func uiFlow(t *testing.T, name string) {
 		case "stop":
 			s.stop()
 		case "start":
+			s.args = append(slices.Clone(usual), strings.Fields(argument)...)
 			s.start()
 		case "listen":
 			answer = s.listen(argument)

@@ -25,11 +25,11 @@ var sessionOptions = []Option{{
 	Name: "session-lifetime", Group: "Web UI", Default: "7d",
 	Help: "How long a browser stays signed in at most.",
 	bind: func(c *Config) value {
-		return durationValue{p: &c.SessionLifetime, min: time.Minute, max: 365 * day}
+		return durationValue{p: &c.SessionLifetime, min: 10 * time.Second, max: 365 * day}
 	},
 }, {
 	Name: "session-idle", Group: "Web UI", Default: "12h",
-	Help: "How long a browser stays signed in without being used.",
+	Help: "How long a browser stays signed in without being used. A page that is open and listens, such as an overview, uses it.",
 	bind: func(c *Config) value {
 		return durationValue{p: &c.SessionIdle, min: time.Minute, max: 365 * day}
 	},

@@ -54,7 +54,7 @@ func TestSignInThere(t *testing.T) {
 		t.Errorf("told of %v, basic %t", w.tried, p.basic)
 	}
 	// The same answer again.
-	if a := answer(w.Callback, request(t, CallbackPath+"?"+back.Encode(), cookie)); a.location != LoginPath+"?error="+CodeFailed || a.cookies[sessionName] != nil {
+	if a := answer(w.Callback, request(t, CallbackPath+"?"+back.Encode(), cookie)); a.location != LoginPath+"?error="+CodeFailed+"&return=%2Fui%2Facme%2Fevents%3Fq%3D1%23top" || a.cookies[sessionName] != nil {
 		t.Errorf("a code used twice: %+v", a)
 	}
 	for _, secret := range []string{"s3cret", "code_verifier", back.Get("code")} {

@@ -212,18 +212,44 @@ func (s *Service) person(ctx context.Context, r record) (event.APIKey, error) {
 }
 
 // Holds reports whether the session of a request that was accepted, such as a live connection's, is still good. A store that
-// fails ends nothing.
+// fails ends nothing. A connection that is open counts as use, so it is to be asked about more often than Idle.
 func (s *Service) Holds(ctx context.Context, key *event.APIKey) bool {
 	v, err := s.options.Store.SessionByID(ctx, key.Session)
 	if err != nil {
 		return event.KindOf(err) != event.KindNotFound
 	}
-	_, r, err := decode(v.Body)
-	if err != nil || !time.Now().Before(v.Expires) {
+	ends, r, err := decode(v.Body)
+	now := time.Now()
+	if err != nil || !now.Before(v.Expires) || !now.Before(ends) {
 		return false
 	}
-	_, err = s.who(ctx, r)
-	return event.KindOf(err) != event.KindUnauthorized
+	if _, err = s.who(ctx, r); event.KindOf(err) == event.KindUnauthorized {
+		return false
+	}
+	if now.Sub(r.Seen) < s.renew {
+		return true
+	}
+	return s.seen(ctx, &v, ends, r, now)
+}
+
+// seen saves that a session is in use. It reports whether the session is still there.
+func (s *Service) seen(ctx context.Context, v *event.Session, ends time.Time, r record, now time.Time) bool {
+	r.Seen = now.UTC().Truncate(time.Microsecond)
+	expires := now.Add(s.options.Idle)
+	if ends.Before(expires) {
+		expires = ends
+	}
+	body, err := codec{}.Encode(ends, map[string]any{recordKey: r})
+	if err == nil {
+		err = s.options.Store.RenewSession(ctx, v.Token, expires, body)
+	}
+	if event.KindOf(err) == event.KindNotFound {
+		return false
+	}
+	if err != nil && ctx.Err() == nil {
+		s.options.Logger.WarnContext(ctx, "the use of a session cannot be saved", slog.Any("error", err))
+	}
+	return true
 }
 
 // SignIn begins a session for who has an API key, in place of the one whose secret is old, if any, and returns who that is and

@@ -160,6 +160,47 @@ func TestLifetimes(t *testing.T) {
 	})
 }
 
+// TestListeningIsUse: who only listens, as a display on a wall does, stays signed in until the session's lifetime is over.
+func TestListeningIsUse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, func(o *Options) { o.Lifetime, o.Idle = 3*time.Hour, time.Hour })
+		counted := &counting{Store: w.store}
+		w.options.Store = counted
+		begun := time.Now()
+		key, c := w.signIn(t, "key-one", "")
+		asked := 0
+		for ; w.Holds(t.Context(), &key); asked++ {
+			<-time.After(30 * time.Second) // of the bubble
+		}
+		if got := time.Since(begun); got != 3*time.Hour {
+			t.Errorf("it ends after %v, want 3h", got)
+		}
+		if counted.renewed > asked/2+1 {
+			t.Errorf("it was written %d times", counted.renewed)
+		}
+		_, err := w.Authenticate(t.Context(), c.Value)
+		kind(t, err, event.KindUnauthorized)
+
+		// The end of one that nobody listens with stays; listening does not bring back what somebody has ended meanwhile.
+		key, _ = w.signIn(t, "key-one", "")
+		<-time.After(time.Hour)
+		if w.Holds(t.Context(), &key) {
+			t.Error("it holds after it was idle")
+		}
+		key, _ = w.signIn(t, "key-one", "")
+		<-time.After(2 * time.Minute)
+		counted.fail = errors.New("full")
+		if !w.Holds(t.Context(), &key) {
+			t.Error("a store that fails ends it")
+		}
+		counted.fail = event.NotFound("session")
+		if w.Holds(t.Context(), &key) {
+			t.Error("it holds though somebody has ended it")
+		}
+	})
+}
+
 // TestSavedSeldom: a session in use is not written at each request, and one that cannot be written goes on.
 func TestSavedSeldom(t *testing.T) {
 	t.Parallel()

@@ -67,18 +67,19 @@ func (s *Service) Begin(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, to, http.StatusFound)
 		return
 	}
+	to := safeReturn(r.URL.Query().Get("return"))
 	k, err := s.provider.get(r.Context())
 	if err != nil {
-		s.fail(w, r, CodeFailed, err)
+		s.fail(w, r, CodeFailed, to, err)
 		return
 	}
 	wait := waiting{
 		State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(),
-		Return: safeReturn(r.URL.Query().Get("return")), Ends: time.Now().Add(waitingTime).UTC(),
+		Return: to, Ends: time.Now().Add(waitingTime).UTC(),
 	}
 	sealed, err := s.seal(&wait)
 	if err != nil {
-		s.fail(w, r, CodeFailed, err)
+		s.fail(w, r, CodeFailed, to, err)
 		return
 	}
 	http.SetCookie(w, s.waitingCookie(sealed, int(waitingTime/time.Second)))
@@ -107,20 +108,24 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) {
 	wait, found := s.waiting(r)
 	if !found {
 		// Nothing is tried, so nothing is counted: a page of another site could use up the attempts of whoever looks at it.
-		s.fail(w, r, CodeExpired, nil)
+		s.fail(w, r, CodeExpired, "", nil)
 		return
 	}
 	http.SetCookie(w, s.waitingCookie("", -1))
+	to := ""
+	if wait != nil {
+		to = wait.Return
+	}
 	from := s.options.Address(r)
 	if err := s.limiter.take(from); err != nil {
-		s.fail(w, r, CodeTooMany, nil)
+		s.fail(w, r, CodeTooMany, to, nil)
 		return
 	}
 	id := w.Header().Get("X-Request-Id")
 	rec, who, code, err := s.returned(r, wait)
 	if code != "" {
 		s.refused(r, Attempt{Who: who, Code: code, RequestID: id})
-		s.fail(w, r, code, err)
+		s.fail(w, r, code, to, err)
 		return
 	}
 	var cookie *http.Cookie
@@ -129,12 +134,12 @@ func (s *Service) Callback(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err != nil {
-		s.fail(w, r, CodeFailed, err)
+		s.fail(w, r, CodeFailed, to, err)
 		return
 	}
 	s.limiter.giveBack(from)
 	http.SetCookie(w, cookie)
-	http.Redirect(w, r, wait.Return, http.StatusFound)
+	http.Redirect(w, r, to, http.StatusFound)
 }
 
 // returned checks what the provider sent back and finds out who it is. A code that is not empty says why it is nobody; err
@@ -177,12 +182,16 @@ func (s *Service) returned(r *http.Request, wait *waiting) (rec record, who even
 	return rec, who, "", nil
 }
 
-// fail sends the browser to the page of signing in with a code, and the cause to the log.
-func (s *Service) fail(w http.ResponseWriter, r *http.Request, code string, cause error) {
+// fail sends the browser to the page of signing in with a code and the page that was to be gone on with, and the cause to the log.
+func (s *Service) fail(w http.ResponseWriter, r *http.Request, code, to string, cause error) {
 	if cause != nil {
 		s.options.Logger.WarnContext(r.Context(), "nobody could be signed in", slog.String("code", code), slog.String("error", short(cause)))
 	}
-	http.Redirect(w, r, LoginPath+"?error="+code, http.StatusFound)
+	query := url.Values{"error": {code}}
+	if to != "" && to != homePath {
+		query.Set("return", to)
+	}
+	http.Redirect(w, r, LoginPath+"?"+query.Encode(), http.StatusFound)
 }
 
 // short is an error's text, which may quote what a provider wrote, fit for a log.

@@ -42,6 +42,7 @@ func setHeaders(h http.Header, policy string, portal bool) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Permissions-Policy", permissions)
 	if portal {
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		return
 	}
 	h.Set("X-Frame-Options", "DENY")

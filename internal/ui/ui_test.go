@@ -106,7 +106,7 @@ func TestHeaders(t *testing.T) {
 				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin", "Permissions-Policy": permissions,
 			}
 			if portal {
-				want["X-Frame-Options"], want["Cross-Origin-Opener-Policy"], want["Cross-Origin-Resource-Policy"] = "", "", ""
+				want["X-Frame-Options"], want["Cross-Origin-Opener-Policy"], want["Cross-Origin-Resource-Policy"] = "", "", "cross-origin"
 			}
 			for name, value := range want {
 				if h.Get(name) != value || len(h.Values(name)) > 1 {

@@ -105,7 +105,7 @@ export async function send<T>(method: Method, template: string, options: Loose =
   }
   if (!response.ok) {
     const problem = await problemOf(response);
-    if (response.status === 401) onUnauthorized(url);
+    if (response.status === 401) onUnauthorized(url, problem.code);
     throw problem;
   }
   const json = (response.headers.get("content-type") ?? "").includes("json");

@@ -10,7 +10,7 @@ interface Held {
 
 let held: Held | undefined;
 let stateless = false; // a frame of another site may be kept from storage
-let unauthorized: (url: string) => void = () => {};
+let unauthorized: (url: string, code: string) => void = () => {};
 
 function stored(): Held | undefined {
   try {
@@ -87,10 +87,10 @@ export const auth = {
 };
 
 /** Sets what happens at a 401: the app goes to its login page. */
-export function setUnauthorized(handler: (url: string) => void): void {
+export function setUnauthorized(handler: (url: string, code: string) => void): void {
   unauthorized = handler;
 }
 
-export function onUnauthorized(url: string): void {
-  unauthorized(url);
+export function onUnauthorized(url: string, code: string): void {
+  unauthorized(url, code);
 }

@@ -95,20 +95,21 @@ export async function logOut(everywhere = false): Promise<void> {
   go(href("/login"));
 }
 
-/** The address of the login page that comes back to where the person is now. */
-export function loginPath(): string {
+/** The address of the login page that comes back to where the person is now; error says what led there. */
+export function loginPath(error?: "session_ended"): string {
   const to = location.pathname + location.search;
-  return href("/login", undefined, { return: to === "/ui/" || router.path === "/login" ? undefined : to });
+  return href("/login", undefined, { return: to === "/ui/" || router.path === "/login" ? undefined : to, error });
 }
 
-setUnauthorized((url) => {
+setUnauthorized((url, code) => {
   if (url.startsWith("/v1/session") && !url.startsWith("/v1/sessions")) return; // a wrong key is the form's to show
   if (router.portal !== undefined) {
     if (auth.token !== undefined) endPortal();
     return;
   }
+  const was = me !== undefined || code === "session_ended";
   me = undefined;
-  if (router.path !== "/login") go(loginPath(), { replace: true });
+  if (router.path !== "/login") go(loginPath(was ? "session_ended" : undefined), { replace: true });
 });
 
 /** The page to begin with: the overview for those who may see it, else the caller's tenant. */

@@ -100,7 +100,7 @@ export class Stream {
     if (!response.ok || !response.body) {
       const problem = await problemOf(response);
       const final = problem.status >= 400 && problem.status < 500 && problem.status !== 429 && problem.status !== 408;
-      if (problem.status === 401) onUnauthorized(url);
+      if (problem.status === 401) onUnauthorized(url, problem.code);
       if (final) this.#options.onerror?.(problem);
       return final ? Infinity : problem.retryAfter && problem.retryAfter * 1000;
     }
