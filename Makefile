@@ -50,7 +50,7 @@ test-setup: ## Install what the tests need: Node's packages, and programs when r
 
 .PHONY: test
 test: test-setup ## Run all tests, with the race detector.
-	$(GO) test -race -shuffle=on $(PKG)
+	$(GO) test -race -shuffle=on -timeout 60m $(PKG) # a busy machine takes longer than the usual ten minutes for a package
 	$(GO) test -shuffle=on ./internal/deliver # many more simulations than under the race detector
 	@if compgen -G 'test/js/*.test.*js' >/dev/null; then cd test/js && node --test; fi
 
