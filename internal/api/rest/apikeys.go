@@ -15,6 +15,12 @@ type InKey struct {
 	Key string `path:"key" doc:"The API key's id"`
 }
 
+// outMadeKey is a new key.
+type outMadeKey struct {
+	Location string `header:"Location" doc:"Where the record is"`
+	Body     client.APIKey
+}
+
 func (a *API) keyRoutes() {
 	const list, one = "/v1/apikeys", "/v1/apikeys/{key}"
 	register(a, operation{
@@ -63,6 +69,24 @@ func (a *API) showKey(ctx context.Context, k *event.APIKey) (client.APIKey, erro
 	return out, nil
 }
 
+// touchedKey renders the record of a key that a call made, changed or ends; the call's audit entry is its tenant's.
+func (a *API) touchedKey(ctx context.Context, c *call, k *event.APIKey) (client.APIKey, error) {
+	body, err := a.showKey(ctx, k)
+	if err == nil {
+		a.ofTenant(ctx, c, k.Tenant, body.Tenant)
+	}
+	return body, err
+}
+
+// keyOf is the API key of a path.
+func (a *API) keyOf(ctx context.Context, path string) (event.APIKey, error) {
+	id, ok := event.ParseAPIKeyID(path)
+	if !ok {
+		return event.APIKey{}, event.NotFound("API key")
+	}
+	return a.Control.APIKey(ctx, id)
+}
+
 // readKey checks and converts a new key.
 func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, error) {
 	k := event.APIKey{Name: in.Name, Admin: in.Admin}
@@ -106,11 +130,7 @@ func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, err
 func (a *API) createKey(ctx context.Context, c *call, in *struct {
 	InOnce
 	Body client.APIKey
-}) (*struct {
-	Location string `header:"Location" doc:"Where the record is"`
-	Body     client.APIKey
-}, error,
-) {
+}) (*outMadeKey, error) {
 	k, err := a.readKey(ctx, &in.Body)
 	if err != nil {
 		return nil, err
@@ -119,17 +139,13 @@ func (a *API) createKey(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.showKey(ctx, &k)
+	body, err := a.touchedKey(ctx, c, &k)
 	if err != nil {
 		return nil, err
 	}
-	a.ofTenant(ctx, c, k.Tenant, "")
 	c.changed(nil, body)
 	body.Key = key
-	return &struct {
-		Location string `header:"Location" doc:"Where the record is"`
-		Body     client.APIKey
-	}{"/v1/apikeys/" + body.ID, body}, nil
+	return &outMadeKey{"/v1/apikeys/" + body.ID, body}, nil
 }
 
 func (a *API) listKeys(ctx context.Context, _ *call, in *struct {
@@ -166,11 +182,7 @@ func (a *API) listKeys(ctx context.Context, _ *call, in *struct {
 }
 
 func (a *API) getKey(ctx context.Context, _ *call, in *InKey) (*outBody[client.APIKey], error) {
-	id, ok := event.ParseAPIKeyID(in.Key)
-	if !ok {
-		return nil, event.NotFound("API key")
-	}
-	k, err := a.Control.APIKey(ctx, id)
+	k, err := a.keyOf(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -196,11 +208,10 @@ func (a *API) rotateKey(ctx context.Context, c *call, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.showKey(ctx, &k)
+	body, err := a.touchedKey(ctx, c, &k)
 	if err != nil {
 		return nil, err
 	}
-	a.ofTenant(ctx, c, k.Tenant, "")
 	c.changed(nil, client.KeyRotation{Overlap: (*client.Duration)(&overlap)})
 	c.secretChanged("key")
 	body.Key = key
@@ -212,19 +223,14 @@ func (a *API) deleteKey(ctx context.Context, c *call, in *struct {
 	InOnce
 },
 ) (*struct{}, error) {
-	id, ok := event.ParseAPIKeyID(in.Key)
-	if !ok {
-		return nil, event.NotFound("API key")
-	}
-	k, err := a.Control.APIKey(ctx, id)
+	k, err := a.keyOf(ctx, in.Key)
 	if err != nil {
 		return nil, err
 	}
-	body, err := a.showKey(ctx, &k)
+	body, err := a.touchedKey(ctx, c, &k)
 	if err != nil {
 		return nil, err
 	}
-	a.ofTenant(ctx, c, k.Tenant, "")
 	c.changed(body, nil)
-	return nil, a.Control.DeleteAPIKey(ctx, id)
+	return nil, a.Control.DeleteAPIKey(ctx, k.ID)
 }

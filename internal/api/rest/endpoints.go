@@ -254,6 +254,15 @@ func mayResume(c *call, e *event.Endpoint) *problem {
 		"this hook rests while the changelog of the tenant is off; switch it on by PUT /c/"+c.tenant.Name+"/changes/enable")
 }
 
+// endpointAt is the endpoint of a path, and the revision that If-Match asks for: 0 where it asks for none.
+func (a *API) endpointAt(ctx context.Context, c *call, path, match string) (stored event.Endpoint, rev int64, err error) {
+	if stored, err = a.endpoint(ctx, c, path); err != nil {
+		return stored, 0, err
+	}
+	rev, err = revision(match, stored.Revision)
+	return stored, rev, err
+}
+
 func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
 	InEndpoint
 	InMatch
@@ -262,11 +271,7 @@ func (a *API) replaceEndpoint(ctx context.Context, c *call, in *struct {
 },
 ) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
-		stored, err := a.endpoint(ctx, c, in.Endpoint)
-		if err != nil {
-			return nil, err
-		}
-		rev, err := revision(in.IfMatch, stored.Revision)
+		stored, rev, err := a.endpointAt(ctx, c, in.Endpoint, in.IfMatch)
 		if err != nil {
 			return nil, err
 		}
@@ -287,11 +292,7 @@ func (a *API) patchEndpoint(ctx context.Context, c *call, in *struct {
 },
 ) (*outTagged[client.Endpoint], error) {
 	return untilSettled(in.IfMatch, func() (*outTagged[client.Endpoint], error) {
-		stored, err := a.endpoint(ctx, c, in.Endpoint)
-		if err != nil {
-			return nil, err
-		}
-		rev, err := revision(in.IfMatch, stored.Revision)
+		stored, rev, err := a.endpointAt(ctx, c, in.Endpoint, in.IfMatch)
 		if err != nil {
 			return nil, err
 		}
@@ -313,11 +314,7 @@ func (a *API) deleteEndpoint(ctx context.Context, c *call, in *struct {
 	InOnce
 },
 ) (*struct{}, error) {
-	e, err := a.endpoint(ctx, c, in.Endpoint)
-	if err != nil {
-		return nil, err
-	}
-	rev, err := revision(in.IfMatch, e.Revision)
+	e, rev, err := a.endpointAt(ctx, c, in.Endpoint, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
