@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,7 +26,7 @@ type Bin struct {
 	TTL      *Lifetime         `json:"ttl,omitempty" pattern:"^([0-9]+d)?([0-9]+(\\.[0-9]+)?(ms|s|m|h))*$" patternDescription:"a duration such as 7d or 12h" example:"7d" doc:"Instead of expires: how long from now; 0s: the bin stays. Shown as 0s of a bin that stays"`
 	Tunnel   string            `json:"tunnel,omitempty" doc:"The tunnel to which requests are forwarded, and kept for while it is away"`
 	Metadata map[string]string `json:"metadata,omitzero" doc:"Yours to use"`
-	Stats    *BinStats         `json:"stats,omitempty" readOnly:"true" doc:"What is in it: in the answer to GET of one bin"`
+	Stats    *BinStats         `json:"stats,omitempty" readOnly:"true" doc:"What is in it: in answers to GET"`
 	Created  time.Time         `json:"created,omitzero" required:"true" readOnly:"true" doc:"When it was made"`
 	Updated  time.Time         `json:"updated,omitzero" required:"true" readOnly:"true" doc:"When it was last changed"`
 
@@ -73,16 +74,33 @@ type BinRequest struct {
 	Body       *string     `json:"body,omitempty" doc:"The body, where it is UTF-8"`
 	BodyBase64 string      `json:"body_base64,omitempty" doc:"The body in base 64, where it is not"`
 	Size       int         `json:"size" doc:"The body's bytes"`
-	Form       []NameValue `json:"form,omitempty" doc:"The fields of a form"`
-	Files      []BinFile   `json:"files,omitempty" doc:"The files of a form; their content is at …/files/{n}, counted from 0"`
-	Note       string      `json:"note" doc:"What people wrote about it"`
-	Refused    string      `json:"refused,omitempty" doc:"Why the source whose bin this is refused it"`
-	Held       bool        `json:"held,omitempty" doc:"Its caller waits for an answer"`
-	Answer     *BinReply   `json:"answer,omitempty" doc:"What its caller got; absent: nothing yet"`
+	// BodyOmitted says that Body, BodyBase64, Form and Files were left out, as [MaxBody] asks.
+	BodyOmitted bool        `json:"body_omitted,omitempty" doc:"The body, and what is read from it, was left out as max_body asked; it is at …/body"`
+	Form        []NameValue `json:"form,omitempty" doc:"The fields of a form"`
+	Files       []BinFile   `json:"files,omitempty" doc:"The files of a form; their content is at …/files/{n}, counted from 0"`
+	Note        string      `json:"note" doc:"What people wrote about it"`
+	Refused     string      `json:"refused,omitempty" doc:"Why the source whose bin this is refused it"`
+	Held        bool        `json:"held,omitempty" doc:"Its caller waits for an answer"`
+	Answer      *BinReply   `json:"answer,omitempty" doc:"What its caller got; absent: nothing yet"`
 }
 
-// Content returns the body's bytes.
-func (r *BinRequest) Content() ([]byte, error) { return contentOf(r.Body, r.BodyBase64) }
+// Content returns the body's bytes; an error when it was left out: [BinHandle.Body] reads it.
+func (r *BinRequest) Content() ([]byte, error) {
+	if r.BodyOmitted {
+		return nil, errBodyOmitted
+	}
+	return contentOf(r.Body, r.BodyBase64)
+}
+
+var errBodyOmitted = errors.New("client: the body was left out, as it was asked for")
+
+// BinChange is what happens to captured requests after they came: they are deleted, or one gets a note or an answer.
+type BinChange struct {
+	Seqs    []int64 `json:"seqs" doc:"Their numbers"`
+	Deleted bool    `json:"deleted,omitempty" doc:"They are gone"`
+	Note    *string `json:"note,omitempty" doc:"What was written about it"`
+	Status  *int    `json:"status,omitempty" doc:"The status of the answer that its caller got; 0: it got none"`
+}
 
 // BinFile is an uploaded file.
 type BinFile struct {

@@ -36,6 +36,10 @@ func Search(query string) ListOption { return func(q url.Values) { q.Set("query"
 // Method keeps captured requests with this method.
 func Method(m string) ListOption { return func(q url.Values) { q.Set("method", m) } }
 
+// MaxBody leaves out the bodies, with the forms and files that are read from them, of captured requests whose bodies have more
+// than n bytes: their BodyOmitted is true. It goes with [BinHandle.Requests] and [BinHandle.Follow].
+func MaxBody(n int) ListOption { return func(q url.Values) { q.Set("max_body", strconv.Itoa(n)) } }
+
 // OldestFirst lists captured requests in the order in which they came, instead of the newest first.
 func OldestFirst() ListOption { return func(q url.Values) { q.Set("order", "oldest") } }
 
@@ -234,47 +238,100 @@ func (c *Client) open(ctx context.Context, k *call, accept string) (io.ReadClose
 	return res.Body, nil
 }
 
+// BinNews is one item of [BinHandle.Follow]; one of its fields is set.
+type BinNews struct {
+	// Request is one that came.
+	Request *BinRequest
+	// Change is what happened to requests that came before.
+	Change *BinChange
+	// Again says that the connection was made again: no request was missed, but changes of meanwhile may have been. Who shows
+	// what is in the bin reads it again.
+	Again bool
+}
+
 // Watch yields the requests that come after the one with the number after (0: after the call; negative: all
 // that is kept), each once and in order, until the context ends. It connects again when the connection breaks, and misses nothing that the bin kept. An error that trying
 // again would not mend, such as that the bin is gone, is yielded once, as the last item.
 func (b *BinHandle) Watch(ctx context.Context, after int64) iter.Seq2[BinRequest, error] {
 	return func(yield func(BinRequest, error) bool) {
+		for news, err := range b.Follow(ctx, after) {
+			if err != nil {
+				yield(BinRequest{}, err)
+				return
+			}
+			if news.Request != nil && !yield(*news.Request, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Follow yields what [BinHandle.Watch] does, and what happens to requests that are in the bin while it is connected: they are
+// deleted, or get notes or answers. Of the options only [MaxBody] goes with it.
+func (b *BinHandle) Follow(ctx context.Context, after int64, opts ...ListOption) iter.Seq2[BinNews, error] {
+	return func(yield func(BinNews, error) bool) {
 		if after == 0 {
 			bin, err := b.Get(ctx)
 			if err != nil {
-				yield(BinRequest{}, err)
+				yield(BinNews{}, err)
 				return
 			}
 			if bin.Stats != nil {
 				after = bin.Stats.Last
 			}
 		}
-		after = max(after, 0)
+		f := binFollower{b: b, after: max(after, 0), query: url.Values{}, yield: yield}
+		for _, o := range opts {
+			o(f.query)
+		}
 		rewatch(ctx, func() (heard, more bool, err error) {
-			last, more, err := b.watchOnce(ctx, after, yield)
-			heard, after = last > after, last
-			return heard, more, err
-		}, func(err error) { yield(BinRequest{}, err) })
+			before := f.after
+			more, err = f.once(ctx)
+			return f.after > before, more, err
+		}, func(err error) { yield(BinNews{}, err) })
 	}
 }
 
-// watchOnce gives what comes over one connection. more is false when the caller wants no more.
-func (b *BinHandle) watchOnce(ctx context.Context, after int64, yield func(BinRequest, error) bool) (last int64, more bool, err error) {
-	k := newCall(http.MethodGet, b.path("stream"), nil)
-	k.set("Last-Event-ID", strconv.FormatInt(after, 10))
-	more, err = b.c.watchOnce(ctx, k, maxRaw, func(block *sseBlock) (bool, error) {
-		if !block.hasData || block.name != "request" {
-			return true, nil
-		}
+// binFollower is one call of Follow.
+type binFollower struct {
+	b     *BinHandle
+	after int64
+	query url.Values
+	again bool // there was a connection before
+	yield func(BinNews, error) bool
+}
+
+// once gives what comes over one connection. more is false when the caller wants no more.
+func (f *binFollower) once(ctx context.Context) (more bool, err error) {
+	k := newCall(http.MethodGet, f.b.path("stream"), nil)
+	k.query = f.query
+	k.set("Last-Event-ID", strconv.FormatInt(f.after, 10))
+	return f.b.c.watchOnce(ctx, k, maxRaw, func() bool {
+		again := f.again
+		f.again = true
+		return !again || f.yield(BinNews{Again: true}, nil)
+	}, f.take)
+}
+
+// take gives on what one block of a connection says.
+func (f *binFollower) take(block *sseBlock) (more bool, err error) {
+	switch {
+	case !block.hasData:
+	case block.name == "request":
 		var r BinRequest
 		if err := json.Unmarshal(block.data, &r); err != nil {
 			return true, &faultError{fmt.Errorf("decode a request: %w", err)}
 		}
-		if r.Seq <= after {
-			return true, nil
+		if r.Seq > f.after {
+			f.after = r.Seq
+			return f.yield(BinNews{Request: &r}, nil), nil
 		}
-		after = r.Seq
-		return yield(r, nil), nil
-	})
-	return after, more, err
+	case block.name == "change":
+		var c BinChange
+		if err := json.Unmarshal(block.data, &c); err != nil {
+			return true, &faultError{fmt.Errorf("decode a change: %w", err)}
+		}
+		return f.yield(BinNews{Change: &c}, nil), nil
+	}
+	return true, nil
 }

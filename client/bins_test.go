@@ -57,7 +57,7 @@ func (s *binServer) stream(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", typeEvents)
 	after, _ := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64)
-	_, _ = fmt.Fprint(w, ": connected\n\nevent: other\ndata: x\n\n")
+	_, _ = fmt.Fprint(w, ": connected\n\nevent: other\ndata: x\n\nevent: change\ndata: {\"seqs\":[1],\"note\":\"\"}\n\n")
 	for seq := max(1, after); seq <= min(s.last, after+int64(s.cut)); seq++ { // begins with one that was given before
 		text := "body " + strconv.FormatInt(seq, 10)
 		line, _ := json.Marshal(BinRequest{Seq: seq, Body: &text}) //nolint:errchkjson // plain
@@ -104,6 +104,36 @@ func TestBinWatch(t *testing.T) {
 			t.Errorf("%d %v", r.Seq, err)
 		}
 		break
+	}
+}
+
+// TestBinFollowAgain says that a connection was made again, when changes may have been missed.
+func TestBinFollowAgain(t *testing.T) {
+	t.Parallel()
+	s := &binServer{last: 3, cut: 3}
+	b := newBinClient(t, s)
+	var got []string
+	for n, err := range b.Follow(t.Context(), -1, MaxBody(0)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case n.Again:
+			got = append(got, "again")
+		case n.Change != nil:
+			got = append(got, "change")
+		default:
+			got = append(got, strconv.FormatInt(n.Request.Seq, 10))
+		}
+		if len(got) == 7 {
+			break
+		}
+	}
+	if text := strings.Join(got, " "); text != "change 1 2 3 again change 4" {
+		t.Errorf("got %s", text)
+	}
+	if s.calls[0] != "GET /v1/bins/box/stream?max_body=0" {
+		t.Errorf("asked for %s", s.calls[0])
 	}
 }
 

@@ -43,7 +43,7 @@ func (c *Client) WatchOverview(ctx context.Context, tenant string) iter.Seq2[Ove
 // no more.
 func (c *Client) watchOverviewOnce(ctx context.Context, tenant string, yield func(OverviewNews, error) bool) (heard, more bool, err error) {
 	k := newCall(http.MethodGet, overviewPath(tenant, "stream"), nil)
-	more, err = c.watchOnce(ctx, k, maxBlock, func(block *sseBlock) (bool, error) {
+	more, err = c.watchOnce(ctx, k, maxBlock, nil, func(block *sseBlock) (bool, error) {
 		var news OverviewNews
 		var into any
 		switch block.name {

@@ -49,7 +49,8 @@ func rewatch(ctx context.Context, once func() (heard, more bool, err error), fai
 
 // watchOnce gives each block of server-sent events that one connection brings, of at most most bytes, to take, which returns
 // false when the caller wants no more. The connection ends when nothing comes for a while; take may take as long as it wants.
-func (c *Client) watchOnce(ctx context.Context, k *call, most int, take func(block *sseBlock) (more bool, err error)) (more bool, err error) {
+// opened, unless it is nil, is called once there is a connection, and returns like take.
+func (c *Client) watchOnce(ctx context.Context, k *call, most int, opened func() bool, take func(block *sseBlock) (more bool, err error)) (more bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	k.set("Cache-Control", "no-cache")
@@ -61,6 +62,13 @@ func (c *Client) watchOnce(ctx context.Context, k *call, most int, take func(blo
 		return true, err
 	}
 	defer func() { _ = body.Close() }()
+	if opened != nil {
+		timer.Stop()
+		if !opened() {
+			return false, nil
+		}
+		timer.Reset(watchSilence)
+	}
 	events := newSSEReader(&stirred{body, timer}, most)
 	for {
 		block, err := events.next()

@@ -304,7 +304,7 @@ func (x *binLsCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "There are no bins; \"posthorn bin\" makes one.", []string{"ID", "ALIAS", "ANSWER", "EXPIRES", "DESCRIPTION"},
+	return listed(c, items, more, "There are no bins; \"posthorn bin\" makes one.", []string{"ID", "ALIAS", "ANSWER", "REQUESTS", "NEWEST", "EXPIRES", "DESCRIPTION"},
 		func(b client.Bin) []cell {
 			expires := "never"
 			if b.Expires != nil {
@@ -314,7 +314,14 @@ func (x *binLsCmd) Run(c *console) error {
 			if b.Answer != nil && b.Answer.Status != 0 {
 				status = fmt.Sprint(b.Answer.Status)
 			}
-			return []cell{{b.ID, bold}, text(b.Alias), text(status), text(expires), text(b.Description)}
+			requests, newest := "", ""
+			if b.Stats != nil { // older servers do not say
+				requests = fmt.Sprint(b.Stats.Requests)
+				if b.Stats.Newest != nil {
+					newest = stamp(*b.Stats.Newest)
+				}
+			}
+			return []cell{{b.ID, bold}, text(b.Alias), text(status), text(requests), text(newest), text(expires), text(b.Description)}
 		})
 }
 

@@ -46,7 +46,11 @@ func (x *binRequestsCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	items, more, err := collect(x.limited, h.Requests(c.ctx, append(x.options(), x.page())...))
+	options := append(x.options(), x.page())
+	if !c.json {
+		options = append(options, client.MaxBody(0)) // the table shows their sizes only
+	}
+	items, more, err := collect(x.limited, h.Requests(c.ctx, options...))
 	if err != nil {
 		return err
 	}

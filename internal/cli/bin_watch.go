@@ -71,18 +71,23 @@ func (x *binWatchCmd) Run(c *console) error {
 // watchBin shows what comes until it is interrupted, or there were count requests.
 func (c *console) watchBin(h *client.BinHandle, after int64, count int) error {
 	shown := 0
-	for r, err := range h.Watch(c.ctx, after) {
+	for news, err := range h.Follow(c.ctx, after) {
 		if c.ctx.Err() != nil {
 			return nil // interrupted: the way to end it
 		}
 		if err != nil {
 			return err
 		}
+		r := news.Request
+		if r == nil {
+			c.showBinChange(news.Change)
+			continue
+		}
 		if c.json {
 			err = c.writeLine(r)
 		} else {
 			c.printf("\n")
-			err = c.showRequest(&r)
+			err = c.showRequest(r)
 		}
 		if err != nil {
 			return err
@@ -92,6 +97,29 @@ func (c *console) watchBin(h *client.BinHandle, after int64, count int) error {
 		}
 	}
 	return nil
+}
+
+// showBinChange shows people what happened to requests that they have seen; programs are given requests only.
+func (c *console) showBinChange(change *client.BinChange) {
+	if change == nil || c.json {
+		return
+	}
+	numbers := make([]string, len(change.Seqs))
+	for i, seq := range change.Seqs {
+		numbers[i] = fmt.Sprint("#", seq)
+	}
+	about := ""
+	switch {
+	case change.Deleted:
+		about = "deleted"
+	case change.Note != nil:
+		about = "note: " + *change.Note
+	case change.Status != nil && *change.Status != 0:
+		about = fmt.Sprintf("answered with %d", *change.Status)
+	default:
+		return
+	}
+	c.printf("\n%s\n", c.paint(dim, clean(shortened(strings.Join(numbers, ", "), 200)+"  "+about)))
 }
 
 // showRequest shows a captured request for people.

@@ -145,7 +145,11 @@ func (s *Service) Note(ctx context.Context, bin string, seq int64, note string) 
 	if message := event.CheckText(note, event.MaxNote); message != "" {
 		return event.Invalid("note", message)
 	}
-	return mapError(s.cfg.Store.NoteCapture(ctx, bin, seq, note))
+	if err := s.cfg.Store.NoteCapture(ctx, bin, seq, note); err != nil {
+		return mapError(err)
+	}
+	s.hub.tell(bin, Change{Seqs: []int64{seq}, Note: &note})
+	return nil
 }
 
 // DeleteCapture deletes one (KindNotFound).
@@ -153,6 +157,9 @@ func (s *Service) DeleteCapture(ctx context.Context, bin string, seq int64) erro
 	n, err := s.cfg.Store.DeleteCaptures(ctx, bin, []int64{seq})
 	if err == nil && n == 0 {
 		err = event.NotFound("request")
+	}
+	if err == nil {
+		s.hub.tell(bin, Change{Seqs: []int64{seq}, Deleted: true})
 	}
 	return mapError(err)
 }
@@ -183,6 +190,7 @@ func (s *Service) DeleteMatching(ctx context.Context, q event.CaptureQuery, text
 			if err != nil {
 				return deleted, mapError(err)
 			}
+			s.hub.tell(q.Bin, Change{Seqs: seqs, Deleted: true})
 		}
 		if next == 0 {
 			return deleted, nil

@@ -221,7 +221,9 @@ func (x *exchange) record(a event.Answer) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.r.Context()), recordTime)
 	defer cancel()
 	err := x.s.cfg.Store.AnswerCapture(ctx, x.b.ID, x.capture.Seq, forKeeping(a))
-	if err != nil && event.KindOf(err) != event.KindNotFound {
+	if err == nil {
+		x.s.hub.tell(x.b.ID, Change{Seqs: []int64{x.capture.Seq}, Status: &a.Status})
+	} else if event.KindOf(err) != event.KindNotFound {
 		x.s.cfg.Logger.LogAttrs(ctx, slog.LevelWarn, "answer of a bin not recorded", slog.String("bin", x.b.ID), slog.Any("error", err))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -427,4 +428,79 @@ func TestReplay(t *testing.T) {
 	if raw := Raw(&c.Request); string(raw) != string(c.Head)+"\r\n"+string(c.Body) {
 		t.Errorf("raw: %q", raw)
 	}
+}
+
+// TestNews tells those who watch what others change, in order and once, and ends who is too slow.
+func TestNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t)
+		b := makeBin(t, s, event.Bin{Hold: time.Minute})
+		keepMany(t, s, b.ID, 3)
+		ctx := t.Context()
+		check := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		check(s.Note(ctx, b.ID, 1, "before anybody joined"))
+		leave, err := s.Join(b.ID)
+		check(err)
+		defer leave()
+		first, err := s.News(ctx, b.ID, 0, -1, 0)
+		if err != nil || seqs(first.Captures) != "1 2 3" || len(first.Changes) != 0 {
+			t.Fatalf("%+v %v", first, err)
+		}
+		got := make(chan News, 1)
+		go func() {
+			n, err := s.News(ctx, b.ID, 3, first.Seen, time.Minute)
+			if err != nil {
+				t.Error(err)
+			}
+			got <- n
+		}()
+		synctest.Wait()
+		check(s.Note(ctx, b.ID, 2, "mine"))
+		n := <-got
+		if len(n.Captures) != 0 || len(n.Changes) != 1 || *n.Changes[0].Note != "mine" || n.Changes[0].Seqs[0] != 2 {
+			t.Errorf("a note: %+v", n)
+		}
+		check(s.DeleteCapture(ctx, b.ID, 1))
+		if _, err := s.DeleteMatching(ctx, event.CaptureQuery{Bin: b.ID}, ""); err != nil {
+			t.Fatal(err)
+		}
+		n, err = s.News(ctx, b.ID, 3, n.Seen, 0)
+		if err != nil || len(n.Changes) != 2 || !n.Changes[0].Deleted || !slices.Equal(n.Changes[1].Seqs, []int64{2, 3}) || !n.Changes[1].Deleted {
+			t.Errorf("deletions: %+v %v", n, err)
+		}
+		answered := make(chan int, 1)
+		go func() { answered <- send(ctx, s, "POST", "/b/"+b.ID, "x").Code }()
+		synctest.Wait()
+		n, err = s.News(ctx, b.ID, 3, n.Seen, 0)
+		if err != nil || seqs(n.Captures) != "4" || len(n.Changes) != 0 {
+			t.Errorf("one that is held: %+v %v", n, err)
+		}
+		check(s.Answer(b.ID, 4, event.Answer{Status: 202}))
+		if code := <-answered; code != 202 {
+			t.Errorf("the caller got %d", code)
+		}
+		n, err = s.News(ctx, b.ID, 4, n.Seen, 0)
+		if err != nil || len(n.Changes) != 1 || *n.Changes[0].Status != 202 {
+			t.Errorf("an answer: %+v %v", n, err)
+		}
+		for range maxChanges + 1 {
+			check(s.Note(ctx, b.ID, 4, "again"))
+		}
+		if _, err := s.News(ctx, b.ID, 4, n.Seen, 0); event.KindOf(err) != event.KindUnavailable {
+			t.Errorf("one who is too slow: %v", err)
+		}
+		if n, err := s.News(ctx, b.ID, 4, n.Seen+1, 0); err != nil || len(n.Changes) != maxChanges {
+			t.Errorf("one who is just in time: %d %v", len(n.Changes), err)
+		}
+		leave()
+		if len(s.hub.bins) != 0 {
+			t.Errorf("%d watches are left", len(s.hub.bins))
+		}
+	})
 }

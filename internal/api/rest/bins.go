@@ -30,7 +30,7 @@ func (a *API) binRoutes() {
 		"A URL that captures what is sent to it. It belongs to the key's tenant; of an admin key to the tenant that it names, or to nobody.", scopeManage)
 	create.status, create.tagged = http.StatusCreated, true
 	register(a, create, a.createBin)
-	register(a, add("list-bins", http.MethodGet, binsPath, "List bins", "By id: those of the key's tenant; with an admin key all, or those of one tenant.",
+	register(a, add("list-bins", http.MethodGet, binsPath, "List bins", "By id, with their figures: those of the key's tenant; with an admin key all, or those of one tenant.",
 		scopeRead), a.listBins)
 	get := add("get-bin", http.MethodGet, binPath, "Get a bin with its figures", "The ETag changes with what comes, too; If-Match looks at the configuration only.", scopeRead)
 	get.tagged = true
@@ -155,7 +155,16 @@ func (a *API) listBins(ctx context.Context, c *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		out.Data = append(out.Data, a.showBin(&list[i], name))
+		stats, err := a.Bins.Stats(ctx, list[i].ID) // kept as they are: one row of the store, however much is in the bin
+		if event.KindOf(err) == event.KindNotFound && err != nil {
+			continue // it was deleted meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		b := a.showBin(&list[i], name)
+		b.Stats = showBinStats(&stats)
+		out.Data = append(out.Data, b)
 	}
 	return &outBody[client.Page[client.Bin]]{out}, nil
 }

@@ -120,20 +120,18 @@ func showPairs(list []event.Header) []client.NameValue {
 	return out
 }
 
-// showCapture renders a captured request.
-func (a *API) showCapture(c *event.Capture) client.BinRequest {
+// wholeBody is the maxBody of [API.showCapture] that leaves nothing out.
+const wholeBody = -1
+
+// showCapture renders a captured request; of one with a body of more than maxBody bytes, unless that is negative, without it.
+func (a *API) showCapture(c *event.Capture, maxBody int) client.BinRequest {
 	out := client.BinRequest{
 		ID: c.ID, Seq: c.Seq, Bin: c.Bin, At: c.At.UTC(), URL: c.URL, Path: c.Path, Remote: c.Remote, Query: showPairs(inspect.Parameters(&c.Request)),
 		Headers: showPairs(c.Headers()), Size: len(c.Body), Note: c.Note, Refused: c.Refused,
 	}
 	out.Method, out.Target, out.Proto = c.Line()
-	out.Body, out.BodyBase64 = showBody(c.Body)
-	fields, files := inspect.Form(&c.Request)
-	if len(fields) > 0 {
-		out.Form = showPairs(fields)
-	}
-	for _, f := range files {
-		out.Files = append(out.Files, client.BinFile{Name: f.Name, Filename: f.Filename, ContentType: f.ContentType, Size: len(f.Body)})
+	if out.BodyOmitted = maxBody >= 0 && len(c.Body) > maxBody; !out.BodyOmitted {
+		showContent(&out, c)
 	}
 	switch {
 	case c.Answer.Status != 0 || c.Answer.Reason != "":
@@ -143,4 +141,16 @@ func (a *API) showCapture(c *event.Capture) client.BinRequest {
 		out.Held = a.Bins.Held(c.Bin, c.Seq)
 	}
 	return out
+}
+
+// showContent renders the body of a captured request and what is read from it.
+func showContent(out *client.BinRequest, c *event.Capture) {
+	out.Body, out.BodyBase64 = showBody(c.Body)
+	fields, files := inspect.Form(&c.Request)
+	if len(fields) > 0 {
+		out.Form = showPairs(fields)
+	}
+	for _, f := range files {
+		out.Files = append(out.Files, client.BinFile{Name: f.Name, Filename: f.Filename, ContentType: f.ContentType, Size: len(f.Body)})
+	}
 }

@@ -91,6 +91,12 @@ func (b *fakeBins) Next(ctx context.Context, bin string, after int64, _ time.Dur
 	return list, err
 }
 
+// News does not wait either.
+func (b *fakeBins) News(ctx context.Context, bin string, after, _ int64, wait time.Duration) (inspect.News, error) {
+	list, err := b.Next(ctx, bin, after, wait)
+	return inspect.News{Captures: list}, err
+}
+
 func (b *fakeBins) Held(_ string, seq int64) bool { return seq == 2 }
 
 func (b *fakeBins) Answer(bin string, seq int64, a event.Answer) error {

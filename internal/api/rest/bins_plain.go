@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"mime"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/posthornhq/posthorn/client"
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/inspect"
 )
@@ -46,7 +48,8 @@ var (
 	binStreamOperation = operation{
 		id: "stream-bin", method: http.MethodGet, path: binPath + "/stream", tag: "Bins", summary: "Get requests as they come: server-sent events",
 		doc: "Each has its number as id, request as event and itself, as JSON on one line, as data. With Last-Event-ID, a number, those " +
-			"that came after it are given first.", scope: scopeRead, own: true, listens: true,
+			"that came after it are given first. While the connection lasts, the event change, without an id, says what happens to those in the " +
+			"bin: its data are seqs, their numbers, and deleted, or the note or the status of the answer that one of them got.", scope: scopeRead, own: true, listens: true,
 	}
 )
 
@@ -232,7 +235,9 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := readQuery(r).problem(); err != nil {
+	q := readQuery(r)
+	maxBody := int(q.number("max_body", wholeBody, math.MaxInt32, wholeBody))
+	if err := q.problem(); err != nil {
 		return err
 	}
 	after, given, p := lastEventID(r.Header)
@@ -255,25 +260,20 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 	if out == nil {
 		return nil
 	}
-	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, key: &c.key}
+	s := &binStream{api: a, out: bufio.NewWriterSize(out, 16<<10), control: out.control, key: &c.key, maxBody: maxBody}
 	if !s.send(": connected\n\n") {
 		return nil
 	}
-	for {
-		list, err := a.Bins.Next(ctx, b.ID, after, binKeepAlive)
+	for seen := int64(-1); ; {
+		news, err := a.Bins.News(ctx, b.ID, after, seen, binKeepAlive)
 		if err != nil || !s.live(ctx) {
 			return nil // the bin is gone, the listener or its key is, or the server stops; it will ask again
 		}
-		text := ": keep-alive\n\n"
-		for i := range list {
-			after = list[i].Seq
-			if !s.event(&list[i]) {
-				return nil
-			}
-			list[i] = event.Capture{} // who reads slowly holds one of them, not all
-			text = ""
+		if n := len(news.Captures); n > 0 {
+			after = news.Captures[n-1].Seq
 		}
-		if !s.send(text) {
+		seen = news.Seen
+		if !s.news(&news) {
 			return nil
 		}
 	}
@@ -285,6 +285,7 @@ type binStream struct {
 	out     *bufio.Writer
 	control *http.ResponseController
 	key     *event.APIKey
+	maxBody int
 }
 
 // live reports whether the key still holds. It is asked before each writing: what comes after somebody signed out, or after the
@@ -296,13 +297,33 @@ func (s *binStream) live(ctx context.Context) bool {
 	return s.api.Holds == nil || s.api.Holds(ctx, s.key)
 }
 
-// event writes one request; false when the listener is gone.
-func (s *binStream) event(c *event.Capture) bool {
-	body, err := json.Marshal(s.api.showCapture(c))
+// news writes what is new, or a sign of life; false when the listener is gone.
+func (s *binStream) news(n *inspect.News) bool {
+	text := ": keep-alive\n\n"
+	for i := range n.Captures {
+		c := &n.Captures[i]
+		if !s.event("id: "+strconv.FormatInt(c.Seq, 10)+"\nevent: request", s.api.showCapture(c, s.maxBody)) {
+			return false
+		}
+		*c = event.Capture{} // who reads slowly holds one of them, not all
+		text = ""
+	}
+	for _, ch := range n.Changes {
+		if !s.event("event: change", client.BinChange(ch)) {
+			return false
+		}
+		text = ""
+	}
+	return s.send(text)
+}
+
+// event writes one event with its data; false when the listener is gone.
+func (s *binStream) event(head string, data any) bool {
+	body, err := json.Marshal(data)
 	if err != nil {
 		return false // strings and numbers only
 	}
-	_, err = fmt.Fprintf(s.out, "id: %d\nevent: request\ndata: %s\n\n", c.Seq, body)
+	_, err = fmt.Fprintf(s.out, "%s\ndata: %s\n\n", head, body)
 	return err == nil
 }
 
@@ -341,8 +362,10 @@ func (a *API) documentBins() {
 	}, typeJSON, &huma.Schema{})
 	export.Responses["200"].Content["text/csv; charset=utf-8"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	export.Responses["200"].Content["text/plain; charset=utf-8"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	most := textParameter("query", "max_body", "Leave out the bodies of requests whose bodies have more bytes than this: those say body_omitted. -1 (default): none")
+	most.Schema = &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64(wholeBody)), Default: wholeBody}
 	stream := a.documentPlain(&binStreamOperation, []*huma.Param{
-		bin, textParameter("header", "Last-Event-ID", "The id of the last event that was received"),
+		bin, most, textParameter("header", "Last-Event-ID", "The id of the last event that was received"),
 	}, typeEvents, &huma.Schema{Type: huma.TypeString, Description: "Server-sent events"})
 	stream.Security = []map[string][]string{{"bearer": {}}, {"tokenQuery": {}}, {"tokenCookie": {}}}
 	a.documentErrors(stream, http.StatusNotAcceptable)

@@ -74,7 +74,8 @@ func (a *API) listCaptures(ctx context.Context, c *call, in *struct {
 	InBin
 	InPage
 	InCaptures
-	Order string `query:"order" enum:"newest,oldest" default:"newest" doc:"newest: the newest first. oldest: in the order in which they came"`
+	Order   string `query:"order" enum:"newest,oldest" default:"newest" doc:"newest: the newest first. oldest: in the order in which they came"`
+	MaxBody int    `query:"max_body" default:"-1" minimum:"-1" doc:"Leave out the bodies, and what is read from them, of requests whose bodies have more bytes than this: those say body_omitted. -1: none"`
 },
 ) (*outBody[client.Page[client.BinRequest]], error) {
 	b, err := a.bin(ctx, c, in.Bin)
@@ -101,7 +102,7 @@ func (a *API) listCaptures(ctx context.Context, c *call, in *struct {
 	}
 	out := client.Page[client.BinRequest]{Data: make([]client.BinRequest, 0, len(found))}
 	for i := range found {
-		out.Data = append(out.Data, a.showCapture(&found[i]))
+		out.Data = append(out.Data, a.showCapture(&found[i], in.MaxBody))
 	}
 	if next != 0 {
 		out.Next = encodeNumberCursor(list, next)
@@ -152,7 +153,7 @@ func (a *API) getCapture(ctx context.Context, c *call, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		shown := a.showCapture(&found)
+		shown := a.showCapture(&found, wholeBody)
 		return &outCapture{http.StatusOK, &shown}, nil
 	}
 	if in.Request != "latest" {
@@ -182,7 +183,7 @@ func (a *API) getCapture(ctx context.Context, c *call, in *struct {
 	if len(list) == 0 {
 		return &outCapture{Status: http.StatusNoContent}, nil
 	}
-	shown := a.showCapture(&list[0])
+	shown := a.showCapture(&list[0], wholeBody)
 	return &outCapture{http.StatusOK, &shown}, nil
 }
 
@@ -213,7 +214,7 @@ func (a *API) noteCapture(ctx context.Context, c *call, in *struct {
 		return nil, err
 	}
 	found.Note = changed.Note
-	return &outBody[client.BinRequest]{a.showCapture(&found)}, nil
+	return &outBody[client.BinRequest]{a.showCapture(&found, wholeBody)}, nil
 }
 
 func (a *API) deleteCapture(ctx context.Context, c *call, in *struct {

@@ -356,6 +356,74 @@ func TestBinStream(t *testing.T) {
 	}
 }
 
+// TestBinFollow shows a listener what another one does to the requests of a bin, without large bodies where that is asked for.
+func TestBinFollow(t *testing.T) {
+	t.Parallel()
+	b := newBins(t)
+	c, err := client.New(b.url, "manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	box := c.Bin("box")
+	b.keep(t, "GET /1")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var seen []string
+	for n, err := range box.Follow(ctx, -1, client.MaxBody(3)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case n.Request != nil && n.Request.Seq == 1:
+			if _, err := n.Request.Content(); !n.Request.BodyOmitted || n.Request.Body != nil || n.Request.Size != 15 || err == nil {
+				t.Errorf("left out: %+v %v", n.Request, err)
+			}
+			if _, err := box.Note(ctx, "1", "look"); err != nil {
+				t.Fatal(err)
+			}
+			seen = append(seen, "request")
+		case n.Change != nil && n.Change.Note != nil:
+			seen = append(seen, "note "+*n.Change.Note)
+			if err := box.DeleteRequest(ctx, "1"); err != nil {
+				t.Fatal(err)
+			}
+		case n.Change != nil && n.Change.Deleted:
+			seen = append(seen, "deleted "+strconv.FormatInt(n.Change.Seqs[0], 10))
+			cancel()
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if got := strings.Join(seen, ", "); got != "request, note look, deleted 1" {
+		t.Errorf("seen: %s", got)
+	}
+	b.keep(t, "GET /2")
+	for n, omitted := range map[int]bool{0: true, 14: true, 15: false, -1: false} {
+		for r, err := range box.Requests(t.Context(), client.MaxBody(n)) {
+			if err != nil || r.BodyOmitted != omitted || (r.Body == nil) != omitted {
+				t.Errorf("at most %d: %+v %v", n, r, err)
+			}
+		}
+	}
+	for _, query := range []string{"stream?max_body=-2", "stream?max_body=x", "requests?max_body=-2"} {
+		q := request{method: "GET", path: "/v1/bins/box/" + query, key: "reader"}
+		resp, err := b.http.Do(q.real(t, b.url))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != 422 {
+			t.Errorf("%s: %s", query, resp.Status)
+		}
+	}
+	for bin, err := range c.Bins(t.Context()) {
+		if err != nil || bin.Stats == nil || bin.Stats.Requests != 1 || bin.Stats.Last != 2 || bin.Stats.Newest == nil || bin.Stats.Bytes == 0 {
+			t.Errorf("in the list: %+v %v", bin.Stats, err)
+		}
+	}
+}
+
 // TestBinStreamEnds: who has signed out, or whose key was revoked, hears of nothing that comes after it.
 func TestBinStreamEnds(t *testing.T) {
 	t.Parallel()

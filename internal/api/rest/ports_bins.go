@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/inspect"
 )
 
 // Bins keep requests as they arrived (package inspect). A bin is found by its ID or alias, everything in it by its ID.
@@ -30,6 +31,8 @@ type Bins interface {
 	Capture(ctx context.Context, bin, ref string) (event.Capture, error)
 	// Next returns captures with Seq > after, of which it waits for the first.
 	Next(ctx context.Context, bin string, after int64, wait time.Duration) ([]event.Capture, error)
+	// News returns what Next does, and what changed; seen is of the call before, -1 at the first.
+	News(ctx context.Context, bin string, after, seen int64, wait time.Duration) (inspect.News, error)
 	// Join counts one who watches; KindUnavailable when there are too many.
 	Join(bin string) (leave func(), err error)
 	Note(ctx context.Context, bin string, seq int64, note string) error

@@ -1,10 +1,11 @@
 // A bin's requests: pages of what is kept, and on top what comes, by the bin's stream.
-import type { BinRequest } from "$api";
+import type { BinChange, BinRequest } from "$api";
 import { api } from "$lib/api";
 import { pages, type Paged } from "$lib/load.svelte";
 import { isAbort } from "$lib/problem";
 import { stream, type Stream } from "$lib/sse.svelte";
 import { TOO_LONG } from "$lib/sseparse";
+import { untrack } from "svelte";
 
 export interface Row {
   id: string;
@@ -44,11 +45,19 @@ export interface Feed {
   readonly came: number;
 }
 
-/** Call it while the component is set up. last: the number of the last request when the bin was read; keep: how many it holds. */
-export function feed(bin: string, tenant: string | undefined, of: () => Criteria, last: number, keep: () => number): Feed {
+/** What changed of a row. */
+function changedRow(row: Row, change: BinChange): Row {
+  return { ...row, ...(change.note !== undefined ? { note: change.note } : {}), ...(change.status !== undefined ? { status: change.status, held: false } : {}) };
+}
+
+/**
+ * Call it while the component is set up. last: the number of the last request when the bin was read; keep: how many it holds;
+ * changed: told of what happens to those that are there.
+ */
+export function feed(bin: string, tenant: string | undefined, of: () => Criteria, last: number, keep: () => number, changed: (change: BinChange) => void): Feed {
   let came = $state(0);
   const ask = async (c: Criteria, cursor: string | undefined, signal: AbortSignal) => {
-    const page = await api.get("/v1/bins/{bin}/requests", { path: { bin }, query: { limit: 100, ...filterOf(c), ...(cursor ? { cursor } : {}) }, tenant, signal });
+    const page = await api.get("/v1/bins/{bin}/requests", { path: { bin }, query: { limit: 100, max_body: 0, ...filterOf(c), ...(cursor ? { cursor } : {}) }, tenant, signal });
     return { data: (page.data ?? []).map(rowOf), next: page.next ?? null };
   };
   const list = pages<Row>((cursor, signal) => ask(of(), cursor, signal));
@@ -87,6 +96,24 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
       if (!isAbort(error)) waiting = [...got, ...waiting];
     }
   }
+  // Somebody, here or elsewhere, deleted some, or wrote a note, or a caller got its answer.
+  function change(c: BinChange): void {
+    const seqs = new Set(c.seqs);
+    changed(c); // it may look for the neighbours of what goes
+    waiting = c.deleted ? waiting.filter((row) => !seqs.has(row.seq)) : waiting.map((row) => (seqs.has(row.seq) ? changedRow(row, c) : row));
+    if (!list.rows.some((row) => seqs.has(row.seq))) return;
+    list.update((rows) => (c.deleted ? rows.filter((row) => !seqs.has(row.seq)) : rows.map((row) => (seqs.has(row.seq) ? changedRow(row, c) : row))));
+  }
+  // Changes are told while there is a connection: what is on top is read again after a break.
+  async function again(): Promise<void> {
+    try {
+      const page = await ask(of(), undefined, new AbortController().signal);
+      const end = page.next ? (page.data.at(-1)?.seq ?? 0) : 0;
+      list.update((rows) => [...page.data, ...rows.filter((row) => row.seq < end)]);
+    } catch {
+      // it is read again with the next break, or by hand
+    }
+  }
   function later(ms: number): void {
     timer ??= setTimeout(() => void flush(), ms);
   }
@@ -94,16 +121,24 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
     "/v1/bins/{bin}/stream",
     {
       path: { bin },
+      query: { max_body: 0 },
       tenant,
       lastEventId: String(last),
       onmessage(message) {
         if (message.event === TOO_LONG) void list.reload(); // a body that no stream should bring: its row comes by the list
+        if (message.event === "change") change(JSON.parse(message.data) as BinChange);
         if (message.event !== "request") return;
         waiting.push(rowOf(JSON.parse(message.data) as BinRequest));
         later(narrowed(of()) ? 400 : 80);
       },
     },
   ]);
+  let connected = false;
+  $effect(() => {
+    if (live.current?.state !== "live") return;
+    if (connected) void untrack(again);
+    connected = true;
+  });
   $effect(() => () => {
     clearTimeout(timer);
     abort?.abort();
