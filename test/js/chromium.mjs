@@ -4,6 +4,7 @@ import { chromium } from "playwright-core";
 export function launch() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    timeout: 180_000, // the machine may be busy
     args: process.getuid?.() === 0 ? ["--no-sandbox"] : [], // root may not use the sandbox
   });
 }

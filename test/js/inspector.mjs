@@ -39,7 +39,7 @@ async function send(path, { method = "POST", body = "", headers = {} } = {}) {
 
 /** Waits for the list to have n rows. */
 function rows(page, n) {
-  return until(page, (want) => document.querySelectorAll("#list li").length === want, n, 15_000);
+  return until(page, (want) => document.querySelectorAll("#list li").length === want, n);
 }
 
 function row(page, path) {

@@ -1,6 +1,6 @@
 // Endpoints: a form that shows what it will send, a page that tells how it goes and puts it right.
 import assert from "node:assert/strict";
-import { flow, until } from "./harness.mjs";
+import { becomes, flow, until } from "./harness.mjs";
 import { seed } from "./seed.mjs";
 import { like, t } from "./texts.mjs";
 
@@ -28,7 +28,7 @@ await flow("endpoints", async (ui) => {
     assert.match(page.url(), /lane=disabled/);
     await page.reload();
     await row("Taken down").waitFor();
-    assert.equal(await row("Shop: orders").count(), 0, "the filter is not kept in the address");
+    await becomes("the filter is kept in the address", () => row("Shop: orders").count(), 0);
   });
 
   let made;
@@ -37,7 +37,7 @@ await flow("endpoints", async (ui) => {
     await page.getByRole("link", { name: t("endpoints.new") }).first().click();
     await page.getByRole("heading", { level: 1, name: t("endpoints.new") }).waitFor();
     await button(t("endpoints.create")).click();
-    assert.equal(await page.getByLabel(t("endpoints.form.url")).getAttribute("aria-invalid"), "true", "an empty address is not marked");
+    await becomes("an empty address is marked", () => page.getByLabel(t("endpoints.form.url")).getAttribute("aria-invalid"), "true");
     await page.getByLabel(t("endpoints.form.url")).fill(`${inbox.url}/hooks?team=blue`);
     await page.getByRole("textbox", { name: nameField }).fill("Made by hand");
     await page.getByRole("radio", { name: t("endpoints.form.what.chosen") }).check();
@@ -62,6 +62,7 @@ await flow("endpoints", async (ui) => {
     await preview.getByText("/hooks?team=blue").waitFor();
     await preview.getByText("webhook-id").waitFor();
     await until("the body is shown", async () => (await preview.getByText("Ada Lovelace").count()) > 0);
+    await ui.settled(page); // what is shown is of the whole form
     const shown = await preview.locator("pre").innerText();
     await button(t("endpoints.try")).click();
     const answer = page.getByRole("region", { name: t("endpoints.try.answer") });
@@ -163,7 +164,7 @@ await flow("endpoints", async (ui) => {
     await badge("Penalised").waitFor();
     const before = await attemptsOf(endpoints.dead);
     await button(t("endpoints.reset")).click();
-    await page.getByText(t("endpoints.did.retry")).waitFor();
+    await ui.told(page, t("endpoints.did.retry"));
     await until("it is tried again", async () => (await attemptsOf(endpoints.dead)) > before);
   });
 
@@ -204,7 +205,7 @@ await flow("endpoints", async (ui) => {
     await from.focus();
     const before = await from.getAttribute("aria-valuenow");
     await page.keyboard.press("ArrowRight");
-    assert.notEqual(await from.getAttribute("aria-valuenow"), before, "the arrows do not move the range");
+    await until("the arrow has moved the range", async () => (await from.getAttribute("aria-valuenow")) !== before);
     await page.keyboard.press("Home");
     await until("the count is that of all", async () => Number((await count.innerText()).match(/\d+/)?.[0]) === all);
     const got = endpoints.receiver.requests.length;
@@ -221,13 +222,14 @@ await flow("endpoints", async (ui) => {
     await page.getByRole("menuitem", { name: t("common.delete") }).click();
     const sure = dialog(t("endpoints.delete"));
     const go = sure.getByRole("button", { name: t("endpoints.delete") });
-    assert.ok(await go.isDisabled(), "it can be deleted without a name");
+    await until("its name is asked for", () => go.isDisabled());
     await sure.getByRole("textbox").fill(new URL(inbox.url).host);
     await ui.axe(page);
     await go.click();
     await page.waitForURL(/\/endpoints$/);
     await ui.settled(page);
-    assert.equal(await row("Changed by hand").count(), 0);
+    await row("Shop: orders").waitFor();
+    await becomes("it is not on the list", () => row("Changed by hand").count(), 0);
     assert.ok(!(await ui.api("GET", `${T}/endpoints`)).data.some((e) => e.id === made.id));
   });
 

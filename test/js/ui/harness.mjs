@@ -10,10 +10,11 @@ import { createServer } from "node:http";
 import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { isDeepStrictEqual } from "node:util";
 import axe from "axe-core";
 import { launch } from "../chromium.mjs";
 
-const patience = Number(process.env.UI_PATIENCE ?? 60_000); // the machine may be busy
+const patience = Number(process.env.UI_PATIENCE ?? 120_000); // the machine may be busy
 const screens = fileURLToPath(new URL("../../../docs/screens/", import.meta.url));
 const pages = fileURLToPath(new URL("../../../web/ui/src/pages/", import.meta.url));
 const out = fileURLToPath(new URL("../out/ui/", import.meta.url));
@@ -108,6 +109,7 @@ export class UI {
 
   async #watch(context) {
     const note = (text) => this.muted || this.faults.push(text);
+    const expected = new WeakMap(); // what was allowed when a request was sent: its answer may come when the flow is further
     await context.addInitScript(observe);
     context.on("console", (m) => {
       const text = m.text();
@@ -122,6 +124,7 @@ export class UI {
     });
     context.on("request", (r) => {
       const url = new URL(r.url());
+      expected.set(r, [...this.allowed]);
       if (["http:", "https:", "ws:", "wss:"].includes(url.protocol) && !this.hosts.has(url.origin.replace(/^ws/, "http"))) note(`asked another host: ${r.url()}`);
     });
     context.on("requestfailed", (r) => {
@@ -131,12 +134,12 @@ export class UI {
     context.on("response", (r) => {
       if (r.status() < 400 || this.offline) return;
       const path = new URL(r.url()).pathname;
-      if (this.allowed.some(([status, match]) => status === r.status() && match.test(path))) return;
+      if ([...this.allowed, ...(expected.get(r.request()) ?? [])].some(([status, match]) => status === r.status() && match.test(path))) return;
       note(`${r.status()} ${r.request().method()} ${r.url()}`);
     });
   }
 
-  /** While body runs, answers with this status at paths like this are no fault. */
+  /** Answers with this status at paths like this are no fault, when body runs while they are asked for or come. */
   async expecting(status, path, body) {
     const entry = [status, path];
     this.allowed.push(entry);
@@ -158,6 +161,14 @@ export class UI {
     await page.locator("h1").first().waitFor();
     await until("the page is not busy", async () => (await page.locator("[aria-busy=true]").count()) === 0);
     await page.evaluate(() => document.fonts.ready.then(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))));
+  }
+
+  /** Waits until the page has told something in a message at its edge, once for each call: messages go away by themselves. */
+  async told(page, text) {
+    await until(`the page tells "${text}"`, () => page.evaluate((part) => {
+      const at = window.__told.findIndex((e) => e.textContent.includes(part));
+      return at >= 0 && window.__told.splice(at, 1).length > 0;
+    }, text));
   }
 
   /** Fails when the page moved by itself since it was opened. */
@@ -305,8 +316,12 @@ export function routeOf(path) {
   return routes.filter(fits).sort((a, b) => rank(a).localeCompare(rank(b)))[0] ?? `no route: ${path}`;
 }
 
-/** Runs in every page before its scripts: notes what moves, and what the policy refused. */
+/** Runs in every page before its scripts: notes what moves, which messages come, and what the policy refused. */
 function observe() {
+  window.__told = [];
+  new MutationObserver((list) => {
+    for (const { addedNodes } of list) for (const e of addedNodes) if (e instanceof Element && e.matches("[role=region][aria-live] > *")) window.__told.push(e);
+  }).observe(document, { childList: true, subtree: true });
   window.__shift = { sum: 0, sources: [] };
   new PerformanceObserver((list) => {
     for (const entry of list.getEntries()) {
@@ -328,4 +343,20 @@ export async function until(what, holds, limit = patience) {
     if (Date.now() > end) throw new Error(`waited in vain until ${what}`);
     await new Promise((done) => setTimeout(done, 30));
   }
+}
+
+/** Waits until what is read is what is expected; when it never is, the difference is told. */
+export async function becomes(what, read, expected, limit = patience) {
+  let seen;
+  await until(what, async () => isDeepStrictEqual((seen = await read()), expected), limit).catch((e) => {
+    assert.deepEqual(seen, expected, what);
+    throw e;
+  });
+}
+
+/** Waits until a text that is read fits a pattern, and gives it. */
+export async function reads(what, read, pattern, limit = patience) {
+  let seen = "";
+  await until(what, async () => pattern.test((seen = await read())), limit).catch(() => assert.match(seen, pattern, what));
+  return seen;
 }

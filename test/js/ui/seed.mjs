@@ -12,7 +12,7 @@ export async function seed(ui) {
   const endpoints = await makeEndpoints(ui);
   const events = await publish(ui);
   const [queues, sources, bins, keys] = [await makeQueues(ui), await makeSources(ui), await makeBins(ui), await makeKeys(ui)];
-  await endpointStates(ui, endpoints);
+  await endpointStates(ui, endpoints, events);
   return { endpoints, events, queues, sources, bins, keys };
 }
 
@@ -120,12 +120,13 @@ async function makeKeys(ui) {
 }
 
 /** Waits until the lanes show what their endpoints do. */
-async function endpointStates(ui, { failing, dead, gone, shop }) {
+async function endpointStates(ui, { failing, dead, gone, shop }, events) {
+  const orders = events.filter((e) => e.type.startsWith("order.")).length;
   const lane = async (e) => (await ui.api("GET", `${T}/endpoints/${e.id}`)).state;
   await until("the refused endpoint is penalised", async () => (await lane(dead)).lane === "waiting");
   await until("the gone endpoint is disabled", async () => (await ui.api("GET", `${T}/endpoints/${gone.id}`)).disabled);
   await until("the failing endpoint has failed", async () => (await lane(failing)).last_attempt !== undefined);
-  await until("the good endpoint has got all", async () => ((await ui.api("GET", `${T}/endpoints/${shop.id}/attempts?limit=100`)).data ?? []).filter((a) => a.verdict === "delivered").length >= 20);
+  await until("the good endpoint has got all", async () => ((await ui.api("GET", `${T}/endpoints/${shop.id}/attempts?limit=100`)).data ?? []).filter((a) => a.verdict === "delivered").length >= orders);
 }
 
 /** Listeners that stay connected until the flow ends: a WebSocket and an SSE stream. */
