@@ -43,7 +43,7 @@ func uiFlow(t *testing.T, name string) {
 	var provider string
 	if name == "oidc" {
 		provider = startProvider(t, s.url()+"/ui/login/oidc/callback")
-		s.args = append(s.args, "--public-url", s.url(), "--oidc-issuer", provider, "--oidc-client-id", "posthorn", "--oidc-client-secret", "posthorn-client-secret",
+		s.args = append(s.args, "--public-url", s.url(), "--oidc-issuer", provider, "--oidc-client-id", "posthorn", "--oidc-logout", "on", "--oidc-client-secret", "posthorn-client-secret",
 			"--oidc-roles", "ops=admin,acme-team=acme:read+manage+publish")
 	}
 	s.start()

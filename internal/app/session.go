@@ -19,13 +19,13 @@ import (
 func (a *App) newSessions(keys *keyring.Keyring) (*session.Service, error) {
 	o := session.Options{
 		Store: a.store, Keys: a.control, Tenants: a.control, Sealer: keys, Logger: a.log, PublicURL: a.cfg.PublicURL,
-		Lifetime: a.cfg.SessionLifetime, Idle: a.cfg.SessionIdle, Ended: a.sessionEnded, Record: a.recordLogIn,
+		Lifetime: a.cfg.SessionLifetime, Idle: a.cfg.SessionIdle, Ended: a.sessionEnded, Record: a.recordLogIn, RecordEnd: a.recordLogOut,
 		Address: func(r *http.Request) netip.Addr { return live.ClientAddr(r, a.cfg.TrustedProxies) },
 	}
 	if a.cfg.OIDCIssuer != "" {
 		o.OIDC = &session.OIDC{
 			Issuer: a.cfg.OIDCIssuer, ClientID: a.cfg.OIDCClientID, ClientSecret: a.cfg.OIDCClientSecret.Reveal(),
-			Scopes: strings.Fields(a.cfg.OIDCScopes), GroupsClaim: a.cfg.OIDCGroupsClaim, Name: a.cfg.OIDCName, Roles: roles(a.cfg.OIDCRoles),
+			Scopes: strings.Fields(a.cfg.OIDCScopes), GroupsClaim: a.cfg.OIDCGroupsClaim, Name: a.cfg.OIDCName, LogOut: a.cfg.OIDCLogout, Roles: roles(a.cfg.OIDCRoles),
 		}
 	}
 	s, err := session.New(o)
@@ -73,6 +73,13 @@ func (a *App) recordLogIn(r *http.Request, at session.Attempt, begin func() erro
 		return a.audit.Note(r.Context(), &e)
 	}
 	return a.audit.Do(r.Context(), e, func(*event.AuditEntry) error { return begin() })
+}
+
+// recordLogOut puts a session that the provider of identities ends on the audit log.
+func (a *App) recordLogOut(r *http.Request, at session.Attempt, end func() error) error {
+	e := event.AuditEntry{Address: a.address(r), Action: "log-out-at-provider", Resource: "session", ResourceID: at.Session, RequestID: at.RequestID}
+	e.By(&at.Who)
+	return a.audit.Do(r.Context(), e, func(*event.AuditEntry) error { return end() })
 }
 
 // sessions is what the REST API sees of the service of sessions.

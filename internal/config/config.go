@@ -189,6 +189,8 @@ type Config struct {
 	OIDCRoles []OIDCRole
 	// OIDCName is what the provider is called.
 	OIDCName string
+	// OIDCLogout says whether logging out leads on to the provider's page of logging out.
+	OIDCLogout bool
 }
 
 // Default returns the configuration of a server that is given no option.

@@ -65,6 +65,10 @@ var sessionOptions = []Option{{
 	Name: "oidc-name", Group: "Web UI", Default: "Single sign-on",
 	Help: "What the provider is called on the page of signing in.",
 	bind: func(c *Config) value { return textValue(&c.OIDCName) },
+}, {
+	Name: "oidc-logout", Group: "Web UI", Default: "off",
+	Help: "Whether people who log out of the web UI are led on to the provider's page of logging out, if it says of itself that it has one. The address to come back to, which may have to be registered there, is the public URL with `/ui/login`.",
+	bind: func(c *Config) value { return switchValue{&c.OIDCLogout} },
 }}
 
 // issuerValue is an issuer as its provider writes it: a slash at its end counts.

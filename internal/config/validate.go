@@ -37,6 +37,7 @@ func (c *Config) Validate() error {
 	rule(!oidc || c.OIDCGroupsClaim != "", "oidc-groups-claim", "is needed with oidc-issuer")
 	rule(oidc || c.OIDCClientID == "", "oidc-client-id", "has no effect without oidc-issuer")
 	rule(oidc || c.OIDCClientSecret.IsZero(), "oidc-client-secret", "has no effect without oidc-issuer")
+	rule(oidc || !c.OIDCLogout, "oidc-logout", "has no effect without oidc-issuer")
 	rule(oidc || len(c.OIDCRoles) == 0, "oidc-roles", "has no effect without oidc-issuer")
 
 	var total time.Duration

@@ -45,6 +45,8 @@ type OIDC struct {
 	GroupsClaim string
 	// Name is the provider's as people are shown it.
 	Name string
+	// LogOut says that who logs out here is led on to the provider's page of logging out.
+	LogOut bool
 	// Roles say what groups may do.
 	Roles []Role
 }
@@ -70,6 +72,8 @@ type known struct {
 	oauth    oauth2.Config
 	// names says that the provider names itself in what it sends back (RFC 9207).
 	names bool
+	// leave is the provider's page of logging out, "" when it has none.
+	leave string
 }
 
 func newProvider(o *OIDC, publicURL string, log *slog.Logger) (*provider, error) {
@@ -154,13 +158,14 @@ func (p *provider) discover(ctx context.Context) (*known, error) {
 		Scopes  []string `json:"scopes_supported"`
 		Methods []string `json:"token_endpoint_auth_methods_supported"`
 		Names   bool     `json:"authorization_response_iss_parameter_supported"`
+		Leave   string   `json:"end_session_endpoint"`
 	}
 	if err := found.Claims(&more); err != nil {
 		return nil, errors.New("session: what the provider says of itself cannot be read")
 	}
 	endpoint := found.Endpoint()
-	for _, at := range []string{endpoint.AuthURL, endpoint.TokenURL, more.Keys, found.UserInfoEndpoint()} {
-		if err := p.checkURL(at, at == found.UserInfoEndpoint()); err != nil {
+	for i, at := range []string{endpoint.AuthURL, endpoint.TokenURL, more.Keys, found.UserInfoEndpoint(), more.Leave} {
+		if err := p.checkURL(at, i > 2); err != nil {
 			return nil, err
 		}
 	}
@@ -169,7 +174,7 @@ func (p *provider) discover(ctx context.Context) (*known, error) {
 		endpoint.AuthStyle = oauth2.AuthStyleInParams
 	}
 	return &known{
-		provider: found, verifier: found.Verifier(&oidc.Config{ClientID: p.ClientID}), names: more.Names,
+		provider: found, verifier: found.Verifier(&oidc.Config{ClientID: p.ClientID}), names: more.Names, leave: more.Leave,
 		oauth: oauth2.Config{ClientID: p.ClientID, ClientSecret: p.ClientSecret, Endpoint: endpoint, RedirectURL: p.redirect, Scopes: p.asked(more.Scopes)},
 	}, nil
 }
@@ -198,11 +203,17 @@ func (p *provider) checkURL(at string, optional bool) error {
 // identity is who has signed in at the provider.
 type identity struct {
 	subject, name string
+	session       string // of theirs at the provider; "" when it does not say
 	groups        []string
 }
 
 // errProvider is a fault of what the provider sent.
 func errProvider(what string) error { return errors.New("session: the provider's answer " + what) }
+
+// errProviderBy is a fault of what the provider sent, with its cause.
+func errProviderBy(what string, err error) error {
+	return fmt.Errorf("session: the provider's answer %s: %w", what, err)
+}
 
 // exchange trades the code that the browser brought for who it is (OpenID Connect Core, 3.1.3).
 func (p *provider) exchange(ctx context.Context, k *known, code string, w *waiting) (identity, error) {
@@ -231,7 +242,7 @@ func (p *provider) exchange(ctx context.Context, k *known, code string, w *waiti
 		return identity{}, errProvider("has an ID token for another client")
 	case id.AccessTokenHash != "" && id.VerifyAccessToken(token.AccessToken) != nil:
 		return identity{}, errProvider("has an access token that is not of its ID token")
-	case !validSubject(id.Subject):
+	case !validSubject(id.Subject) || len(got.text("sid")) > maxSubject:
 		return identity{}, errProvider("names nobody")
 	}
 	return p.identify(ctx, k, id, got, token)
@@ -239,7 +250,7 @@ func (p *provider) exchange(ctx context.Context, k *known, code string, w *waiti
 
 // identify reads who it is from the ID token and, as far as that does not say, from userinfo.
 func (p *provider) identify(ctx context.Context, k *known, id *oidc.IDToken, got claims, token *oauth2.Token) (identity, error) {
-	out := identity{subject: id.Subject, name: nameOf(got)}
+	out := identity{subject: id.Subject, name: nameOf(got), session: got.text("sid")}
 	var found bool
 	out.groups, found = got.groups(p.GroupsClaim)
 	if k.provider.UserInfoEndpoint() == "" || found && out.name != "" {

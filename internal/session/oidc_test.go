@@ -21,7 +21,7 @@ import (
 func TestSignInThere(t *testing.T) {
 	t.Parallel()
 	w, p := withProvider(t, nil)
-	if w.Provider() != "Example ID" || len(w.Routes()) != 2 {
+	if w.Provider() != "Example ID" || len(w.Routes()) != 4 {
 		t.Errorf("the provider is %q with %d routes", w.Provider(), len(w.Routes()))
 	}
 	if p.asked["/.well-known/openid-configuration"] != 0 {

@@ -28,6 +28,8 @@ type record struct {
 	Issuer string   `json:"issuer,omitempty"`
 	User   string   `json:"user,omitempty"`
 	Groups []string `json:"groups,omitempty"`
+	// There names the person's session at the provider, "" when it did not say.
+	There string `json:"there,omitempty"`
 
 	Created   time.Time `json:"created"`
 	Seen      time.Time `json:"seen"`

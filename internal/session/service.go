@@ -34,7 +34,7 @@ const (
 	maxText = 256
 )
 
-// Options are what a [Service] is made of. All but Address, OIDC, Ended and Record must be given.
+// Options are what a [Service] is made of. All but Address, OIDC, Ended, Record and RecordEnd must be given.
 type Options struct {
 	Store   Store
 	Keys    Keys
@@ -54,6 +54,8 @@ type Options struct {
 	// Record records every attempt to sign in once it is decided, but for those that come too often. It calls begin, which
 	// begins the session, and returns its error; when nobody is signed in there is no begin.
 	Record func(r *http.Request, a Attempt, begin func() error) error
+	// RecordEnd records every session that the provider ends. It calls end, which ends it, and returns its error.
+	RecordEnd func(r *http.Request, a Attempt, end func() error) error
 }
 
 // Attempt is an attempt to sign in.
@@ -77,11 +79,16 @@ type Service struct {
 	limiter  *limiter
 	provider *provider // nil: none
 	renew    time.Duration
+	// What the provider says of who has logged out.
+	heard      heard
+	loggingOut chan struct{}
 }
 
 // New makes a service. It does not look for the provider yet. An error says what of OIDC is wrong.
 func New(o Options) (*Service, error) {
-	s := &Service{options: o, cookie: cookieName, limiter: newLimiter(time.Now), renew: min(renewEvery, o.Idle/10)}
+	s := &Service{
+		options: o, cookie: cookieName, limiter: newLimiter(time.Now), renew: min(renewEvery, o.Idle/10), loggingOut: make(chan struct{}, logOutsAtOnce),
+	}
 	if s.secure = strings.HasPrefix(o.PublicURL, "https://"); s.secure {
 		s.cookie = hostPrefix + cookieName
 	}
@@ -98,6 +105,9 @@ func New(o Options) (*Service, error) {
 			}
 			return begin()
 		}
+	}
+	if o.RecordEnd == nil {
+		s.options.RecordEnd = func(_ *http.Request, _ Attempt, end func() error) error { return end() }
 	}
 	if o.OIDC != nil {
 		var err error

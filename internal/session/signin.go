@@ -172,6 +172,7 @@ func (s *Service) returned(r *http.Request, wait *waiting) (rec record, who even
 	}
 	rec = s.record(r)
 	rec.Issuer, rec.User, rec.Name, rec.Groups = s.provider.Issuer, person.subject, person.name, s.provider.relevant(person.groups)
+	rec.There = person.session
 	who, err = s.person(r.Context(), rec)
 	switch {
 	case event.KindOf(err) == event.KindUnauthorized:
@@ -282,5 +283,9 @@ func (s *Service) Routes() map[string]http.Handler {
 	if s.provider == nil {
 		return nil
 	}
-	return map[string]http.Handler{"GET " + BeginPath: http.HandlerFunc(s.Begin), "GET " + CallbackPath: http.HandlerFunc(s.Callback)}
+	return map[string]http.Handler{
+		"GET " + BeginPath: http.HandlerFunc(s.Begin), "GET " + CallbackPath: http.HandlerFunc(s.Callback),
+		"POST " + LogOutPath: http.HandlerFunc(s.LogOut),
+		"GET " + LeavePath:   http.HandlerFunc(s.Leave),
+	}
 }

@@ -16,13 +16,22 @@ const issuer = `http://127.0.0.1:${server.address().port}`;
 
 const signing = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
 const provider = new Provider(issuer, {
-  clients: [{ client_id: "posthorn", client_secret: "posthorn-client-secret", redirect_uris: [process.argv[2]] }],
+  clients: [{ client_id: "posthorn", client_secret: "posthorn-client-secret", redirect_uris: [process.argv[2]],
+    backchannel_logout_uri: new URL("/ui/login/oidc/logout", process.argv[2]).href, backchannel_logout_session_required: true,
+    post_logout_redirect_uris: [new URL("/ui/login", process.argv[2]).href] }],
   claims: { openid: ["sub"], profile: ["name"], email: ["email"], groups: ["groups"] },
   scopes: ["openid", "profile", "email", "groups"],
   conformIdTokenClaims: process.env.GROUPS_IN !== "id_token",
   cookies: { keys: [randomBytes(16).toString("hex")] },
   jwks: { keys: [{ ...signing, use: "sig", alg: "RS256", kid: "test" }] },
-  features: { devInteractions: { enabled: false } },
+  features: {
+    devInteractions: { enabled: false }, backchannelLogout: { enabled: true },
+    rpInitiatedLogout: {
+      logoutSource: (ctx, form) => { ctx.body = `<!doctype html><html lang="en"><title>Log out?</title>${form}<button form="op.logoutForm" name="logout" value="yes">Yes</button></html>`; },
+      postLogoutSuccessSource: (ctx) => { ctx.body = '<!doctype html><html lang="en"><title>Out</title><h1>Out</h1></html>'; },
+    },
+  },
+  fetch: (url, { dispatcher, ...options }) => globalThis.fetch(url, options), // its own refuses the addresses of this machine
   interactions: { url: (_, interaction) => `/login/${interaction.uid}` },
   ttl: { AccessToken: 300, AuthorizationCode: 60, Grant: 3600, IdToken: 300, Interaction: 600, Session: 3600 },
   findAccount: (_, id) => users[id] && { accountId: id, claims: () => ({ sub: id, ...users[id] }) },

@@ -1,7 +1,7 @@
 // Signing in with an OpenID Connect provider: groups become roles, nobody without a role gets in, logging out holds everywhere.
 // The provider is oidc.mjs of the folder above; its users are Olga (group ops: an administrator), Adam (one tenant) and Nora (no role).
 import assert from "node:assert/strict";
-import { flow, until } from "./harness.mjs";
+import { flow, reads, until } from "./harness.mjs";
 
 const provider = process.argv[4];
 
@@ -59,8 +59,7 @@ await flow("oidc", async (ui) => {
     const page = await signIn("Nora Nobody");
     assert.match(page.url(), /\/ui\/login\?error=oidc_no_role/);
     const alert = page.getByRole("alert");
-    await alert.waitFor();
-    assert.match(await alert.innerText(), /role|group/i);
+    await reads("why is told", () => alert.innerText(), /role|group/i);
     assert.equal((await page.context().request.get(`${ui.base}/v1/me`)).status(), 401);
     await ui.axe(page);
     await page.context().close();
@@ -104,12 +103,33 @@ await flow("oidc", async (ui) => {
     await page.getByRole("button", { name: /account|signed in/i }).click();
     await ui.expecting(401, /^\/v1\//, async () => {
       await page.getByRole("menuitem", { name }).click();
-      const sure = page.getByRole("dialog").getByRole("button", { name });
-      if (name.source.includes("everywhere") && (await sure.isVisible())) await sure.click();
-      await page.waitForURL(/\/ui\/login/);
+      if (name.source.includes("everywhere")) await page.getByRole("dialog").getByRole("button", { name }).click();
+      // Our own session has ended; the provider asks about its own, and leads back.
+      await page.waitForURL(`${provider}/session/end?**`);
+      await page.getByRole("button", { name: "Yes" }).click();
+      await page.waitForURL(`${ui.base}/ui/login`);
+      await ui.settled(page);
     });
     await until("the session has ended", async () => (await page.context().request.get(`${ui.base}/v1/me`)).status() === 401);
   }
+
+  await ui.step("logging out at the provider ends the browser's session here, and no other", async () => {
+    const first = await signIn("Olga Ops", { at: "/ui/tenants" });
+    const second = await signIn("Olga Ops");
+    await ui.expecting(401, /^\/v1\//, async () => {
+      const there = await first.context().newPage();
+      await there.goto(`${provider}/session/end`);
+      await there.getByRole("button", { name: /yes/i }).click();
+      await until("the session has ended", async () => (await first.context().request.get(`${ui.base}/v1/me`)).status() === 401);
+      await first.reload();
+      await first.waitForURL(/\/ui\/login\?return=%2Fui%2Ftenants&error=session_ended$/);
+      await first.getByText("Your session has ended.").waitFor();
+    });
+    assert.equal((await me(second)).name, "Olga Ops", "another browser's session has ended, too");
+    const { data } = await ui.api("GET", "/v1/audit?action=log-out-at-provider");
+    assert.deepEqual(data.map((e) => [e.actor.kind, e.actor.name, e.outcome, e.resource]), [["user", "Olga Ops", "done", "session"]]);
+    for (const page of [first, second]) await page.context().close();
+  });
 
   await ui.step("who did it is on the audit log", async () => {
     const { data } = await ui.api("GET", "/v1/audit");

@@ -20,6 +20,8 @@ export default czech({
   "admin.tenants.created": "Vytvořen",
   "admin.tenants.actionsOf": "Akce tenanta {name}",
   "admin.tenants.open": "Otevřít jeho stránky",
+  "admin.tenants.open.short": "Otevřít",
+  "admin.tenants.openOf": "Otevřít stránky tenanta {name}",
   "admin.tenants.made": "Tenant {name} je vytvořen",
   "admin.tenants.none": "Zatím žádní tenanti",
   "admin.tenants.none.text": "Vytvořte jednoho pro sebe, nebo po jednom pro každého zákazníka.",
@@ -114,6 +116,8 @@ export default czech({
   "admin.apikeys.none": "Zatím žádné API klíče",
   "admin.apikeys.none.text": "Vytvořte každému programu vlastní, jen s tím, co potřebuje.",
   "admin.apikeys.none.tenant": "Tenant {tenant} nemá žádné API klíče",
+  "admin.apikeys.none.found": "Žádný API klíč neodpovídá",
+  "admin.apikeys.search": "Hledat podle názvu, tenanta nebo klíče",
 
   "admin.audit.title": "Protokol změn",
   "admin.audit.lead": "Každá změna, kdo ji udělal a kdy; zapsaná dřív, než se provede.",
@@ -229,6 +233,7 @@ export default czech({
   "admin.action.log-in": "Přihlášení",
   "admin.action.log-out": "Odhlášení",
   "admin.action.log-out-everywhere": "Odhlášení všude",
+  "admin.action.log-out-at-provider": "Odhlášení u poskytovatele",
   "admin.action.end-session": "Ukončení přihlášení",
   "admin.action.backup": "Vytvoření zálohy",
 });

@@ -20,6 +20,8 @@ export default english({
   "admin.tenants.created": "Created",
   "admin.tenants.actionsOf": "Actions of {name}",
   "admin.tenants.open": "Open its pages",
+  "admin.tenants.open.short": "Open",
+  "admin.tenants.openOf": "Open the pages of {name}",
   "admin.tenants.made": "Tenant {name} was created",
   "admin.tenants.none": "No tenants yet",
   "admin.tenants.none.text": "Make one for yourself, or one for each of your customers.",
@@ -114,6 +116,8 @@ export default english({
   "admin.apikeys.none": "No API keys yet",
   "admin.apikeys.none.text": "Make one for each program, with no more than it needs.",
   "admin.apikeys.none.tenant": "{tenant} has no API keys",
+  "admin.apikeys.none.found": "No API key matches",
+  "admin.apikeys.search": "Search by name, tenant or key",
 
   "admin.audit.title": "Audit log",
   "admin.audit.lead": "Every change, by whom and when, written down before it is made.",
@@ -229,6 +233,7 @@ export default english({
   "admin.action.log-in": "Logged in",
   "admin.action.log-out": "Logged out",
   "admin.action.log-out-everywhere": "Logged out everywhere",
+  "admin.action.log-out-at-provider": "Logged out at the provider",
   "admin.action.end-session": "Ended a session",
   "admin.action.backup": "Made a backup",
 });

@@ -14,7 +14,7 @@ export const actions = [
   "set-up-tunnel", "delete-tunnel", "end-stream", "enable-changelog", "disable-changelog",
   "put-portal", "create-portal-link", "create-token", "rotate-tokens",
   "create-apikey", "rotate-apikey", "delete-apikey",
-  "log-in", "log-out", "log-out-everywhere", "end-session", "backup",
+  "log-in", "log-out", "log-out-everywhere", "log-out-at-provider", "end-session", "backup",
 ] as const;
 
 /** What was done: "Changed endpoint"; an operation that is not known here by its own name. */
