@@ -152,7 +152,7 @@ func newHub(tb testing.TB, c Config) *Hub {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patienceOfTests)
 		defer cancel()
 		if err := h.Shutdown(ctx); err != nil && !errors.Is(err, errShut) {
 			tb.Errorf("shutdown: %v", err)

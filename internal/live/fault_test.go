@@ -59,7 +59,7 @@ func openHTTP2(t *testing.T, addr string) io.Reader {
 // A client that once kept the server waiting is not cut off for it later, when the deadline of that write has long passed.
 func TestDeadlineOfAnEarlierWrite(t *testing.T) {
 	everyWatcher(t, func(t *testing.T, c Config) {
-		c.WriteTimeout = 200 * time.Millisecond
+		c.WriteTimeout = time.Second
 		log := c.Log.(*memLog) //nolint:errcheck // it is
 		h := newHub(t, c)
 		r := dialNarrow(t, h, "")
@@ -83,7 +83,7 @@ func TestDeadlineOfAnEarlierWrite(t *testing.T) {
 func TestDeadlineOfAnEarlierWriteHTTP2(t *testing.T) {
 	log := newLog()
 	c := config(log)
-	c.WriteTimeout = 200 * time.Millisecond
+	c.WriteTimeout = time.Second
 	h := newHub(t, c)
 	res := openHTTP2(t, serveHub(t, h, rootKey))
 	<-time.After(2 * c.WriteTimeout)

@@ -163,7 +163,7 @@ func TestSocketHandshake(t *testing.T) {
 			t.Fatal(err)
 		}
 		change(r.Header)
-		client := &http.Client{Timeout: 10 * time.Second}
+		client := &http.Client{Timeout: patienceOfTests}
 		res, err := client.Do(r)
 		if err != nil {
 			t.Fatal(err)

@@ -49,7 +49,7 @@ func socketsEnded(t *testing.T, h *Hub) Stats {
 	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	limit := time.After(20 * time.Second)
+	limit := time.After(patienceOfTests)
 	for {
 		s := h.Stats()
 		if s.Sockets == 0 {
@@ -77,7 +77,7 @@ func TestSocketTakesNothing(t *testing.T) {
 			c := bare(t, sockets(t, h, allKey))
 			frame := ws.MustCompileFrame(ws.MaskFrame(ws.NewTextFrame([]byte(message))))
 			frames := []byte(strings.Repeat(string(frame), 1+(64<<10)/len(frame)))
-			_ = c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetWriteDeadline(time.Now().Add(patienceOfTests))
 			sent, err := 0, error(nil)
 			for err == nil && sent < 256<<20 {
 				var n int

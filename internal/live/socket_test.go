@@ -210,7 +210,7 @@ func whole(v any) any {
 // hear reads the next message.
 func (p *peer) hear() reply {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patienceOfTests)
 	defer cancel()
 	kind, b, err := p.c.Read(ctx)
 	if err != nil {
@@ -244,7 +244,7 @@ func (p *peer) expect(kind, name string) reply {
 // closed reads until the close frame.
 func (p *peer) closed() websocket.StatusCode {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(p.t.Context(), patienceOfTests)
 	defer cancel()
 	for {
 		if _, _, err := p.c.Read(ctx); err != nil {

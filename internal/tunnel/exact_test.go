@@ -142,7 +142,7 @@ func TestExchangeEnds(t *testing.T) {
 		if err == nil {
 			t.Error("no error")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it still waits")
 	}
 }

@@ -139,6 +139,9 @@ func (k *fakeKeep) Delete(_ context.Context, id string, _ int64) error {
 
 func (*fakeKeep) URL(b *event.Bin) string { return "https://hooks.example.com/b/" + b.ID }
 
+// patience is how long a test waits for what should happen at once. It is long because a test must not fail for a slow machine.
+const patience = 3 * time.Minute
+
 // stage is a hub behind a real server.
 type stage struct {
 	t       testing.TB
@@ -187,7 +190,7 @@ func newStage(t testing.TB, options ...func(*Config)) *stage {
 		}
 	}))
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := on.hub.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -215,7 +218,7 @@ type agent struct {
 }
 
 func (on *stage) dial(name string) (*websocket.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, on.server.URL+"/connect/"+name, &websocket.DialOptions{Subprotocols: []string{pipe.Subprotocol}}) //nolint:bodyclose // of a refusal it is in memory
 	if err != nil {
@@ -253,7 +256,7 @@ func (on *stage) connect(name string, h http.HandlerFunc) *agent {
 // next waits for a change of a tunnel.
 func (on *stage) next(name string, online bool) Change {
 	on.t.Helper()
-	late := time.After(10 * time.Second)
+	late := time.After(patience)
 	for {
 		select {
 		case c := <-on.changes:

@@ -235,7 +235,7 @@ func TestProxyWebSocket(t *testing.T) {
 			}
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c, resp, err := websocket.Dial(ctx, on.server.URL+"/t/acme/web/ws", &websocket.DialOptions{Subprotocols: []string{"chat"}}) //nolint:bodyclose // it has none
 	if err != nil {

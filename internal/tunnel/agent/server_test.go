@@ -23,7 +23,7 @@ import (
 const testKey = "the-key"
 
 // patience is how long a test waits for what should happen at once.
-const patience = 20 * time.Second
+const patience = 3 * time.Minute
 
 // testServer is the server's end of a tunnel, no more than the contract asks for.
 type testServer struct {
