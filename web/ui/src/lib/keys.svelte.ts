@@ -18,6 +18,14 @@ export interface Command {
   run: () => void;
 }
 
+/** What a page makes: it leads to a form's page, or opens a form. */
+export interface Making {
+  /** The button's text: t("endpoints.new"). */
+  label: string;
+  href?: string;
+  run?: () => void;
+}
+
 const sets = new SvelteMap<symbol, Command[]>();
 
 /** All commands registered now, the newest set first. */
@@ -84,7 +92,7 @@ export function onKey(event: KeyboardEvent): void {
 }
 
 /** Focuses the page's search: the first input with data-search. */
-export function focusSearch(): boolean {
+function focusSearch(): boolean {
   const input = document.querySelector<HTMLInputElement>("main input[data-search]");
   input?.focus();
   input?.select();
@@ -95,5 +103,5 @@ const mac = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /** Keys as they are printed: "mod+k" → ["⌘","K"] or ["Ctrl","K"]. */
 export function printed(keys: string): string[] {
-  return keys.split(/[ +]/).map((k) => (k === "mod" ? (mac ? "⌘" : "Ctrl") : k === "enter" ? "↵" : k === "space" ? "␣" : k.length === 1 ? k.toUpperCase() : k));
+  return keys.split(/[ +]/).map((k) => (k === "mod" ? (mac ? "⌘" : "Ctrl") : k === "enter" ? "↵" : k === "space" ? "Space" : k.length === 1 ? k.toUpperCase() : k));
 }

@@ -1,5 +1,5 @@
 // Finds by a few letters: every word must occur; the beginnings of words count more. Pure.
-export function score(q: string, text: string): number {
+function score(q: string, text: string): number {
   const hay = fold(text);
   let sum = 0;
   for (const word of fold(q).split(/\s+/)) {
