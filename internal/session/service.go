@@ -316,10 +316,10 @@ func (s *Service) record(r *http.Request) record {
 	return rec
 }
 
-// clean makes a text of others fit to be shown: valid, on one line, and not long.
+// clean makes a text of others fit to be shown: valid, on one line, in the order in which it is written, and not long.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || r == utf8.RuneError || turns(r) {
 			return -1
 		}
 		return r
@@ -329,6 +329,11 @@ func clean(s string) string {
 		s = s[:len(s)-size]
 	}
 	return s
+}
+
+// turns reports characters that change the direction in which what follows is shown, also on the rest of a line (UAX 9, 2).
+func turns(r rune) bool {
+	return r >= '\u202a' && r <= '\u202e' || r >= '\u2066' && r <= '\u2069' || r == '\u200e' || r == '\u200f' || r == '\u061c'
 }
 
 // begin saves a new session with a new secret and ends the one of old.

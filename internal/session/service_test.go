@@ -449,7 +449,7 @@ func TestDamaged(t *testing.T) {
 func TestClean(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"a\r\nb\x00c": "abc", "ok ü": "ok ü", "\xff\xfeé": "é", strings.Repeat("ü", 200): strings.Repeat("ü", 128), "": "",
+		"a\r\nb\x00c": "abc", "ok ü": "ok ü", "nna\u202e\u2066\u200f": "nna", "\xff\xfeé": "é", strings.Repeat("ü", 200): strings.Repeat("ü", 128), "": "",
 	} {
 		if got := clean(in); got != want {
 			t.Errorf("clean(%q) = %q, want %q", in, got, want)
