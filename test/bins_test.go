@@ -167,9 +167,12 @@ func TestBinLimits(t *testing.T) {
 		s.api(http.MethodGet, "/v1/bins/forgets/requests?order=oldest", nil, &list)
 		return len(list.Data) == 2 && list.Data[0].Seq == 4
 	})
-	ends := bin("ends", object{"ttl": "2s"})
+	ends := bin("ends", object{"ttl": "1h"})
 	if got := send(ends); got != http.StatusOK {
 		t.Errorf("a bin is answered %d before its end", got)
+	}
+	if status := s.api(http.MethodPatch, "/v1/bins/ends", object{"ttl": "1s"}, nil); status != http.StatusOK {
+		t.Errorf("a change of its end is answered %d", status)
 	}
 	slow := bin("slow", object{"delay": "1s", "answer": object{"status": 418, "body": "tea"}})
 	began := time.Now()

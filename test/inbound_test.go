@@ -120,14 +120,16 @@ func TestSynchronousSource(t *testing.T) {
 	}))
 	defer app.Close()
 	endpoint, _ := s.addEndpoint(client.Endpoint{URL: app.URL + "/app", Types: []string{"command.*"}, Envelope: "original"})
-	s.addSource(object{
-		"name": "command", "provider": "token", "secrets": []string{"a-token-of-the-test"}, "settings": object{"header": "X-Token"},
-		"map": object{"type": `"command.run"`}, "answer": object{"status": 200, "body": "later"},
-		"sync": object{"endpoint": endpoint, "wait": "1s"},
-	})
+	for name, wait := range map[string]string{"quick": "30s", "slow": "1s"} {
+		s.addSource(object{
+			"name": name, "provider": "token", "secrets": []string{"a-token-of-the-test"}, "settings": object{"header": "X-Token"},
+			"map": object{"type": `"command.run"`}, "answer": object{"status": 200, "body": "later"},
+			"sync": object{"endpoint": endpoint, "wait": wait},
+		})
+	}
 	send := func(body string) (int, http.Header, string) {
 		t.Helper()
-		return sendPlain(t, http.MethodPost, s.url()+"/in/"+tenant+"/command/run?x=1", body, "X-Token", "a-token-of-the-test", "Content-Type", "text/plain")
+		return sendPlain(t, http.MethodPost, s.url()+"/in/"+tenant+"/"+body+"/run?x=1", body, "X-Token", "a-token-of-the-test", "Content-Type", "text/plain")
 	}
 	status, header, text := send("quick")
 	if status != http.StatusAccepted || header.Get("X-App") != "yes" || text != "the app got quick at /app/run?x=1" {
@@ -138,6 +140,7 @@ func TestSynchronousSource(t *testing.T) {
 	if status != http.StatusOK || text != "later" || time.Since(began) < time.Second {
 		t.Errorf("after %v the caller gets %d %q", time.Since(began), status, text)
 	}
+	waitUntil(t, "the app has got the second", func() bool { return took.Load() >= 2 })
 	close(release)
 	if n := len(s.changes()); n != 2 || took.Load() != 2 {
 		t.Errorf("%d events, %d requests to the app", n, took.Load())

@@ -22,6 +22,9 @@ const patient = "--retry-schedule=20ms,50ms,100ms,200ms,500ms,1s,1s,1s,1s,1s,1m,
 // otherwise be taken for none, and its event come twice.
 const unhasty = "--delivery-timeout=10m"
 
+// unhastyStop gives a stop in order the time that slow receivers need on a busy machine.
+const unhastyStop = "--shutdown-timeout=2m"
+
 // unhurried is such a schedule for one endpoint.
 var unhurried = []client.Duration{
 	client.Duration(time.Second), client.Duration(time.Second), client.Duration(time.Second), client.Duration(2 * time.Second),
@@ -96,7 +99,7 @@ type field struct {
 func newField(t *testing.T, seed uint64, list []victim, args ...string) *field {
 	t.Helper()
 	f := &field{
-		t: t, server: newServer(t, append(args, patient, unhasty)...), runs: &runCounter{}, book: &book{}, stop: make(chan struct{}),
+		t: t, server: newServer(t, append(args, patient, unhasty, unhastyStop)...), runs: &runCounter{}, book: &book{}, stop: make(chan struct{}),
 		rand: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // the tests are repeated by it
 	}
 	f.server.start()

@@ -92,12 +92,20 @@ func publishThroughKills(t *testing.T, s *server, events, kills int) {
 			}
 		})
 	}
+	published := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(published)
+	}()
 	for range kills {
-		<-reached
-		s.kill()
-		s.start()
+		select {
+		case <-reached:
+			s.kill()
+			s.start()
+		case <-published: // too early: they have failed
+		}
 	}
-	wg.Wait()
+	<-published
 	if t.Failed() {
 		t.FailNow()
 	}
@@ -105,12 +113,11 @@ func publishThroughKills(t *testing.T, s *server, events, kills int) {
 
 // listener is a client in a process of its own.
 type listener struct {
-	t       testing.TB
-	kind    string
-	lines   *bufio.Scanner
-	errors  bytes.Buffer
-	overdue *time.Timer
-	cmd     *exec.Cmd
+	t      testing.TB
+	kind   string
+	lines  *bufio.Scanner
+	errors bytes.Buffer
+	cmd    *exec.Cmd
 }
 
 // startListener starts a script of test/js that listens by a kind of client.
@@ -127,9 +134,7 @@ func startListener(t *testing.T, script, kind, url string, until int) *listener 
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	l.overdue = time.AfterFunc(patience, func() { _ = l.cmd.Process.Kill() })
 	t.Cleanup(func() {
-		l.overdue.Stop()
 		_ = l.cmd.Process.Kill()
 		_ = l.cmd.Wait()
 	})
@@ -139,7 +144,10 @@ func startListener(t *testing.T, script, kind, url string, until int) *listener 
 // check reads what the listener saw: the versions from 1 to until, each once, in order.
 func (l *listener) check(until int) {
 	l.t.Helper()
+	overdue := time.AfterFunc(patience, func() { _ = l.cmd.Process.Kill() }) // when it sees nothing more
+	defer overdue.Stop()
 	for want := 1; want <= until; want++ {
+		overdue.Reset(patience)
 		if !l.lines.Scan() {
 			l.t.Fatalf("%s ended before version %d: %v\n%s", l.kind, want, l.lines.Err(), &l.errors)
 		}

@@ -15,9 +15,10 @@ import (
 
 // node is a receiver in Node.js.
 type node struct {
-	t   testing.TB
-	in  io.WriteCloser
-	out *bufio.Scanner
+	t       testing.TB
+	in      io.WriteCloser
+	out     *bufio.Scanner
+	overdue *time.Timer // kills it when it says nothing
 }
 
 // report is a line that it prints.
@@ -47,7 +48,6 @@ func startNode(t *testing.T) *node {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	// A receiver that says nothing must not hang the test.
 	overdue := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		overdue.Stop()
@@ -57,13 +57,14 @@ func startNode(t *testing.T) *node {
 			t.Logf("node wrote:\n%s", &errOut)
 		}
 	})
-	n := &node{t: t, in: in, out: bufio.NewScanner(out)}
+	n := &node{t: t, in: in, out: bufio.NewScanner(out), overdue: overdue}
 	n.out.Buffer(nil, 1<<20)
 	return n
 }
 
 func (n *node) next() report {
 	n.t.Helper()
+	n.overdue.Reset(patience)
 	if !n.out.Scan() {
 		n.t.Fatalf("node ended: %v", n.out.Err())
 	}

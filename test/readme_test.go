@@ -330,7 +330,7 @@ func lines(text string) []string {
 func (r *reader) expect(text, last string) {
 	r.t.Helper()
 	looks := strings.HasPrefix(last, "posthorn event") || strings.HasPrefix(last, "posthorn endpoint show")
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(patience); ; {
 		missing := ""
 		for _, screen := range r.screens() {
 			if missing = missingLine(lines(text), lines(screen)); missing == "" {

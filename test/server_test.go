@@ -95,12 +95,27 @@ func newServer(t testing.TB, args ...string) *server {
 
 func (s *server) url() string { return "http://" + s.addr }
 
+// given are the ports that freeAddress has given out: none is given twice.
+var given sync.Map
+
 // freeAddress returns an address outside the range from which outgoing connections take their ports, so that it stays
-// free while the server is down.
+// free while the server is down. No other test gets it: of this process by given, of another one on this machine because
+// the same port of a second loopback address, where there is one, is held until the test ends.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000)) //nolint:gosec // any port will do
+		port := 20000 + rand.IntN(12000) //nolint:gosec // any port will do
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
+		held, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.2:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			t.Cleanup(func() { _ = held.Close() })
+		}
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
 		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr)
 		if err != nil {
 			continue
@@ -173,7 +188,7 @@ func (s *server) ready() {
 	}
 }
 
-var plain = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+var plain = &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
 
 // get fetches a path without a key.
 func (s *server) get(ctx context.Context, path string) (status int, body string, err error) {

@@ -81,6 +81,7 @@ func TestTunnelsOfOneSource(t *testing.T) {
 	if _, twice := other.numbers(); twice > 0 { // those whose answers were under way when it was killed
 		t.Logf("%d requests came again", twice)
 	}
+	waitUntil(t, "all have come to the two again", func() bool { return len(first.requests())+len(second.requests()) >= n+5 })
 	if got := len(first.requests()) + len(second.requests()); got != n+5 {
 		t.Errorf("%d came to the two that share, not %d", got, n+5)
 	}
