@@ -32,7 +32,7 @@ export class Fake {
     this.server = createServer((req, res) => this.#request(req, res).catch((e) => res.destroy(e)));
     this.sockets = new WebSocketServer({ noServer: true });
     this.server.on("upgrade", (req, socket, head) => this.#upgrade(req, socket, head));
-    await new Promise((resolve) => this.server.listen(port, "127.0.0.1", resolve));
+    await new Promise((resolve, reject) => this.server.once("error", reject).listen(port, "127.0.0.1", resolve));
     this.port = this.server.address().port;
     this.url = `http://127.0.0.1:${this.port}`;
     return this;
