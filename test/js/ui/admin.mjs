@@ -36,6 +36,8 @@ await flow("admin", async (ui) => {
     await until("it is not on the list", async () => (await row("initech").count()) === 0);
     await page.getByRole("searchbox").fill("trial");
     await until("it is searched in descriptions", async () => (await page.getByRole("grid").locator("[data-at]").count()) === 1);
+    await page.getByRole("link", { name: t("admin.tenants.openOf", { name: "globex" }), exact: true }).click();
+    await page.waitForURL("**/ui/t/globex/overview");
   });
 
   await ui.step("a key is made and shown once, rotated with an overlap, revoked", async () => {
@@ -66,6 +68,9 @@ await flow("admin", async (ui) => {
     assert.notEqual(second, first);
     assert.deepEqual([await status(first), await status(second)], [200, 200]);
     await button(t("admin.apikeys.shown.done")).click();
+    await page.getByRole("searchbox").fill(second); // whose key is this?
+    await until("it is found by the whole key", async () => (await page.getByRole("grid").locator("[data-at]").count()) === 1);
+    assert.ok(!page.url().includes(second), "the key is in the address");
     await menu(`${t("admin.apikeys.revoke")}…`);
     const sure = page.getByRole("dialog", { name: t("admin.apikeys.revoke.title", { name: "Made in the browser" }) });
     await sure.getByRole("textbox").fill("Made in the browser");

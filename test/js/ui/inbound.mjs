@@ -46,6 +46,31 @@ await flow("inbound", async (ui) => {
     await until("all are back", async () => (await list.locator("[data-at]").count()) > 3);
   });
 
+  await ui.step("from one to the next by keys; a note is written, and is on the list", async () => {
+    await row("/pay").click();
+    await detail.getByRole("heading", { name: "POST /pay" }).waitFor();
+    await page.keyboard.press("k");
+    await detail.getByRole("heading", { name: "PUT /form" }).waitFor();
+    await page.keyboard.press("j");
+    await detail.getByRole("heading", { name: "POST /pay" }).waitFor();
+    await detail.getByRole("button", { name: t("bins.note.add") }).click();
+    await page.keyboard.type("the one that failed"); // the field has the focus
+    await page.keyboard.press("Enter");
+    await row("/pay").getByText("the one that failed").waitFor();
+    assert.equal((await ui.api("GET", `/v1/bins/${bin.id}/requests?query=the+one+that+failed`)).data?.length ?? 0, 1);
+  });
+
+  await ui.step("bins are found by what they are called, and say how much is in them", async () => {
+    await ui.open(page, "/ui/bins");
+    const bins = page.getByRole("grid", { name: t("bins.title") });
+    await page.getByRole("searchbox").fill("gateway");
+    await until("one is left", async () => (await bins.locator("[data-at]").count()) === 1);
+    await bins.getByRole("row").filter({ hasText: "Trying a payment gateway" }).getByText("5", { exact: true }).waitFor();
+    await page.getByRole("searchbox").fill("no such bin");
+    await page.getByText(t("bins.none.filtered")).waitFor();
+    await ui.open(page, `/ui/bins/${bin.id}`);
+  });
+
   await ui.step("replayed to another address, its answer shown", async () => {
     await row("/pay").click();
     await detail.getByRole("heading", { name: "POST /pay" }).waitFor();
@@ -99,6 +124,34 @@ await flow("inbound", async (ui) => {
     }
   });
 
+  await ui.step("from what was refused to the request itself, and back", async () => {
+    await ui.open(page, "/ui/t/acme/sources/github");
+    await main.getByText(t("sources.do.signature", { provider: "GitHub" })).waitFor();
+    await button(t("sources.req.look")).click();
+    const kept = page.getByRole("grid", { name: t("sources.req.title") });
+    await until("only what was refused is shown", async () => (await kept.locator("[data-at]").count()) === 1);
+    await kept.getByText("push", { exact: true }).waitFor(); // as GitHub's header says
+    await kept.getByRole("row").filter({ hasText: "push" }).click();
+    await page.waitForURL("**/ui/bins/**");
+    await detail.getByText(t("bins.refused.why", { why: t("bins.refused.bad_signature") })).waitFor();
+    await ui.axe(page);
+    await main.getByRole("link", { name: "github", exact: true }).click();
+    await page.waitForURL("**/ui/t/acme/sources/github?tab=requests");
+  });
+
+  await ui.step("a provider that takes any secret: it is found by Enter, and one is made", async () => {
+    await ui.open(page, "/ui/t/acme/sources/-/new");
+    await main.getByText(t("sources.provider.often"), { exact: true }).waitFor();
+    await main.getByRole("searchbox").fill("github");
+    await page.keyboard.press("Enter");
+    await main.getByRole("group", { name: t("sources.provider") }).getByText("GitHub", { exact: true }).waitFor();
+    assert.match(page.url(), /\/new$/, "Enter sent the form");
+    await button(t("sources.secret.random")).click();
+    await reads("a secret is there", () => page.getByRole("textbox", { name: new RegExp(`^${t("sources.secret")}`) }).inputValue(), /^[0-9a-f]{48}$/);
+    await button(t("sources.provider.other")).click();
+    await main.getByRole("searchbox").waitFor();
+  });
+
   await ui.step("a new source: the provider, the address to give it", async () => {
     await ui.open(page, "/ui/t/acme/sources/-/new");
     await main.getByRole("searchbox").first().fill("stripe");
@@ -114,7 +167,8 @@ await flow("inbound", async (ui) => {
 
   await ui.step("a bin is deleted after its name was typed", async () => {
     await ui.open(page, `/ui/bins/${bin.id}`);
-    await page.getByRole("heading", { level: 1, name: "Trying a payment gateway" }).waitFor();
+    const name = bin.id.slice(0, 8);
+    await page.getByRole("heading", { level: 1, name }).waitFor();
     await button(t("common.more")).first().click();
     await page.getByRole("menuitem", { name: t("bins.delete") }).click();
     const sure = page.getByRole("dialog", { name: t("bins.delete") });

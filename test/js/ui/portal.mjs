@@ -79,6 +79,22 @@ await flow("portal", async (ui) => {
     await page.context().close();
   });
 
+  await ui.step("a nearly black brand is seen on the dark theme, too: the button is lighter, the logo stands on a plate", async () => {
+    const black = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="96" height="24"><rect width="96" height="24" fill="#101018"/></svg>').toString("base64");
+    await ui.api("PUT", `${T}/portal`, { name: "Example app", colour: "#101018", logo: `data:image/svg+xml;base64,${black}`, origins: [host.origin] });
+    const page = await ui.page({ key: null, theme: "dark" });
+    await ui.open(page, (await link()).slice(ui.base.length));
+    await until("the logo has its plate", () => page.locator("header img").evaluate((e) => getComputedStyle(e).backgroundColor !== "rgba(0, 0, 0, 0)"));
+    const light = (colour) => Math.max(...colour.match(/\d+/g).map(Number));
+    const button = await page.getByRole("link", { name: /new endpoint/i }).first().evaluate((e) => getComputedStyle(e).backgroundColor);
+    assert.ok(light(button) > 50, `the button is ${button}`);
+    await ui.axe(page, { only: ["color-contrast"] });
+    await page.emulateMedia({ colorScheme: "light" });
+    await until("on the light theme none is needed", () => page.locator("header img").evaluate((e) => getComputedStyle(e).backgroundColor === "rgba(0, 0, 0, 0)"));
+    await page.context().close();
+    await ui.api("PUT", `${T}/portal`, { name: "Example app", colour: "#0a7d4f", logo, origins: [host.origin] });
+  });
+
   await ui.step("a link that only reads offers nothing to change", async () => {
     const page = await ui.page({ key: null });
     await ui.open(page, (await link({ read_only: true })).slice(ui.base.length));

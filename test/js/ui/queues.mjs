@@ -103,4 +103,18 @@ await flow("queues", async (ui) => {
     assert.equal(await ended, 1008);
     await page.getByText(t("streams.none.filtered")).waitFor();
   });
+
+  await ui.step("tunnels are listed, with whether somebody is connected; one is taken down after its name was typed", async () => {
+    await ui.api("POST", `${T}/tunnels`, { name: "laptop", kind: "bin" });
+    await ui.open(page, "/ui/t/acme/streams");
+    const tunnel = page.getByRole("row").filter({ hasText: "laptop" });
+    await tunnel.getByText(t("streams.tunnels.off")).waitFor();
+    await ui.axe(page);
+    await button(t("streams.tunnels.endOf", { name: "laptop" })).click();
+    const sure = page.getByRole("dialog", { name: t("streams.tunnels.end") });
+    await sure.getByRole("textbox").fill("laptop");
+    await sure.getByRole("button", { name: t("streams.tunnels.end") }).click();
+    await until("it is gone", async () => (await tunnel.count()) === 0);
+    assert.equal((await ui.api("GET", `${T}/tunnels`)).data?.length ?? 0, 0);
+  });
 });

@@ -21,7 +21,7 @@ const hex = (c: RGB): string => `#${c.map((v) => Math.round(v).toString(16).padS
 const mix = (a: RGB, b: RGB, share: number): RGB => [a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share, a[2] + (b[2] - a[2]) * share];
 
 /** Moves a colour toward black or white until it has the contrast on a ground. */
-export function legible(colour: RGB, ground: RGB, want: number): RGB {
+function legible(colour: RGB, ground: RGB, want: number): RGB {
   const pole: RGB = luminance(ground) > 0.4 ? [0, 0, 0] : [255, 255, 255];
   for (let share = 0; share <= 1; share += 0.04) {
     const tried = mix(colour, pole, share);
@@ -36,7 +36,9 @@ export function brandColours(colour: string | undefined, dark: boolean): Record<
   if (!brand) return {};
   const ground: RGB = dark ? [25, 25, 23] : [255, 255, 255];
   const on: RGB = contrast(brand, [255, 255, 255]) >= 4.5 ? [255, 255, 255] : [23, 22, 19];
-  const fill = contrast(brand, on) >= 4.5 ? brand : legible(brand, on, 4.5);
+  // A button must also stand out from the page: a nearly black one on the dark page becomes lighter, a nearly white one on the light page darker.
+  const standing = legible(brand, dark ? [17, 17, 15] : [255, 255, 255], dark ? 2 : 1.2);
+  const fill = contrast(standing, on) >= 4.5 ? standing : legible(standing, on, 4.5);
   return {
     "--brass": hex(legible(brand, ground, 3)),
     "--link": hex(legible(brand, dark ? [33, 33, 30] : [250, 249, 247], 5)),
@@ -45,4 +47,29 @@ export function brandColours(colour: string | undefined, dark: boolean): Record<
     "--ink-hover": hex(mix(fill, on, 0.08)),
     "--on-ink": hex(on),
   };
+}
+
+/** Whether a logo would hardly be seen on a ground: what it is made of, without its clear parts, has too little contrast. */
+export async function isLost(logo: string, dark: boolean): Promise<boolean> {
+  const image = new Image();
+  image.src = logo;
+  await image.decode();
+  const side = 48;
+  const canvas = new OffscreenCanvas(side, side).getContext("2d");
+  if (!canvas || image.naturalWidth === 0) return false;
+  canvas.drawImage(image, 0, 0, side, side);
+  return lost(canvas.getImageData(0, 0, side, side).data, dark);
+}
+
+/** The same of an image's pixels, four bytes each. */
+export function lost(pixels: ArrayLike<number>, dark: boolean): boolean {
+  const ground: RGB = dark ? [17, 17, 15] : [250, 249, 247];
+  let all = 0;
+  let seen = 0;
+  for (let i = 0; i < pixels.length; i += 4) {
+    const alpha = (pixels[i + 3] ?? 0) / 255;
+    all += alpha;
+    if (contrast([pixels[i] ?? 0, pixels[i + 1] ?? 0, pixels[i + 2] ?? 0], ground) >= 1.6) seen += alpha;
+  }
+  return all > 0 && seen / all < 0.25;
 }

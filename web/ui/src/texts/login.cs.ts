@@ -9,7 +9,7 @@ export default czech({
   "login.oidc": "Pokračovat přes {name}",
   "login.empty": "Vložte klíč API.",
   "login.wrong": "Tento klíč server nezná. Ověřte, že jste zkopírovali celý klíč.",
-  "login.hint": "Kořenový klíč vypsal první start `posthorn serve`. V prohlížeči zůstane jen relace, která vyprší.",
+  "login.hint": "Kořenový klíč vypsal první start `posthorn serve`; další vytváří správce. V prohlížeči zůstane jen relace, která vyprší, klíč nikdy.",
   "login.ended": "Vaše relace skončila. Přihlaste se znovu a pokračujte, kde jste přestali.",
   "login.error.oidc_denied": "Přihlášení bylo zrušeno nebo je poskytovatel odmítl.",
   "login.error.oidc_no_role": "Znají vás, ale žádná z vašich skupin zde nemá roli. Obraťte se na správce.",

@@ -9,7 +9,7 @@ export default english({
   "login.oidc": "Continue with {name}",
   "login.empty": "Paste an API key.",
   "login.wrong": "This key is not known here. Check that you copied all of it.",
-  "login.hint": "The root key was printed at the first start of `posthorn serve`. It stays in this browser only as a session that ends.",
+  "login.hint": "The root key was printed at the first start of `posthorn serve`; an administrator makes others. The browser keeps a session that ends, never the key.",
   "login.ended": "Your session has ended. Log in again to go on where you were.",
   "login.error.oidc_denied": "The login was cancelled or refused by the provider.",
   "login.error.oidc_no_role": "You are known, but none of your groups has a role here. Ask your administrator.",

@@ -3,6 +3,7 @@ import { czech } from "$lib/message";
 export default czech({
   "queues.title": "Fronty",
   "queues.lead": "Každou událost má vždy jen jeden pracovník; když selže, dostane ji další.",
+  "queues.alone": "Z této fronty nikdo události nebere a nejstarší čeká už {age}. Spusťte pracovníka: příkaz je níže na kartě Práce.",
   "queues.col.takes": "Bere",
   "queues.created": "Vytvořena",
   "queues.dead": "Nedoručitelné",
@@ -25,7 +26,6 @@ export default czech({
   "queues.dead.title": "Události vzdané po příliš mnoha pokusech",
   "queues.dead.tries": "Pokusy",
   "queues.dead.version": "Verze {version}",
-  "queues.dead.why": "Důvod",
   "queues.delayed": "Odložené",
   "queues.delayed.title": "Vrácené nebo s prošlou výpůjčkou: čekají, až budou dány znovu",
   "queues.delete": "Smazat frontu",
@@ -84,6 +84,7 @@ export default czech({
   "queues.take.event": "Událost {id}",
   "queues.take.extend": "Ponechat déle",
   "queues.take.extended": "Výpůjčka byla prodloužena",
+  "queues.take.for": "zbývá {time}",
   "queues.take.given": "Událost byla vrácena",
   "queues.take.left": "Kolik zbývá z výpůjčky",
   "queues.take.lost": "Výpůjčka skončila: událost už může mít někdo jiný.",
@@ -103,6 +104,6 @@ export default czech({
   "queues.visibility.hint": "1 sekunda až 12 hodin",
   "queues.work": "Připojit pracovníka",
   "queues.work.text": "Více pracovníků jedné fronty se o její události dělí.",
-  "queues.workers": "Čeká pracovníků",
+  "queues.workers": "Volní pracovníci",
   "queues.workers.title": "Požadavky, které právě čekají na událost",
 });

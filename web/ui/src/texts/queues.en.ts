@@ -3,6 +3,7 @@ import { english } from "$lib/message";
 export default english({
   "queues.title": "Queues",
   "queues.lead": "Each event is lent to one worker at a time, and given again when that worker fails.",
+  "queues.alone": "Nobody takes events from this queue, and the oldest has waited for {age}. Start a worker: the command is below, under Work.",
   "queues.col.takes": "Takes",
   "queues.created": "Made",
   "queues.dead": "Dead letters",
@@ -25,7 +26,6 @@ export default english({
   "queues.dead.title": "Events given up after too many tries",
   "queues.dead.tries": "Tries",
   "queues.dead.version": "Version {version}",
-  "queues.dead.why": "Reason",
   "queues.delayed": "Delayed",
   "queues.delayed.title": "Given back, or their lease ended: they wait to be given again",
   "queues.delete": "Delete queue",
@@ -84,6 +84,7 @@ export default english({
   "queues.take.event": "Event {id}",
   "queues.take.extend": "Keep it longer",
   "queues.take.extended": "The lease was extended",
+  "queues.take.for": "{time} left",
   "queues.take.given": "It was given back",
   "queues.take.left": "What is left of the lease",
   "queues.take.lost": "The lease has ended: somebody else may have the event.",
@@ -103,6 +104,6 @@ export default english({
   "queues.visibility.hint": "1 second to 12 hours",
   "queues.work": "Connect a worker",
   "queues.work.text": "Several workers of one queue share its events.",
-  "queues.workers": "Waiting workers",
+  "queues.workers": "Idle workers",
   "queues.workers.title": "Requests that wait for an event right now",
 });

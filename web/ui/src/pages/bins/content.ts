@@ -47,3 +47,16 @@ export function sendable(r: BinRequest): [name: string, value: string][] {
 export function mediaOf(r: BinRequest): string {
   return header(r.headers ?? [], "content-type") ?? "";
 }
+
+/** What a body is, in a word that fits into a list: json, xml, form, multipart, text, binary; empty without a body. */
+export function kindOf(r: BinRequest): string {
+  const media = mediaOf(r).split(";")[0]?.trim().toLowerCase() ?? "";
+  if (r.size === 0 || media === "") return "";
+  if (media === "application/x-www-form-urlencoded") return "form";
+  if (media === "application/octet-stream") return "binary";
+  const [type = "", sub = ""] = media.split("/");
+  if (type === "multipart") return type;
+  if (sub === "json" || sub.endsWith("+json")) return "json";
+  if (sub === "xml" || sub.endsWith("+xml")) return "xml";
+  return sub === "plain" ? "text" : sub;
+}

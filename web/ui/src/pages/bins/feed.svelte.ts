@@ -5,6 +5,8 @@ import { pages, type Paged } from "$lib/load.svelte";
 import { isAbort } from "$lib/problem";
 import { stream, type Stream } from "$lib/sse.svelte";
 import { TOO_LONG } from "$lib/sseparse";
+import { eventName } from "$lib/webhook";
+import { kindOf } from "./content";
 import { untrack } from "svelte";
 
 export interface Row {
@@ -15,6 +17,10 @@ export interface Row {
   path: string;
   remote: string;
   size: number;
+  /** What the body is, in a word: json, form, text. */
+  kind: string;
+  /** What the sender says that happened, where a header does. */
+  event: string;
   note: string;
   refused: string | undefined;
   held: boolean;
@@ -23,7 +29,7 @@ export interface Row {
 
 /** What the list needs of a request: ten thousand bodies are not kept. */
 export function rowOf(r: BinRequest): Row {
-  return { id: r.id, seq: r.seq, at: r.at, method: r.method, path: r.path, remote: r.remote, size: r.size, note: r.note, refused: r.refused, held: r.held === true && !r.answer, status: r.answer?.status };
+  return { id: r.id, seq: r.seq, at: r.at, method: r.method, path: r.path, remote: r.remote, size: r.size, kind: kindOf(r), event: eventName(r.headers), note: r.note, refused: r.refused, held: r.held === true && !r.answer, status: r.answer?.status };
 }
 
 export interface Criteria {

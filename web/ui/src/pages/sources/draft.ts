@@ -63,7 +63,7 @@ function record(pairs: readonly Pair[]): Record<string, string> {
 }
 
 /** The settings to send: those that the provider knows; a secret one that is there and was left empty stays. */
-export function settingsOf(d: Draft, provider: Provider | undefined, old?: Source): Record<string, string> {
+function settingsOf(d: Draft, provider: Provider | undefined, old?: Source): Record<string, string> {
   const out: Record<string, string> = {};
   const had = old?.provider === d.provider ? (old.settings as Record<string, string> | undefined) : undefined;
   for (const s of provider?.settings ?? []) {
@@ -103,20 +103,37 @@ export function bodyOf(d: Draft, provider: Provider | undefined, old?: Source): 
   };
 }
 
-const generic = ["token", "hmac", "basic", "standard", "httpsig", "genericjson", "none"];
+const generic = ["token", "hmac", "basic", "standard", "httpsig", "genericjson", "none"] as const;
+export type Generic = (typeof generic)[number];
 /** Whether a provider stands for any sender. */
 export function isGeneric(name: string): boolean {
-  return generic.includes(name);
+  return (generic as readonly string[]).includes(name);
 }
-/** Whether any text will do as its secret, so that one can be made here. */
-export function takesAnySecret(name: string): boolean {
-  return name === "token" || name === "hmac";
+const chosen = ["token", "hmac", "github", "github-sha1", "gitlab", "gitea", "forgejo", "bitbucket", "telegram"];
+/** Whether any text will do as its secret, so that one can be made here and entered at the provider. */
+export function takesAnySecret(p: Pick<Provider, "name" | "secret">): boolean {
+  return chosen.includes(p.name) || secretInAddress(p);
+}
+/** Whether the secret is a part of the address that the provider gets. */
+export function secretInAddress(p: Pick<Provider, "secret">): boolean {
+  return p.secret?.includes("?code=") ?? false;
 }
 
 /** All providers, those for any sender last and in the order in which they are to be read. */
 export function ordered(all: readonly Provider[]): Provider[] {
-  const place = (p: Provider): number => generic.indexOf(p.name);
+  const place = (p: Provider): number => (generic as readonly string[]).indexOf(p.name);
   return [...all].sort((a, b) => place(a) - place(b) || a.title.localeCompare(b.title));
+}
+
+const often = ["github", "gitlab", "stripe", "shopify", "slack", "paypal", "twilio", "hubspot", "meta"];
+/** The same in three groups: those that most people look for, those for any sender, and all others. */
+export function grouped(all: readonly Provider[]): { key: "often" | "any" | "others"; of: Provider[] }[] {
+  const known = often.flatMap((name) => all.filter((p) => p.name === name));
+  return [
+    { key: "often", of: known },
+    { key: "any", of: all.filter((p) => isGeneric(p.name)) },
+    { key: "others", of: all.filter((p) => !isGeneric(p.name) && !known.includes(p)) },
+  ];
 }
 
 /** A name to begin with, made of the provider's. */
