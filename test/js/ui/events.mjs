@@ -26,6 +26,31 @@ await flow("events", async (ui) => {
     await reads("it is on top", () => grid.locator("[data-at='0']").innerText(), /order\/fresh-1/);
   });
 
+  await ui.step("the list says of each whether it arrived", async () => {
+    await ui.api("POST", `${T}/endpoints`, { url: `${endpoints.receiver.url}/parcels`, types: ["parcel.*"] });
+    await publish([{ type: "parcel.sent", subject: "parcel/1", data: {} }, { type: "nobody.cares", subject: "nobody/1", data: {} }]);
+    const line = (text) => grid.locator("[data-at]").filter({ hasText: text });
+    await line("parcel/1").getByText(t("events.arrived.full", { n: 1, done: "1", state: t("common.state.delivered") })).waitFor();
+    await line("nobody/1").getByText(t("events.arrived.nobody")).waitFor();
+  });
+
+  await ui.step("while the arrows choose a row the list stands still", async () => {
+    await search.focus();
+    await page.keyboard.press("ArrowDown"); // from the search to the list
+    await page.keyboard.press("ArrowDown");
+    const chosen = () => grid.evaluate((e) => document.getElementById(e.getAttribute("aria-activedescendant") ?? "")?.innerText);
+    await until("a row is chosen", chosen);
+    const before = await grid.getAttribute("aria-activedescendant");
+    await publish({ type: "order.paid", subject: "order/while", data: { order: "9004", total: "5.00" } });
+    const pill = page.getByRole("button", { name: t("events.new", { n: 1 }) });
+    await pill.waitFor();
+    assert.equal(await grid.getAttribute("aria-activedescendant"), before, "the chosen row has moved");
+    assert.equal(await subjects("order/while").count(), 0);
+    await page.keyboard.press("t");
+    await subjects("order/while").waitFor();
+    await pill.waitFor({ state: "hidden" });
+  });
+
   await ui.step("paused it stands still and counts; resumed nothing is missing", async () => {
     await button(t("events.pause")).click();
     await publish([1, 2, 3].map((n) => ({ type: "order.paid", subject: `order/later-${n}`, data: { order: "9002", total: "5.00" } })));
@@ -51,6 +76,11 @@ await flow("events", async (ui) => {
     await only("seed-7", "order/1007", 1);
     await only("id:seed-12", "order/1012", 1);
     await only("#1", "order/1000", 1);
+    await only("id:seed-12", "order/1012", 1);
+    await search.press("Enter");
+    await page.waitForURL("**/events/seed-12"); // the only one is opened
+    await page.goBack();
+    await only("#1", "order/1000", 1);
     await page.reload();
     await until("the search is kept", async () => (await rows()) === 1);
     await search.fill("nothing like this anywhere");
@@ -70,6 +100,7 @@ await flow("events", async (ui) => {
       await cel.fill("data.total >");
       await cel.press("Enter");
       await until("the field is marked", async () => (await cel.getAttribute("aria-invalid")) === "true");
+      await page.getByText(t("events.filter.end")).waitFor();
     });
     await ui.axe(page);
     await cel.fill("");
@@ -116,6 +147,24 @@ await flow("events", async (ui) => {
     await reads("what waits says so", () => crm.innerText(), /Retrying|Waiting|Penalised|Pending|Failed/);
     await page.getByText(t("events.others.show"), { exact: true }).last().click();
     await page.getByRole("list", { name: t("events.others") }).getByText("127.0.0.1:9/hook").waitFor();
+    await ui.axe(page);
+  });
+
+  await ui.step("of very many endpoints a few are shown, and any is found", async () => {
+    await ui.api("POST", "/v1/tenants", { name: "crowd" });
+    for (let n = 0; n < 16; n++) await ui.api("POST", "/v1/tenants/crowd/endpoints", { url: `${endpoints.receiver.url}/crowd/${n}`, description: `Customer ${n}.`, types: ["crowd.*"] });
+    const made = await ui.api("POST", "/v1/tenants/crowd/events", { type: "crowd.called", subject: `crowd/${"long-".repeat(98)}`, data: {} });
+    await ui.open(page, `/ui/t/crowd/events/${made.id}`);
+    await page.getByText(like("events.verdict.all")).waitFor();
+    const lanes = page.getByRole("list", { name: t("events.life") });
+    await until("twelve are shown", async () => (await lanes.locator("> li").count()) === 12);
+    await page.keyboard.press("/");
+    await page.keyboard.type("customer 15.");
+    await until("one is found", async () => (await lanes.locator("> li").count()) === 1 && (await lanes.innerText()).includes("Customer 15."));
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: t("events.lanes.more", { n: 4 }) }).click();
+    await until("all are shown", async () => (await lanes.locator("> li").count()) === 16);
+    await ui.fits(page);
     await ui.axe(page);
   });
 

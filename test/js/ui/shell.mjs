@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { becomes, flow, routes, until } from "./harness.mjs";
 import { seed } from "./seed.mjs";
+import { t } from "./texts.mjs";
 
 await flow("shell", async (ui) => {
   const { endpoints } = await seed(ui);
@@ -56,6 +57,51 @@ await flow("shell", async (ui) => {
     await focused(input);
     await page.keyboard.press("Escape");
     await input.waitFor({ state: "hidden" });
+  });
+
+  await ui.step("the palette does from every page what belongs to none, and looks for whatever is typed", async () => {
+    const palette = page.getByRole("dialog", { name: "Find or do…" });
+    const choose = async (text, option) => {
+      await page.keyboard.press("Control+k");
+      await palette.getByRole("combobox").waitFor();
+      await page.keyboard.type(text);
+      await palette.getByRole("option", { name: option, selected: true }).waitFor();
+      await page.keyboard.press("Enter");
+    };
+    await ui.open(page, "/ui/t/acme/queues");
+    await choose("publish", t("shell.publish"));
+    await page.getByRole("dialog", { name: t("events.publish.title") }).waitFor();
+    await page.keyboard.press("Escape");
+    await choose("order/1021", t("shell.palette.search", { text: "order/1021" }));
+    await until("the search is in the address", () => page.url().endsWith("/events?q=order%2F1021"));
+    await page.keyboard.press("g");
+    await page.keyboard.press("w");
+    const tenants = page.getByRole("dialog", { name: t("shell.tenant.choose") });
+    await tenants.getByRole("combobox").fill("glob");
+    await until("one is left", async () => (await tenants.getByRole("option").count()) === 1);
+    await page.keyboard.press("Enter");
+    await page.waitForURL("**/t/globex/events");
+    await ui.open(page, "/ui/t/acme/overview"); // the tenant of the steps that follow
+  });
+
+  await ui.step("who has logged out sees no page by the way back", async () => {
+    const other = await ui.page();
+    await ui.open(other, "/ui/t/acme/queues");
+    await ui.open(other, "/ui/t/acme/types");
+    await other.evaluate(() => {
+      window.headings = [];
+      new MutationObserver(() => window.headings.push(document.querySelector("h1")?.textContent)).observe(document.body, { subtree: true, childList: true });
+    });
+    await other.getByRole("button", { name: /^Account/ }).click();
+    await other.getByRole("menuitem", { name: t("shell.logout"), exact: true }).click();
+    const login = other.getByRole("heading", { level: 1, name: t("login.heading") });
+    await login.waitFor();
+    await other.evaluate(() => (window.headings = []));
+    await other.goBack();
+    await other.waitForURL("**/ui/login?return=*");
+    await login.waitFor();
+    assert.deepEqual((await other.evaluate(() => window.headings)).filter((text) => text && text !== t("login.heading")), [], "a page was shown");
+    await other.context().close();
   });
 
   await ui.step("the keyboard alone: lists and search", async () => {

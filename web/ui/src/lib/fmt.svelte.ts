@@ -14,8 +14,9 @@ function memo<T>(kind: string, make: () => T): T {
 function numbers(kind: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
   return memo(kind, () => new Intl.NumberFormat(lang.code, options));
 }
-function dates(kind: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  return memo(kind, () => new Intl.DateTimeFormat(lang.code, options));
+/** Dates are in the order of the person's own country, when it speaks the language shown; the hours always go to 24, as in every log. */
+export function dates(kind: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  return memo(kind, () => new Intl.DateTimeFormat(navigator.languages.find((tag) => tag.startsWith(`${lang.code}-`)) ?? lang.code, { hourCycle: "h23", ...options }));
 }
 
 const ticking = createSubscriber((update) => {
@@ -68,7 +69,7 @@ export const fmt = {
   short: (at: When): string => dates("sh", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }).format(new Date(at)),
   date: (at: When): string => dates("d", { dateStyle: "medium" }).format(new Date(at)),
   /** 07:09:24.123 */
-  clock: (at: When): string => dates("cl", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" }).format(new Date(at)),
+  clock: (at: When): string => dates("cl", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }).format(new Date(at)),
   /** "5 minutes ago", "in 3 hours"; pass clock.now to keep it fresh. */
   relative(at: When, from: number): string {
     const [unit, n] = relative(new Date(at).getTime() - from);

@@ -88,11 +88,37 @@ export async function logIn(key: string): Promise<Me> {
   return me;
 }
 
+// Whoever logs out leaves nothing behind: neither in the other tabs, nor in a page that the browser kept whole for its way back.
+const OUT = "posthorn.out";
+function leftAt(): string {
+  try {
+    return localStorage.getItem(OUT) ?? "";
+  } catch {
+    return "";
+  }
+}
+let left = leftAt();
+function leftMeanwhile(): void {
+  if (router.portal !== undefined || left === leftAt()) return;
+  left = leftAt();
+  if (me?.session) me = undefined; // the app goes to the login page
+}
+addEventListener("storage", leftMeanwhile);
+addEventListener("pageshow", leftMeanwhile);
+
 /** Logs out, here or on every device. */
 export async function logOut(everywhere = false): Promise<void> {
   await send("delete", everywhere ? "/v1/sessions" : "/v1/session");
+  const person = me?.kind === "user";
   me = undefined;
-  go(href("/login"));
+  try {
+    localStorage.setItem(OUT, (left = String(Date.now())));
+  } catch {
+    // The other tabs notice at their next request.
+  }
+  // A person's provider may have a page of logging out, too; the server knows.
+  if (person) location.assign("/ui/login/oidc/leave");
+  else go(href("/login"));
 }
 
 /** The address of the login page that comes back to where the person is now; error says what led there. */

@@ -6,3 +6,5 @@ class Open {
 }
 export const palette = new Open();
 export const shortcuts = new Open();
+/** Asks for the tenant switcher to be opened. */
+export const switcher = new Open();

@@ -7,7 +7,8 @@ import { pace } from "./pace";
 import { againBody, requestCurl } from "./request";
 import { oneRow, rowsOf, shortId } from "./row";
 import { lengthOf, place, spread, ticks } from "./scale";
-import { celOf, couldBeId, faultIn, presetSince, understand } from "./search";
+import { summed } from "./arrival";
+import { celOf, couldBeId, endsEarly, faultIn, presetSince, understand } from "./search";
 
 test("the search box is understood", () => {
   assert.deepEqual(understand("type:order.* subject:order/42*,order/7 Ada  Lovelace"), { types: ["order.*"], subjects: ["order/42*", "order/7"], id: "", version: 0, text: "Ada Lovelace" });
@@ -27,6 +28,10 @@ test("a text becomes a filter that cannot be broken out of", () => {
   assert.match(celOf("x", "a || b"), /^\(\na \|\| b\n\) && \(id\.contains/);
   assert.equal(faultIn("line 2, column 4: no", "x"), "line 1, column 4: no");
   assert.equal(faultIn("line 2, column 4: no", ""), "line 2, column 4: no");
+  const open = "line 3, column 1: Syntax error: mismatched input ')' expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, IDENTIFIER}";
+  assert.ok(endsEarly(open, "x", "data.total >") && !endsEarly(open, "x", "a\n> )") && endsEarly("line 1, column 13: Syntax error: mismatched input '<EOF>' expecting …", "", "data.total >"));
+  assert.ok(!endsEarly("line 2, column 4: mismatched input ')'", "x", "a > )"));
+  assert.equal(faultIn(open, "x"), "line 2, column 1: Syntax error: mismatched input ')'");
   assert.equal(presetSince("15m", 1_000_000), 100_000);
   assert.equal(presetSince("", 1), undefined);
 });
@@ -52,6 +57,16 @@ test("data that is no JSON is text, or bytes", () => {
   assert.equal(hex(new Uint8Array(40), 0, 32).split("\n").length, 2);
   assert.equal(unpack("no base 64!").length, 0);
   assert.equal(sizeOf("žluť"), 6);
+});
+
+test("one mark tells the worst of an event's deliveries, and whether it may change", () => {
+  const one = (state: Delivery["state"], more: Partial<Delivery> = {}): Delivery => ({ endpoint: "e", matched: true, state, attempts: 1, ...more });
+  assert.deepEqual(summed([], false), { state: "nobody", all: 0, delivered: 0, more: false, open: false });
+  assert.deepEqual(summed([one("none")], false), { state: "unknown", all: 0, delivered: 0, more: false, open: false });
+  assert.deepEqual(summed([one("delivered"), one("none")], true), { state: "delivered", all: 1, delivered: 1, more: true, open: false });
+  assert.deepEqual(summed([one("delivered"), one("failed"), one("retrying")], false), { state: "failed", all: 3, delivered: 1, more: false, open: true });
+  assert.equal(summed([one("delivered"), one("waiting", { waiting: "paused" })], false).state, "waiting");
+  assert.equal(summed([one("delivered", { in_flight: true })], false).state, "pending", "it is being sent again");
 });
 
 test("marks stay apart, in order and on the line", () => {

@@ -186,7 +186,7 @@ export class Feed {
       onmessage: (message) => {
         const row = oneRow(message.data);
         if (!row) return;
-        this.#came.push(row);
+        this.#came.push({ ...row, seen: Date.now() });
         this.#timer ??= setTimeout(this.#flush, 150);
       },
       onerror: (error) => (this.#streamError = error),

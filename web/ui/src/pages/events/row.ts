@@ -13,6 +13,8 @@ export interface Row {
   size: number;
   /** The media type of data that is no JSON. */
   media: string;
+  /** When it came to this page, ms since 1970: 0 for what was there before. */
+  seen: number;
 }
 
 const SHOWN = 240;
@@ -38,6 +40,7 @@ function rowOf(source: string, node: JsonNode): Row | undefined {
     summary: data ? (data.kind === "string" ? data.value : raw).slice(0, SHOWN).replace(/\s+/g, " ") : "",
     size: packed ? base64Size(packedText) : bytes.encode(raw).length,
     media: packed ? text(get("datacontenttype")) || "application/octet-stream" : "",
+    seen: 0,
   };
 }
 

@@ -48,9 +48,17 @@ export function celOf(text: string, filter: string): string {
   return filter ? `(\n${filter}\n) && (${holds})` : holds;
 }
 
-/** The server's message about celOf(text, filter), with the lines of the filter itself. */
+/** The server's message about celOf(text, filter), with the lines of the filter itself, and without the parser's list of all that could stand there. */
 export function faultIn(message: string, text: string): string {
-  return text ? message.replace(/\bline (\d+)/g, (_, line: string) => `line ${Math.max(1, Number(line) - 1)}`) : message;
+  const short = message.replace(/ expecting \{'.{40,}\}(?=\s|$)/gs, "");
+  return text ? short.replace(/\bline (\d+)/g, (_, line: string) => `line ${Math.max(1, Number(line) - 1)}`) : short;
+}
+
+/** Whether the message says that the filter ends where something more is needed: alone, or before what celOf puts behind it. */
+export function endsEarly(message: string, text: string, filter: string): boolean {
+  if (!text) return message.includes("'<EOF>'");
+  const line = Number(/\bline (\d+)/.exec(message)?.[1] ?? 0);
+  return line > filter.split("\n").length + 1 && message.includes("')'");
 }
 
 /** The time that a preset such as "15m" means, ms since 1970. */

@@ -78,7 +78,8 @@ export function reasonOf(d: Delivery, attempts: readonly Attempt[], received: st
       return after ? t("events.reason.delivered", { n: tries, after }) : t("events.reason.deliveredOnly", { n: tries });
     }
     case "pending":
-      return t("events.reason.pending");
+      // What has not been sent by now is behind others of its lane.
+      return now - new Date(received).getTime() > 5000 && d.attempts === 0 ? t("events.reason.inLine") : t("events.reason.pending");
     case "retrying":
       return `${t("events.reason.retrying", { n: Math.max(1, d.attempts), answer })} ${d.next_at ? t("events.reason.next", { next: until(d.next_at, now) }) : ""}`.trim();
     case "waiting": {
