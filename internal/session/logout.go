@@ -125,8 +125,7 @@ func (s *Service) LogOut(w http.ResponseWriter, r *http.Request) {
 	// A token that is good costs nothing: a provider sends one for each of many people at once.
 	from := s.options.Address(r)
 	if err := s.limiter.take(from); err != nil {
-		var e *event.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*event.Error](err); ok {
 			w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter/time.Second)+1))
 		}
 		refuseLogOut(w, http.StatusTooManyRequests, err)
