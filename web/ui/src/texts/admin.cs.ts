@@ -146,6 +146,7 @@ export default czech({
   "admin.audit.id": "Záznam",
   "admin.audit.unknown": "Výsledek není znám: buď právě probíhá, nebo se server zastavil dřív, než jej zapsal. Podívejte se na věc samu.",
   "admin.audit.refused": "Server to odmítl; nic se nezměnilo.",
+  "admin.audit.reason": "Důvod:",
   "admin.audit.changes": "Co se změnilo",
   "admin.audit.changes.none": "Žádné pole uložené věci se nezměnilo.",
   "admin.audit.changes.refused": "Nic.",

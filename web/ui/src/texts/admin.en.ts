@@ -146,6 +146,7 @@ export default english({
   "admin.audit.id": "Entry",
   "admin.audit.unknown": "The outcome is not known: it is under way, or the server stopped before it could write it down. Look at the thing itself.",
   "admin.audit.refused": "The server refused it; nothing was changed.",
+  "admin.audit.reason": "Reason:",
   "admin.audit.changes": "What changed",
   "admin.audit.changes.none": "No field of a stored thing changed.",
   "admin.audit.changes.refused": "Nothing.",

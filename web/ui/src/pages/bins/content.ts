@@ -18,9 +18,20 @@ export function header(pairs: readonly { name: string; value: string }[], name: 
 
 export function contentOf(of: { body?: string | undefined; body_base64?: string | undefined }, media: string): Content {
   const bytes = of.body_base64 !== undefined ? unpack(of.body_base64) : new TextEncoder().encode(of.body ?? "");
-  const text = of.body ?? textOf(bytes);
+  const text = of.body ?? textOf(bytes) ?? spoken(bytes, media);
   const size = of.body_base64 !== undefined ? bytes.length : sizeOf(of.body ?? "");
   return { bytes, text, size, media, json: text !== undefined && isJson(text) };
+}
+
+/** The text of bytes in the charset that their media type names, such as windows-1250; undefined where it names none, or they are not in it. */
+function spoken(bytes: Uint8Array, media: string): string | undefined {
+  const charset = /;\s*charset\s*=\s*"?([\w.:-]+)/i.exec(media)?.[1];
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return undefined;
+  try {
+    return new TextDecoder(charset, { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 const MOST = 1 << 20; // a larger body is shown as it is: a tree of it would take long

@@ -1,5 +1,5 @@
 // A bin's requests: pages of what is kept, and on top what comes, by the bin's stream.
-import type { BinChange, BinRequest } from "$api";
+import type { BinRequest } from "$api";
 import { api } from "$lib/api";
 import { pages, type Paged } from "$lib/load.svelte";
 import { isAbort } from "$lib/problem";
@@ -49,6 +49,14 @@ export interface Feed {
   readonly stream: Stream | undefined;
   /** How many came since the page was opened. */
   readonly came: number;
+}
+
+/** What the stream tells of requests that came before: they are deleted, or one got a note or an answer (0: none). */
+export interface BinChange {
+  seqs: number[] | null;
+  deleted?: boolean;
+  note?: string;
+  status?: number;
 }
 
 /** What changed of a row. */
@@ -104,7 +112,7 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
   }
   // Somebody, here or elsewhere, deleted some, or wrote a note, or a caller got its answer.
   function change(c: BinChange): void {
-    const seqs = new Set(c.seqs);
+    const seqs = new Set(c.seqs ?? []);
     changed(c); // it may look for the neighbours of what goes
     waiting = c.deleted ? waiting.filter((row) => !seqs.has(row.seq)) : waiting.map((row) => (seqs.has(row.seq) ? changedRow(row, c) : row));
     if (!list.rows.some((row) => seqs.has(row.seq))) return;
