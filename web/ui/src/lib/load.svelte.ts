@@ -16,9 +16,10 @@ export interface Loaded<T> {
 
 /**
  * load((signal) => api.get("/v1/…", {path: {tenant: params.tenant}, signal})).
- * Everything reactive that the function reads before its first await makes it run again; the older request is ended.
+ * Everything reactive that the function reads before its first await makes it run again; the older request is ended. With every it
+ * runs again after so many milliseconds, unless something, such as a deletion that is being asked about, speaks against it.
  */
-export function load<T>(from: (signal: AbortSignal) => Promise<T>, options: { every?: number } = {}): Loaded<T> {
+export function load<T>(from: (signal: AbortSignal) => Promise<T>, options: { every?: number; unless?: () => boolean } = {}): Loaded<T> {
   let data = $state.raw<T>();
   let error = $state.raw<ApiError>();
   let loading = $state(true);
@@ -48,7 +49,7 @@ export function load<T>(from: (signal: AbortSignal) => Promise<T>, options: { ev
   });
   $effect(() => {
     if (!options.every) return;
-    const timer = setInterval(() => document.visibilityState === "visible" && !loading && void run(), options.every);
+    const timer = setInterval(() => document.visibilityState === "visible" && !loading && !options.unless?.() && void run(), options.every);
     return () => clearInterval(timer);
   });
   return {
