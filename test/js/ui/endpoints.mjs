@@ -38,6 +38,9 @@ await flow("endpoints", async (ui) => {
     await page.getByRole("heading", { level: 1, name: t("endpoints.new") }).waitFor();
     await button(t("endpoints.create")).click();
     await becomes("an empty address is marked", () => page.getByLabel(t("endpoints.form.url")).getAttribute("aria-invalid"), "true");
+    await page.getByLabel(t("endpoints.form.url")).fill("example.com/pasted");
+    await page.getByLabel(t("endpoints.form.url")).press("Tab");
+    await becomes("an address without its beginning gets one", () => page.getByLabel(t("endpoints.form.url")).inputValue(), "https://example.com/pasted");
     await page.getByLabel(t("endpoints.form.url")).fill(`${inbox.url}/hooks?team=blue`);
     await page.getByRole("textbox", { name: nameField }).fill("Made by hand");
     await page.getByRole("radio", { name: t("endpoints.form.what.chosen") }).check();
@@ -60,6 +63,7 @@ await flow("endpoints", async (ui) => {
     const preview = page.getByRole("region", { name: t("endpoints.preview.title") });
     await preview.getByText("X-Team", { exact: true }).waitFor();
     await preview.getByText("/hooks?team=blue").waitFor();
+    await preview.getByText(like("endpoints.preview.rest")).click();
     await preview.getByText("webhook-id").waitFor();
     await until("the body is shown", async () => (await preview.getByText("Ada Lovelace").count()) > 0);
     await ui.settled(page); // what is shown is of the whole form
@@ -68,6 +72,10 @@ await flow("endpoints", async (ui) => {
     const answer = page.getByRole("region", { name: t("endpoints.try.answer") });
     await answer.getByText("200").first().waitFor();
     await answer.getByText('"seen"').waitFor();
+    await preview.getByText(t("endpoints.preview.raw"), { exact: true }).click();
+    const exact = await preview.getByRole("group", { name: t("endpoints.preview.title") }).innerText();
+    assert.match(exact, /^POST \/hooks\?team=blue HTTP\/1\.1\n/);
+    assert.match(exact, /\nX-Team: blue\n/i);
     const [request] = inbox.requests;
     assert.equal(request.method, "POST");
     assert.equal(request.path, "/hooks?team=blue");
@@ -114,10 +122,25 @@ await flow("endpoints", async (ui) => {
     await other.getByRole("textbox", { name: nameField }).fill("Too late");
     await ui.expecting(412, /\/endpoints\//, async () => {
       await other.getByRole("button", { name: t("common.save"), exact: true }).click();
-      await other.getByText(t("endpoints.form.conflict")).waitFor();
+      await other.getByText(t("endpoints.form.conflict", { fields: t("endpoints.form.description") })).waitFor();
     });
-    await other.close();
     assert.equal((await ui.api("GET", `${T}/endpoints/${made.id}`)).description, "Changed by hand");
+    await ui.api("PATCH", `${T}/endpoints/${made.id}`, { timeout: "7s" });
+    await ui.expecting(412, /\/endpoints\//, async () => { // what is there now has changed once more
+      await other.getByRole("button", { name: t("endpoints.form.conflict.mine") }).click();
+      await other.getByText(t("endpoints.form.back")).waitFor();
+      await becomes("what was typed is kept", () => other.getByRole("textbox", { name: nameField }).inputValue(), "Too late");
+      await other.getByRole("button", { name: t("common.save"), exact: true }).click();
+      await other.getByText(t("endpoints.form.conflict", { fields: t("endpoints.form.timeout") })).waitFor();
+    });
+    await other.getByRole("button", { name: t("endpoints.form.conflict.mine") }).click();
+    await other.getByText(t("endpoints.form.back")).waitFor();
+    await other.getByRole("button", { name: t("common.save"), exact: true }).click();
+    await other.getByRole("heading", { level: 1, name: "Too late" }).waitFor();
+    const both = await ui.api("GET", `${T}/endpoints/${made.id}`);
+    assert.deepEqual([both.description, both.timeout], ["Too late", "7s"], "one of the two changes is lost");
+    await other.close();
+    await ui.api("PATCH", `${T}/endpoints/${made.id}`, { description: "Changed by hand" });
   });
 
   await ui.step("what the server refuses is told at its field", async () => {
@@ -133,6 +156,26 @@ await flow("endpoints", async (ui) => {
       await page.getByLabel(t("endpoints.form.url")).fill("");
       await ui.settled(page);
     });
+  });
+
+  await ui.step("a form outlives the session: after the log-in it is as it was", async () => {
+    const own = await ui.page();
+    await ui.open(own, "/ui/t/acme/endpoints/new");
+    await own.getByLabel(t("endpoints.form.url")).fill(`${inbox.url}/typed`);
+    await own.getByRole("textbox", { name: nameField }).fill("Typed before the end");
+    await ui.settled(own);
+    await own.context().clearCookies();
+    await ui.expecting(401, /^\/v1\//, async () => {
+      await own.getByRole("button", { name: t("endpoints.create"), exact: true }).click();
+      await own.waitForURL(/\/ui\/login/);
+      await ui.settled(own);
+    });
+    await own.getByLabel(t("login.key"), { exact: true }).fill(ui.key);
+    await own.keyboard.press("Enter");
+    await own.getByText(t("endpoints.form.back")).waitFor();
+    assert.equal(await own.getByLabel(t("endpoints.form.url")).inputValue(), `${inbox.url}/typed`);
+    assert.equal(await own.getByRole("textbox", { name: nameField }).inputValue(), "Typed before the end");
+    await own.context().close();
   });
 
   await ui.step("pause and resume", async () => {
@@ -180,6 +223,15 @@ await flow("endpoints", async (ui) => {
     await page.keyboard.press("Escape");
   });
 
+  await ui.step("a test that nobody answers says why", async () => {
+    await open(endpoints.dead);
+    await button(t("endpoints.try")).click();
+    const test = dialog(t("endpoints.try"));
+    await test.getByRole("button", { name: t("endpoints.test.send") }).click();
+    await test.getByText(t("endpoints.tip.none.refused")).waitFor();
+    await page.keyboard.press("Escape");
+  });
+
   await ui.step("the secret is shown and rotated", async () => {
     await open(endpoints.shop, "secret");
     const { secret } = await ui.api("GET", `${T}/endpoints/${endpoints.shop.id}/secret`);
@@ -210,6 +262,9 @@ await flow("endpoints", async (ui) => {
     await until("the count is that of all", async () => Number((await count.innerText()).match(/\d+/)?.[0]) === all);
     const got = endpoints.receiver.requests.length;
     await button(t("endpoints.replay.start")).click();
+    const sure = dialog(t("endpoints.replay.title")); // all of them: some come twice
+    await sure.getByText(like("endpoints.replay.twiceAll")).waitFor();
+    await sure.getByRole("button", { name: t("endpoints.replay.start") }).click();
     await page.getByRole("progressbar").first().waitFor();
     await page.getByRole("list").getByText("Done", { exact: true }).first().waitFor();
     await until("all were sent again", () => endpoints.receiver.requests.length >= got + all);

@@ -37,6 +37,17 @@ test("fields come from schemas, examples and events, with kinds and values", () 
   assert.deepEqual(found.find((f) => f.name === "data.state")?.values, ["new", "done"]);
 });
 
+test("members of lists are fields, too; amounts written as texts are numbers, and numbers of orders are not", () => {
+  const kinds = Object.fromEntries(fields([{ name: "a", schema: { properties: { lines: { type: "array", items: { properties: { price: { type: "number" } } } } } } }], [{ type: "a", data: { order: "1042", total: "1290.00", items: [{ sku: "A-1", count: 2, more: {} }] } }]).map((f) => [f.name, f.kind]));
+  assert.equal(kinds["data.lines[].price"], "number");
+  assert.equal(kinds["data.items"], "objects");
+  assert.equal(kinds["data.items[].sku"], "string");
+  assert.equal(kinds["data.items[].count"], "number");
+  assert.ok(!("data.items[].more" in kinds));
+  assert.equal(kinds["data.total"], "numeric");
+  assert.equal(kinds["data.order"], "string");
+});
+
 test("a field that is a number here and a text there is anything; names that an object has by itself are names", () => {
   const found = fields([], [{ type: "a", data: { x: 1, __proto__x: 1, constructor: "c" } }, { type: "a", data: { x: "one" } }]);
   assert.equal(found.find((f) => f.name === "data.x")?.kind, "any");

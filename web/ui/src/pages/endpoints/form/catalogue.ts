@@ -1,6 +1,8 @@
 // What the form offers: types in groups, and the fields that a filter can look at. Pure.
 import { path, type Kind } from "./cel";
 
+export { takes } from "$lib/pattern";
+
 export interface CatalogueType {
   name: string;
   description?: string | undefined;
@@ -49,18 +51,6 @@ export function groups(catalogue: readonly CatalogueType[], seen: Iterable<strin
   });
 }
 
-/** Whether a pattern takes a type: * is one segment, ** any number of further ones. */
-export function takes(pattern: string, type: string): boolean {
-  if (pattern === "*" || pattern === type) return true;
-  const p = pattern.split(".");
-  const t = type.split(".");
-  for (const [i, segment] of p.entries()) {
-    if (segment === "**") return true;
-    if (t[i] === undefined || (segment !== "*" && segment !== t[i])) return false;
-  }
-  return p.length === t.length;
-}
-
 export interface Field {
   /** As CEL writes it: data.customer.country. */
   name: string;
@@ -89,7 +79,12 @@ class Fields {
   data(value: unknown, steps: string[]): void {
     if (value === null || value === undefined) return;
     if (Array.isArray(value)) {
-      if (steps.length > 0) this.add(path(steps), "list", typeof value[0] === "string" ? value[0] : undefined);
+      if (steps.length === 0) return;
+      const members = value.filter((one): one is object => typeof one === "object" && one !== null && !Array.isArray(one)).slice(0, 3);
+      this.add(path(steps), members.length > 0 ? "objects" : "list", typeof value[0] === "string" ? value[0] : undefined);
+      for (const one of members) {
+        for (const [key, inner] of Object.entries(one)) if (["string", "number", "boolean"].includes(typeof inner) && /^[A-Za-z_]\w*$/.test(key)) this.add(`${path(steps)}[].${key}`, typeof inner as Kind, String(inner));
+      }
     } else if (typeof value === "object") {
       if (steps.length >= DEPTH) return;
       for (const [key, inner] of Object.entries(value)) this.data(inner, [...steps, key]);
@@ -98,7 +93,7 @@ class Fields {
 
   schema(schema: unknown, steps: string[]): void {
     if (typeof schema !== "object" || schema === null || steps.length > DEPTH) return;
-    const s = schema as { type?: unknown; properties?: Record<string, unknown>; enum?: unknown[] };
+    const s = schema as { type?: unknown; properties?: Record<string, unknown>; enum?: unknown[]; items?: { properties?: Record<string, unknown> } };
     if (s.properties) {
       for (const [key, inner] of Object.entries(s.properties)) this.schema(inner, [...steps, key]);
       return;
@@ -106,6 +101,11 @@ class Fields {
     if (steps.length === 0) return;
     const kinds: Record<string, Kind> = { string: "string", number: "number", integer: "number", boolean: "boolean", array: "list" };
     const name = path(steps);
+    if (s.items?.properties) {
+      this.add(name, "objects");
+      for (const [key, inner] of Object.entries(s.items.properties)) if (/^[A-Za-z_]\w*$/.test(key)) this.add(`${name}[].${key}`, kinds[String((inner as { type?: unknown } | null)?.type)] ?? "any");
+      return;
+    }
     this.add(name, typeof s.type === "string" ? (kinds[s.type] ?? "any") : "any");
     for (const v of s.enum ?? []) if (typeof v === "string" || typeof v === "number") this.add(name, typeof v as Kind, String(v));
   }
@@ -127,5 +127,7 @@ export function fields(catalogue: readonly CatalogueType[], events: readonly See
     if (e.source) found.add("source", "string", e.source);
     found.data(e.data, []);
   }
-  return [...found.all.values()];
+  // Amounts are often written as texts: they are compared as the numbers they hold.
+  const numeric = (f: Field): boolean => f.kind === "string" && f.name.startsWith("data") && f.values.length > 0 && f.values.every((v) => /^-?\d+\.\d+$/.test(v));
+  return [...found.all.values()].map((f) => (numeric(f) ? { ...f, kind: "numeric" } : f));
 }

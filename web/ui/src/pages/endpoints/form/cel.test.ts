@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { complete, literal, opsOf, path, read, write, type Condition, type Kind } from "./cel";
+import { complete, literal, notNumber, opsOf, path, read, write, type Condition, type Kind } from "./cel";
 
 const any = (): Kind => "any";
 const bare = (rows: Condition[] | undefined): Condition[] | undefined => rows?.map(({ field, op, value }) => ({ field, op, value }));
@@ -42,7 +42,8 @@ test("all and any, with brackets around one", () => {
 test("what says more than rows can is not read", () => {
   for (const text of [
     "data.total * 2 > 100",
-    "data.items.exists(i, i.price > 5)",
+    "data.items.exists(i, i.price > 5 && i.count > 1)",
+    "data.items.all(i, i.price > 5)",
     '!data.a == "b"',
     '(data.a == 1 || data.b == 2) && data.c == 3',
     "size(data.items) > 1",
@@ -63,6 +64,38 @@ test("a saved filter stays as it was written until its row is changed", () => {
   const [first, second] = filter.rows;
   assert.ok(first && second);
   assert.equal(write({ all: true, rows: [{ field: first.field, op: first.op, value: "6" }, second] }, () => "string"), `data.code == "6" && subject=='x'`);
+});
+
+test("members of a list, and texts that hold numbers", () => {
+  const cases: [Condition, Kind, string][] = [
+    [{ field: "data.items[].sku", op: "is", value: "A-1" }, "string", 'data.items.exists(x, x.sku == "A-1")'],
+    [{ field: "data.items[].sku", op: "isnot", value: "A-1" }, "string", '!data.items.exists(x, x.sku == "A-1")'],
+    [{ field: "data.items[].count", op: "gt", value: "5" }, "number", "data.items.exists(x, x.count > 5)"],
+    [{ field: "data.items[].sku", op: "notin", value: "A, B" }, "string", '!data.items.exists(x, x.sku in ["A", "B"])'],
+    [{ field: "data.items[].sku", op: "notcontains", value: "data.x" }, "string", '!data.items.exists(x, x.sku.contains("data.x"))'],
+    [{ field: "data.items[].price", op: "ge", value: "5" }, "numeric", "data.items.exists(x, double(x.price) >= 5.0)"],
+    [{ field: "data.total", op: "gt", value: "1000" }, "numeric", "double(data.total) > 1000.0"],
+    [{ field: "data.total", op: "isnot", value: "10.5" }, "numeric", "double(data.total) != 10.5"],
+    [{ field: "data.total", op: "notin", value: "1, 2.5" }, "numeric", "!(double(data.total) in [1.0, 2.5])"],
+  ];
+  for (const [row, kind, text] of cases) {
+    assert.equal(write({ all: true, rows: [row] }, () => kind), text);
+    const back = bare(read(text)?.rows)?.[0];
+    assert.equal(back?.field, row.field, text);
+    assert.equal(back?.op, row.op, text);
+    assert.equal(write({ all: true, rows: back ? [back] : [] }, () => kind), text);
+  }
+  for (const text of ["data.items.exists(x, y.a == 1)", "data.items.exists(x, x.a != 1)", "data.items.exists(x, x.b.exists(y, y.c == 1))", "data.items.exists(x, x.a == 1 && x.b == 2)", "double(data.a).b == 1", 'double(data.a) == "1"', "!(data.items.exists(x, !has(x.a)))"]) assert.equal(read(text), undefined, text);
+  assert.ok(!opsOf("data.items[].sku", "string").includes("has"));
+  assert.deepEqual(opsOf("data.items", "objects"), ["has", "hasnot"]);
+});
+
+test("a number is not compared with a word", () => {
+  assert.ok(notNumber({ field: "data.total", op: "gt", value: "much" }, "number"));
+  assert.ok(notNumber({ field: "data.total", op: "in", value: "1, x" }, "numeric"));
+  assert.ok(!notNumber({ field: "data.total", op: "gt", value: "1.5" }, "numeric"));
+  assert.ok(!notNumber({ field: "data.total", op: "has", value: "" }, "number"));
+  assert.ok(!notNumber({ field: "data.name", op: "is", value: "x" }, "string"));
 });
 
 test("texts cannot break out of their quotes", () => {

@@ -1,9 +1,9 @@
 // Filters: rows of the builder to CEL and, where a filter is as plain as the builder's, back. Pure.
 export type Op = "is" | "isnot" | "contains" | "notcontains" | "starts" | "ends" | "gt" | "ge" | "lt" | "le" | "in" | "notin" | "has" | "hasnot";
-export const ops: readonly Op[] = ["is", "isnot", "contains", "notcontains", "starts", "ends", "gt", "ge", "lt", "le", "in", "notin", "has", "hasnot"];
+const ops: readonly Op[] = ["is", "isnot", "contains", "notcontains", "starts", "ends", "gt", "ge", "lt", "le", "in", "notin", "has", "hasnot"];
 
-/** What a field's values are; "any" when nobody knows. */
-export type Kind = "string" | "number" | "boolean" | "list" | "any";
+/** What a field's values are; numeric: texts that hold a number, such as "12.50"; objects: a list of them; "any" when nobody knows. */
+export type Kind = "string" | "number" | "numeric" | "boolean" | "list" | "objects" | "any";
 
 export interface Condition {
   /** As it is written in CEL: "subject", "data.customer.country", "channels". */
@@ -25,13 +25,18 @@ export interface Filter {
 export const attributes = ["type", "subject", "source", "key", "id", "datacontenttype"] as const;
 export const noValue = (op: Op): boolean => op === "has" || op === "hasnot";
 
+/** In a field's name: any member of the list before it. */
+const ANY = "[].";
+
 /** The operators that a field takes. */
 export function opsOf(field: string, kind: Kind): readonly Op[] {
+  if (field.includes(ANY)) return opsOf("data", kind).filter((op) => !noValue(op));
+  if (kind === "objects") return ["has", "hasnot"];
   if (field === "channels" || kind === "list") return field === "channels" ? ["contains", "notcontains"] : ["contains", "notcontains", "has", "hasnot"];
   if (field === "version") return ["is", "isnot", "gt", "ge", "lt", "le"];
   if (!field.startsWith("data") && !field.startsWith("ext")) return ["is", "isnot", "starts", "ends", "contains", "notcontains", "in", "notin"];
   if (kind === "boolean") return ["is", "isnot", "has", "hasnot"];
-  if (kind === "number") return ["is", "isnot", "gt", "ge", "lt", "le", "in", "notin", "has", "hasnot"];
+  if (kind === "number" || kind === "numeric") return ["is", "isnot", "gt", "ge", "lt", "le", "in", "notin", "has", "hasnot"];
   return ops;
 }
 
@@ -48,6 +53,7 @@ export function literal(text: string, kind: Kind): string {
   const inner = /^"(.*)"$/s.exec(value)?.[1];
   if (inner !== undefined) return quoted(inner);
   if (kind === "string" || kind === "list") return quoted(value);
+  if (kind === "numeric" && /^-?\d+$/.test(value)) return `${value}.0`;
   if (value === "true" || value === "false" || value === "null" || NUMBER.test(value)) return value;
   return quoted(value);
 }
@@ -58,7 +64,20 @@ function kindOf(field: string, kind: Kind): Kind {
   return field.startsWith("data") || field.startsWith("ext") ? kind : "string";
 }
 
+const POSITIVE: Partial<Record<Op, Op>> = { isnot: "is", notcontains: "contains", notin: "in" };
+
 function one(c: Condition, kind: Kind): string {
+  const at = c.field.indexOf(ANY);
+  if (at >= 0) {
+    // Of a list of objects: some member is like this; or none is.
+    const inner = one({ ...c, op: POSITIVE[c.op] ?? c.op, field: `data.${c.field.slice(at + ANY.length)}` }, kind).replaceAll(/^(double\()?data\./g, "$1x.");
+    return `${c.op in POSITIVE ? "!" : ""}${c.field.slice(0, at)}.exists(x, ${inner})`;
+  }
+  if (kind === "numeric" && !noValue(c.op)) {
+    const plain = one(c, "any");
+    const numbers = c.op === "in" || c.op === "notin" ? c.value.split(",").map((v) => literal(v, kind)).join(", ") : literal(c.value, kind);
+    return plain.includes(" in [") ? plain.replace(`${c.field} in [`, `double(${c.field}) in [`).replace(/\[.*\]/, () => `[${numbers}]`) : `double(${c.field}) ${MARKS[c.op] ?? "=="} ${numbers}`;
+  }
   const k = kindOf(c.field, kind);
   const value = (): string => literal(c.value, k);
   const list = (): string => `[${c.value.split(",").map((v) => v.trim()).filter((v) => v !== "").map((v) => literal(v, k)).join(", ")}]`;
@@ -93,6 +112,15 @@ function one(c: Condition, kind: Kind): string {
     case "hasnot":
       return `!has(${c.field})`;
   }
+}
+
+const MARKS: Partial<Record<Op, string>> = { is: "==", isnot: "!=", gt: ">", ge: ">=", lt: "<", le: "<=" };
+
+/** A number is compared with something that is none: the condition would never hold. */
+export function notNumber(c: Condition, kind: Kind): boolean {
+  if ((kind !== "number" && kind !== "numeric") || noValue(c.op) || c.text !== undefined || !complete(c)) return false;
+  const values = c.op === "in" || c.op === "notin" ? c.value.split(",").filter((v) => v.trim() !== "") : [c.value];
+  return values.some((v) => !NUMBER.test(v.trim()) && v.trim() !== "null");
 }
 
 /** Whether a row says enough to be written. */
@@ -150,6 +178,7 @@ class Reader {
   readonly #source: string;
   readonly #tokens: Token[];
   #at = 0;
+  #member = ""; // what a member of a list is called
   constructor(source: string, tokens: Token[]) {
     this.#source = source;
     this.#tokens = tokens;
@@ -183,7 +212,7 @@ class Reader {
 
   #path(): string | undefined {
     const first = this.#peek();
-    if (first?.kind !== "name" || !ROOTS.has(first.text)) return undefined;
+    if (first?.kind !== "name" || !(ROOTS.has(first.text) || (this.#member !== "" && first.text === this.#member))) return undefined;
     this.#at++;
     let out = first.text;
     for (;;) {
@@ -206,7 +235,8 @@ class Reader {
       const inner = this.condition();
       if (!inner || (group && !this.#take(")"))) return undefined;
       // "!a == b" means something else, and is not the builder's.
-      if (!group && !["has", "contains"].includes(inner.op)) return undefined;
+      if (!group && !["has", "contains"].includes(inner.op) && !inner.field.includes(ANY)) return undefined;
+      if (inner.field.includes(ANY) && (inner.op === "isnot" || group)) return undefined;
       const op = NEGATED[inner.op];
       return op && { ...inner, op };
     }
@@ -225,18 +255,37 @@ class Reader {
     return this.#comparison();
   }
 
+  /** name, condition): of the members of a list. */
+  #exists(list: string): Condition | undefined {
+    const name = this.#tokens[this.#at++];
+    if (this.#member !== "" || name?.kind !== "name" || ROOTS.has(name.text) || !this.#take(",")) return undefined;
+    this.#member = name.text;
+    const inner = this.#comparison();
+    this.#member = "";
+    if (!inner?.field.startsWith(`${name.text}.`) || inner.op === "isnot" || !this.#take(")")) return undefined;
+    return { ...inner, field: list + ANY + inner.field.slice(name.text.length + 1) };
+  }
+
   #comparison(): Condition | undefined {
+    const numeric = this.#peek()?.text === "double" && this.#tokens[this.#at + 1]?.text === "(";
+    if (numeric) this.#at += 2;
     const field = this.#path();
+    if (numeric) {
+      if (!field?.includes(".") || !this.#take(")")) return undefined;
+      const mark = this.#tokens[this.#at];
+      if (mark?.text === "." || (mark?.text !== "in" && this.#tokens[this.#at + 1]?.kind !== "number")) return undefined;
+    }
     if (field === undefined || field === "data" || field === "ext") return undefined;
     const next = this.#tokens[this.#at++];
     if (!next) return undefined;
     if (next.kind === "mark" && next.text in COMPARE) {
       const value = this.#value();
       const op = COMPARE[next.text];
-      return value === undefined || !op ? undefined : { field, op, value };
+      return value === undefined || !op ? undefined : { field, op, value: numeric ? value.replace(/\.0$/, "") : value };
     }
     if (next.kind === "name" && next.text === "in") return this.#list(field);
     const method = this.#tokens[this.#at++];
+    if (next.text === "." && method?.text === "exists" && field.startsWith("data.") && this.#take("(")) return this.#exists(field);
     const op = next.text === "." && method ? METHODS[method.text] : undefined;
     if (!op || !this.#take("(") || this.#peek()?.kind !== "string") return undefined;
     const value = this.#tokens[this.#at++]?.text ?? "";

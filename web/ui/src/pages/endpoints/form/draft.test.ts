@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Endpoint } from "$api";
-import { bodyOf, draftOf, keepsSecret, paramsOf, urlFault, withParams } from "./draft";
+import { bodyOf, differing, draftOf, keepsSecret, merge, paramsOf, tidyUrl, urlFault, withParams } from "./draft";
 
 const any = () => "any" as const;
 const saved = {
@@ -64,4 +64,23 @@ test("parameters are read from an address and written into it", () => {
 test("an address is told what is wrong with it", () => {
   const cases: Record<string, string> = { "": "empty", "example.com": "scheme", "ftp://x": "scheme", "https://": "bad", "https://a b": "space", "https://u:p@x/": "user", "https://x/#f": "hash", "https://x/": "", "http://[::1]:80/": "" };
   for (const [url, fault] of Object.entries(cases)) assert.equal(urlFault(url), fault, url);
+});
+
+test("what was typed goes on top of what somebody else changed", () => {
+  const start = draftOf({ url: "https://a.example/x", description: "Old", types: ["a.*"] });
+  const typed = { ...start, description: "Mine", url: "https://b.example/x?y=1", params: [{ name: "y", value: "1" }] };
+  const now = draftOf({ url: "https://a.example/z", description: "Theirs", types: ["a.*", "b.*"], timeout: "5s" });
+  const merged = merge(now, { draft: typed, start });
+  assert.equal(merged.description, "Mine");
+  assert.equal(merged.url, "https://b.example/x?y=1");
+  assert.deepEqual(merged.types, ["a.*", "b.*"]);
+  assert.equal(merged.timeout, "5s");
+  assert.deepEqual(differing(start, now).sort(), ["description", "timeout", "types", "url"]);
+});
+
+test("an address as people paste it", () => {
+  assert.equal(tidyUrl(" hook.eu1.make.com/abc?x=1 "), "https://hook.eu1.make.com/abc?x=1");
+  assert.equal(tidyUrl("localhost:9000/x"), "http://localhost:9000/x");
+  assert.equal(tidyUrl("example.com:8443"), "https://example.com:8443");
+  for (const same of ["https://a.example", "ftp://a.example", "word", "two words.example", "mailto:a@b.example", "/path.example", "a@b.example"]) assert.equal(tidyUrl(same), same);
 });

@@ -170,6 +170,39 @@ export function withParams(url: string, params: readonly Pair[]): string {
   return base + (query ? `?${query}` : "") + hash;
 }
 
+/** What a form was like when it was left, to go on with. */
+export interface Carried {
+  draft: Draft;
+  /** As it was before anything was typed. */
+  start: Draft;
+}
+
+/** What was typed, on top of what is there now: a field that was not touched is as it is now. */
+export function merge(now: Draft, { draft, start }: Carried): Draft {
+  const out: Record<string, unknown> = { ...now };
+  const groups: (keyof Draft)[][] = [["url", "params"], ["every", "types"], ["filterBy", "filterAll", "rows", "filter"], ["batching", "batchMax", "batchWait", "coalesce"], ["auth", "username", "password", "token"]];
+  const together = new Map(groups.flatMap((g) => g.map((k) => [k, g] as const)));
+  for (const key of Object.keys(now) as (keyof Draft)[]) {
+    if (JSON.stringify(draft[key]) === JSON.stringify(start[key])) continue;
+    for (const k of together.get(key) ?? [key]) out[k] = draft[k];
+  }
+  return out as unknown as Draft;
+}
+
+/** The fields of the form in which two drafts differ. */
+export function differing(a: Draft, b: Draft): string[] {
+  const names: Partial<Record<keyof Draft, string>> = { params: "url", every: "types", filterBy: "filter", filterAll: "filter", rows: "filter", batching: "batch", batchMax: "batch", batchWait: "batch", coalesce: "batch", username: "auth", password: "auth", token: "auth" };
+  const out = (Object.keys(a) as (keyof Draft)[]).filter((k) => JSON.stringify(a[k]) !== JSON.stringify(b[k])).map((k) => names[k] ?? k);
+  return [...new Set(out)];
+}
+
+/** An address as people paste it: without spaces around it; without a scheme it is meant to be https, but on this computer http. */
+export function tidyUrl(url: string): string {
+  const text = url.trim();
+  if (text === "" || /^[a-z][a-z\d+.-]*:\/\//i.test(text) || !/^[\w-]+(\.[\w-]+)*(:\d+)?([/?]|$)/.test(text) || !/[.:]/.test(text.split(/[/?]/)[0] ?? "")) return text;
+  return `${/^(localhost|127\.)/.test(text) ? "http" : "https"}://${text}`;
+}
+
 export type UrlFault = "" | "empty" | "scheme" | "bad" | "space" | "user" | "hash";
 
 /** What is wrong with an address as far as it can be seen here; "" when it looks right. */

@@ -2,9 +2,9 @@
 import type { Endpoint } from "$api";
 import { t } from "$lib/i18n.svelte";
 import type { ApiError } from "$lib/problem";
-import { fields, groups, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "./catalogue";
-import { complete, type Kind } from "./cel";
-import { bodyOf, draftOf, filterOf, keepsSecret, urlFault, type Draft } from "./draft";
+import { fields, groups, takes, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "./catalogue";
+import { complete, notNumber, type Kind } from "./cel";
+import { bodyOf, draftOf, filterOf, keepsSecret, merge, urlFault, type Carried, type Draft } from "./draft";
 
 /** Fields that the form shows, by the first part of the server's name for them. */
 const SHOWN = ["url", "description", "types", "filter", "channels", "changed", "order", "payload", "envelope", "format", "batch", "headers", "auth", "signing", "timeout", "retries", "rate_limit", "concurrency", "forever", "profile"];
@@ -21,9 +21,18 @@ export class Form {
   refused = $state.raw<ApiError>();
   /** Saving was tried: what is missing is shown too. */
   tried = $state(false);
+  /** The address was left: what is wrong with it is told. */
+  urlLeft = $state(false);
   #start = $state(""); // dirty looks at it
 
-  readonly fields: Field[] = $derived(fields(this.catalogue, this.events));
+  /** Of the chosen types, or of all while nothing of theirs is known. */
+  readonly fields: Field[] = $derived.by(() => {
+    const { every, types } = this.draft;
+    const chosen = (name: string): boolean => every || types.some((p) => takes(p, name));
+    const some = this.catalogue.filter((c) => chosen(c.name));
+    const seen = this.events.filter((e) => chosen(e.type));
+    return some.length + seen.length > 0 ? fields(some, seen) : fields(this.catalogue, this.events);
+  });
   readonly groups: TypeGroup[] = $derived(groups(this.catalogue, new Set(this.events.map((e) => e.type))));
   readonly #kinds = $derived(new Map(this.fields.map((f) => [f.name, f.kind])));
   readonly filter: string = $derived.by(() => filterOf(this.draft, this.kind));
@@ -41,15 +50,22 @@ export class Form {
     if (this.draft.auth === "bearer" && !this.draft.token && !this.keepsSecret) out["auth.token"] = t("endpoints.form.needed");
     if (this.draft.auth === "basic" && !this.draft.username) out["auth.username"] = t("endpoints.form.needed");
     if (this.draft.filterBy === "rows" && this.draft.rows.some((r) => !complete(r))) out.filter = t("endpoints.form.filter.incomplete");
+    else if (this.draft.filterBy === "rows" && this.draft.rows.some((r) => notNumber(r, this.kind(r.field)))) out.filter = t("endpoints.form.filter.incomplete");
     return out;
   });
 
-  /** types: the ones that a new endpoint's form begins with. */
-  constructor(tenant: string, was?: Endpoint, types: readonly string[] = []) {
+  /** types: the ones that a new endpoint's form begins with; carried: what was typed before, to go on with. */
+  constructor(tenant: string, was?: Endpoint, types: readonly string[] = [], carried?: Carried) {
     this.tenant = tenant;
     this.was = was;
-    this.draft = draftOf(was ?? { types: [...types] });
-    this.#start = JSON.stringify(this.draft);
+    const now = draftOf(was ?? { types: [...types] });
+    this.draft = carried ? merge(now, carried) : now;
+    this.#start = JSON.stringify(now);
+  }
+
+  /** What is typed, to go on with in another form. */
+  get carried(): Carried {
+    return { draft: $state.snapshot(this.draft) as Draft, start: JSON.parse(this.#start) as Draft };
   }
 
   kind = (field: string): Kind => this.#kinds.get(field) ?? "any";
@@ -62,7 +78,7 @@ export class Form {
   /** The message for a field: what is missing once saving was tried or something was typed, or what the server says. */
   error(name: string): string | undefined {
     const own = this.missing[name];
-    if (own !== undefined && (this.tried || (name === "url" && this.fault !== "empty" && this.draft.url.length > 8))) return own;
+    if (own !== undefined && (this.tried || (name === "url" && this.fault !== "empty" && this.urlLeft))) return own;
     const found = this.refused?.errors.find((e) => e.field === name || e.field.startsWith(`${name}[`));
     if (!found) return undefined;
     const at = /\[(\d+)\]$/.exec(found.field)?.[1];

@@ -17,7 +17,7 @@ export function shortReason(e: Endpoint): string {
   if (e.disabled || !s) return "";
   if (s.lane === "waiting" && s.waiting === "penalty" && s.penalty_until) return nextTry(s.penalty_until);
   if (s.lane === "waiting" && s.waiting === "retries") return t("endpoints.state.retriesDue", { n: s.retries });
-  if (s.lane === "backlog") return t("endpoints.state.behind", { n: s.backlog });
+  if (s.lane === "backlog") return ""; // beside it stands how much
   if (s.failures > 0) return t("endpoints.state.failures", { n: s.failures });
   return s.retries > 0 ? t("endpoints.state.retriesDue", { n: s.retries }) : "";
 }
@@ -75,6 +75,12 @@ export function takesText(e: Pick<Endpoint, "types" | "filter" | "channels" | "c
 /** An address without its scheme, for lists. */
 export function shortUrl(url: string): string {
   return url.replace(/^https?:\/\//, "");
+}
+
+/** What an endpoint is called: its name, else the beginning of its address. */
+export function nameOf(e: Endpoint): string {
+  const url = shortUrl(e.url);
+  return e.description || (url.length > 64 ? `${url.slice(0, 60)}…` : url);
 }
 
 /** What must be typed to delete an endpoint: its host, or its name when it has none. */
