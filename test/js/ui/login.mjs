@@ -80,10 +80,11 @@ await flow("login", async (ui) => {
     await logIn(revoked.key);
     await page.waitForURL("**/ui/t/acme/overview");
     await ui.settled(page);
-    await ui.api("DELETE", `/v1/apikeys/${revoked.id}`);
     await ui.expecting(401, /^\/v1\//, async () => {
+      await ui.api("DELETE", `/v1/apikeys/${revoked.id}`);
       await page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name: "Events", exact: true }).click();
       await page.waitForURL(/\/ui\/login\?return=%2Fui%2Ft%2Facme%2F/);
+      await field.waitFor(); // the page that was left asks no more
     });
     await logIn(reader.key);
     await page.waitForURL(/\/ui\/t\/acme\//);
@@ -155,11 +156,12 @@ await flow("login", async (ui) => {
   await ui.step("a session whose time is over is told, and logging in goes on where one was", async () => {
     const soon = await ui.context();
     await ui.server("stop");
-    await ui.server("start --session-lifetime 10s");
+    await ui.server("start --session-lifetime 20s");
     await ui.signIn(soon, reader.key);
     const [listens, rests] = [await soon.newPage(), await soon.newPage()];
-    await ui.open(rests, "/ui/t/acme/endpoints?q=shop");
-    await ui.open(listens, "/ui/t/acme/overview");
+    await ui.open(listens, "/ui/t/acme/overview"); // this one has to be open before the time is over
+    await listens.getByRole("status").filter({ hasText: "Live" }).first().waitFor();
+    await ui.expecting(401, /^\/v1\//, () => ui.open(rests, "/ui/t/acme/endpoints?q=shop"));
     await ui.expecting(401, /^\/v1\//, async () => {
       // A page that listens finds out by itself, any other when it is used.
       await listens.waitForURL(/\/ui\/login\?return=%2Fui%2Ft%2Facme%2Foverview&error=session_ended$/);
