@@ -100,6 +100,10 @@ func IdempotencyKey(key string) CallOption {
 // IfMatch makes a write conditional on the ETag that was read: a [*Problem] with status 412 when another is stored.
 func IfMatch(etag string) CallOption { return func(c *call) { c.set("If-Match", etag) } }
 
+// OnlyNew lets a write make something, but not replace what is there: a [*Problem] with status 412 when there is one already.
+// It goes with [QueueHandle.Put].
+func OnlyNew() CallOption { return func(c *call) { c.set("If-None-Match", "*") } }
+
 // call is one request on its way.
 type call struct {
 	method, path string

@@ -31,12 +31,13 @@ func (q *QueueHandle) path(more ...string) string {
 	return path(append([]string{"tenants", q.tenant, "queues", q.name}, more...)...)
 }
 
-// Put makes the queue, or replaces its configuration; with the ETag of one that was read, only that version. The name
+// Put makes the queue, or replaces its configuration; with the ETag of one that was read, only that version; with [OnlyNew]
+// it does not replace. The name
 // within the configuration is not looked at.
 func (q *QueueHandle) Put(ctx context.Context, configuration Queue, opts ...CallOption) (*Queue, error) {
 	k := newCall(http.MethodPut, q.path(), opts)
 	k.set("If-Match", configuration.ETag)
-	k.repeat = k.repeat || k.header.Get("If-Match") == "" // twice is as good as once
+	k.repeat = k.repeat || k.header.Get("If-Match") == "" && k.header.Get("If-None-Match") == "" // twice is as good as once
 	configuration.Name = q.name
 	return resource[Queue](ctx, q.c, k, configuration)
 }
@@ -110,6 +111,11 @@ func (q *QueueHandle) Extend(ctx context.Context, visibility time.Duration, rece
 		}
 	}
 	return all, nil
+}
+
+// Leases lists the events whose leases hold, in version order, with who has them.
+func (q *QueueHandle) Leases(ctx context.Context, opts ...ListOption) iter.Seq2[QueueLease, error] {
+	return list[QueueLease](ctx, q.c, q.path("leases"), opts)
 }
 
 // Dead lists the queue's dead letters.

@@ -46,6 +46,7 @@ type LeaseRequest struct {
 	Max        int      `json:"max,omitempty" minimum:"1" maximum:"1000" doc:"The most events; default 1"`
 	Wait       Duration `json:"wait,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 20s" example:"20s" doc:"How long to wait for an event when none is due, at most 60s; default 0s"`
 	Visibility Duration `json:"visibility,omitempty" pattern:"^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$" patternDescription:"a duration such as 30s" example:"30s" doc:"How long the leases hold, 1s to 12h; default: the queue's"`
+	Consumer   string   `json:"consumer,omitempty" maxLength:"128" doc:"What the worker calls itself, such as its host: shown in the list of leases; at most 128 bytes"`
 }
 
 // LeasedEvents is the answer to a lease; empty when no event was due.
@@ -98,6 +99,25 @@ type ReceiptError struct {
 	// Code is lease_lost (the lease has ended or was settled) or invalid_receipt (not one of this queue's).
 	Code   string `json:"code" enum:"lease_lost,invalid_receipt" doc:"lease_lost: the lease has ended or was settled. invalid_receipt: not one of this queue's"`
 	Detail string `json:"detail" doc:"One sentence for people"`
+}
+
+// QueueLease is an event whose lease holds, with who has it.
+type QueueLease struct {
+	Version    int64       `json:"version" doc:"The event's version"`
+	ID         string      `json:"id,omitempty" doc:"The event's id; absent when it is no longer on the log, as are type and subject"`
+	Type       string      `json:"type,omitempty" doc:"The event's type"`
+	Subject    string      `json:"subject,omitempty" doc:"The event's subject"`
+	Deliveries int         `json:"deliveries" doc:"How often it was leased, this time included"`
+	Expires    time.Time   `json:"expires" doc:"When the lease ends"`
+	By         LeaseHolder `json:"by" doc:"Whose key or token leased it"`
+	Consumer   string      `json:"consumer,omitempty" doc:"What the worker calls itself"`
+}
+
+// LeaseHolder is whose key or token leased an event; its fields are empty for leases from before an upgrade.
+type LeaseHolder struct {
+	Kind string `json:"kind" doc:"As in the audit log: root, apikey, token or user"`
+	ID   string `json:"id" doc:"The id of the key, the token or the person"`
+	Name string `json:"name,omitempty" doc:"The name of the key or the person; tokens have none"`
 }
 
 // QueueDeadLetter is an event that was leased too often without an ack.

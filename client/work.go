@@ -49,6 +49,8 @@ type WorkOptions struct {
 	Visibility time.Duration
 	// Wait is how long one request waits for events, at most 60 s; 0: 20 s.
 	Wait time.Duration
+	// Consumer is what the worker is called in the list of leases, at most 128 bytes.
+	Consumer string
 	// Timeout bounds a handler's context; 0: no bound.
 	Timeout time.Duration
 	// Drain is how long handlers may go on when the worker stops; 0: 30 s.
@@ -189,7 +191,7 @@ func (w *worker) lease(ctx context.Context) error {
 		}
 		sent := time.Now()
 		events, err := w.q.Lease(ctx, LeaseRequest{
-			Max: min(free, maxLease), Wait: Duration(w.o.Wait), Visibility: Duration(w.o.Visibility),
+			Max: min(free, maxLease), Wait: Duration(w.o.Wait), Visibility: Duration(w.o.Visibility), Consumer: w.o.Consumer,
 		})
 		if ctx.Err() != nil && err != nil {
 			return nil

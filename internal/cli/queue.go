@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,7 @@ type queueCmd struct {
 	Show   queueShowCmd   `cmd:"" help:"Show a queue."`
 	Rm     queueRmCmd     `cmd:"" help:"Delete a queue. Its events stay on the log."`
 	Lease  queueLeaseCmd  `cmd:"" help:"Borrow events, to be settled with ack or nack."`
+	Leases queueLeasesCmd `cmd:"" help:"List the leased events, with who has them."`
 	Ack    queueAckCmd    `cmd:"" help:"Say that leased events are done."`
 	Nack   queueNackCmd   `cmd:"" help:"Give leased events back."`
 	Extend queueExtendCmd `cmd:"" help:"Let leases hold longer."`
@@ -53,6 +55,7 @@ type queuePutCmd struct {
 	MaxOpen       int           `help:"The most events that may be leased or waiting to be given again at once." placeholder:"N"`
 	Start         int64         `help:"The first version, when the queue is made; what comes without it." placeholder:"VERSION"`
 	Description   string        `help:"For people."`
+	New           bool          `help:"Make it; fail when there is one of this name."`
 }
 
 // Run makes or changes the queue.
@@ -61,10 +64,14 @@ func (x *queuePutCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	var options []client.CallOption
+	if x.New {
+		options = append(options, client.OnlyNew())
+	}
 	made, err := q.Put(c.ctx, client.Queue{
 		Description: x.Description, Types: x.Types, Subjects: x.Subject, Filter: x.Filter, Order: x.Order,
 		Visibility: client.Duration(x.Visibility), MaxDeliveries: x.MaxDeliveries, MaxOpen: x.MaxOpen, Start: x.Start,
-	})
+	}, options...)
 	if err != nil {
 		return err
 	}
@@ -189,6 +196,7 @@ type queueLeaseCmd struct {
 	Max        int           `help:"The most events, 1 to 1,000." short:"n" default:"1"`
 	Wait       time.Duration `help:"How long to wait when there is none, at most 60s." placeholder:"DURATION"`
 	Visibility time.Duration `help:"How long the leases hold, 1s to 12h; what the queue says without it." placeholder:"DURATION"`
+	Consumer   string        `help:"What you are called in the list of leases." placeholder:"NAME"`
 }
 
 // Run leases events.
@@ -200,7 +208,7 @@ func (x *queueLeaseCmd) Run(c *console) error {
 	if x.Max < 1 || x.Wait < 0 || x.Visibility < 0 {
 		return usagef("--max must be at least 1, and no time negative")
 	}
-	events, err := q.Lease(c.ctx, client.LeaseRequest{Max: x.Max, Wait: client.Duration(x.Wait), Visibility: client.Duration(x.Visibility)})
+	events, err := q.Lease(c.ctx, client.LeaseRequest{Max: x.Max, Wait: client.Duration(x.Wait), Visibility: client.Duration(x.Visibility), Consumer: x.Consumer})
 	if err != nil {
 		return err
 	}
@@ -302,6 +310,30 @@ func (c *console) settled(what string, done int, faults []client.ReceiptError, a
 		}
 	}
 	return &statusError{err: errReceipts, status: ExitInvalid, quiet: true}
+}
+
+type queueLeasesCmd struct {
+	limited
+	queueName
+}
+
+// Run lists the leases.
+func (x *queueLeasesCmd) Run(c *console) error {
+	q, err := x.handle(c)
+	if err != nil {
+		return err
+	}
+	items, more, err := collect(x.limited, q.Leases(c.ctx, x.page()))
+	if err != nil {
+		return err
+	}
+	return listed(c, items, more, "There are no leases.", []string{"VERSION", "TYPE", "SUBJECT", "DELIVERY", "EXPIRES", "CONSUMER", "BY", "ID"},
+		func(l client.QueueLease) []cell {
+			return []cell{
+				text(fmt.Sprint(l.Version)), {l.Type, cyan}, text(l.Subject), text(fmt.Sprint(l.Deliveries)), text(stamp(l.Expires)), text(l.Consumer),
+				text(strings.TrimSpace(l.By.Kind + " " + cmp.Or(l.By.Name, l.By.ID))), text(l.ID),
+			}
+		})
 }
 
 type queueDeadCmd struct {

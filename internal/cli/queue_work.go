@@ -28,6 +28,7 @@ type queueWorkCmd struct {
 	Delay       *time.Duration `help:"When a failed event is given again; without it after about 1s, then twice as long each time, at most 5m." placeholder:"DURATION"`
 	Drain       time.Duration  `help:"How long commands may go on when this one is told to stop." default:"30s"`
 	Count       int            `help:"Stop after so many acks." placeholder:"N"`
+	Consumer    string         `help:"What the worker is called in the list of leases; the host's name and the process's number without it." placeholder:"NAME"`
 	Quiet       bool           `help:"Tell of failures only." short:"q"`
 }
 
@@ -51,7 +52,11 @@ func (x *queueWorkCmd) Run(c *console) error {
 	}
 	o := client.WorkOptions{
 		Concurrency: x.Concurrency, Prefetch: x.Prefetch, Visibility: x.Visibility, Timeout: x.Timeout, Drain: x.Drain,
-		OnDone: w.done, OnError: w.failed,
+		Consumer: x.Consumer, OnDone: w.done, OnError: w.failed,
+	}
+	if o.Consumer == "" {
+		host, _ := os.Hostname() // without one the number has to do
+		o.Consumer = shortened(host, 60) + ":" + fmt.Sprint(os.Getpid())
 	}
 	if x.Count > 0 && x.Prefetch == 0 {
 		o.Concurrency = min(o.Concurrency, x.Count)

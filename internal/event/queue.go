@@ -19,6 +19,8 @@ const (
 	DefaultMaxOpen       = 1000
 	// MaxLease is how many events one lease may ask for, and how many receipts one call may hold.
 	MaxLease = 1000
+	// MaxConsumer is the longest name of a worker, in bytes.
+	MaxConsumer = 128
 	// MaxLeaseWait is how long a lease may wait for an event.
 	MaxLeaseWait = time.Minute
 )
@@ -78,6 +80,16 @@ type QueueItem struct {
 	// Until is when the lease ends, or, without one, when the item may be leased.
 	Until    time.Time
 	Received time.Time
+	// Holder is whose the lease is; zero when none does.
+	Holder LeaseHolder
+}
+
+// LeaseHolder is who leased an event.
+type LeaseHolder struct {
+	// Kind, ID and Name are the caller's, as the audit log names it: [APIKey.Kind], [APIKey.Who] and [APIKey.Name].
+	Kind, ID, Name string
+	// Consumer is what the worker calls itself, at most MaxConsumer bytes; empty when it does not.
+	Consumer string
 }
 
 // QueueDead is a dead letter of a queue: an event that was leased too often without an ack.
@@ -104,6 +116,7 @@ type LeaseAsk struct {
 	Max        int           // 1 to MaxLease
 	Wait       time.Duration // 0 to MaxLeaseWait
 	Visibility time.Duration // 0: the queue's
+	By         LeaseHolder
 }
 
 // Leased is an event lent to a worker. The event is shared and must not be changed.

@@ -106,7 +106,7 @@ func (o *openItems) len() int { return len(o.byVersion) }
 func (o *openItems) add(q event.QueueItem, now time.Time) *item {
 	it := &item{QueueItem: q}
 	if !it.Until.After(now) {
-		it.Lease = 0
+		it.Lease, it.Holder = 0, event.LeaseHolder{}
 	}
 	o.byVersion[q.Version] = it
 	if n := len(o.versions); n == 0 || o.versions[n-1] < q.Version {
@@ -170,11 +170,11 @@ func (o *openItems) chainOf(it *item) *chain {
 }
 
 // lend gives an item out until a time, under a lease number.
-func (o *openItems) lend(it *item, lease int64, until, now time.Time) {
+func (o *openItems) lend(it *item, lease int64, by event.LeaseHolder, until, now time.Time) {
 	if c := o.chainOf(it); c != nil && !it.leased() {
 		c.leased++
 	}
-	it.Lease, it.Until = lease, until
+	it.Lease, it.Holder, it.Until = lease, by, until
 	it.Deliveries++
 	o.place(it, now)
 }
@@ -185,7 +185,7 @@ func (o *openItems) put(it *item, at, now time.Time) {
 	if c != nil && it.leased() {
 		c.leased--
 	}
-	it.Lease, it.Until = 0, at
+	it.Lease, it.Holder, it.Until = 0, event.LeaseHolder{}, at
 	o.place(it, now)
 	o.wake(c, now)
 }

@@ -200,7 +200,7 @@ func (q *queue) give(w *waiter, now time.Time) {
 
 func (q *queue) lend(w *waiter, it *item, ev *event.Event, now time.Time) {
 	q.lease++
-	q.items.lend(it, q.lease, now.Add(w.ask.Visibility), now)
+	q.items.lend(it, q.lease, w.ask.By, now.Add(w.ask.Visibility), now)
 	q.touch(it.Version)
 	w.given = append(w.given, lent{version: it.Version, lease: it.Lease, deliveries: it.Deliveries, until: it.Until, ev: ev})
 	if ev != nil {

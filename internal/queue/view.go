@@ -1,8 +1,11 @@
 package queue
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
@@ -31,6 +34,49 @@ func (m *Manager) View(ctx context.Context, q *event.Queue) (event.QueueView, er
 		stored.show(&v, now)
 	}
 	return v, m.addLog(ctx, q.Tenant, &v)
+}
+
+// Leases returns the events of a queue whose leases hold, with version > after, in version order, at most limit. Like View it
+// does not load the queue into memory.
+func (m *Manager) Leases(ctx context.Context, q *event.Queue, after int64, limit int) ([]event.QueueItem, error) {
+	if open := m.find(ctx, name{q.Tenant, q.Name}); open != nil {
+		if list, ok := open.leases(q.ID, after, limit); ok {
+			return list, nil
+		}
+	}
+	_, _, items, err := m.cfg.Store.LoadQueue(ctx, q.ID)
+	if err != nil {
+		return nil, mapError(err)
+	}
+	return held(slices.Values(items), after, limit, clock()), nil
+}
+
+// leases is Leases of a queue in memory; false when it is not the one meant, or no longer in use.
+func (q *queue) leases(id event.QueueID, after int64, limit int) ([]event.QueueItem, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.gone != nil || q.id != id {
+		return nil, false
+	}
+	return held(func(yield func(event.QueueItem) bool) {
+		for _, it := range q.items.byVersion {
+			if !yield(it.QueueItem) {
+				return
+			}
+		}
+	}, after, limit, clock()), true
+}
+
+// held picks the items whose leases hold, of versions > after the first limit.
+func held(items iter.Seq[event.QueueItem], after int64, limit int, now time.Time) []event.QueueItem {
+	var out []event.QueueItem
+	for it := range items {
+		if it.Lease != 0 && it.Until.After(now) && it.Version > after {
+			out = append(out, it)
+		}
+	}
+	slices.SortFunc(out, func(a, b event.QueueItem) int { return cmp.Compare(a.Version, b.Version) })
+	return out[:min(limit, len(out))]
 }
 
 // addLog adds what the log says to a view: the head, the depth and the age.

@@ -60,6 +60,7 @@ const (
 	listDeadLetters = 'd'
 	listQueues      = 'q'
 	listQueueDead   = 'x'
+	listQueueLeases = 'l'
 	listBins        = 'n'
 	listSources     = 's'
 	listDeliveries  = 'i'

@@ -55,6 +55,7 @@ var codes = []code{
 	{"gone", 410, "What is asked for is older than retention; the member oldest holds the oldest version left."},
 	{"bin_expired", 410, "The bin has expired."},
 	{"bin_full", 410, "The bin is full, and refuses more."},
+	{"not_new", 412, "If-None-Match: * was given, and there is such a thing: take another name, or leave the condition out to replace it."},
 	{"revision_mismatch", 412, "The resource was changed since its ETag was read: read it again."},
 	{"too_large", 413, "The body is too large."},
 	{"event_too_large", 413, "An event is too large."},

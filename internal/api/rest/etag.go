@@ -50,6 +50,27 @@ func preconditionFailed() *problem {
 	return newProblem(http.StatusPreconditionFailed, "revision_mismatch", "the resource was changed since its ETag was read; read it again")
 }
 
+// InOnlyNew is the condition of a PUT that must not replace anything.
+type InOnlyNew struct {
+	IfNoneMatch string `header:"If-None-Match" doc:"*: only if there is none yet; 412 when there is"`
+}
+
+// onlyNew reports whether the condition is there.
+func (in *InOnlyNew) onlyNew() (bool, error) {
+	switch strings.TrimSpace(in.IfNoneMatch) {
+	case "":
+		return false, nil
+	case "*":
+		return true, nil
+	}
+	return false, invalid("If-None-Match", "must be *")
+}
+
+// existsAlready is the answer when If-None-Match: * finds something.
+func existsAlready(detail string) *problem {
+	return newProblem(http.StatusPreconditionFailed, "not_new", detail)
+}
+
 // noneMatch reports whether If-None-Match names tag, by the weak comparison (RFC 9110, 13.1.2).
 func noneMatch(header, tag string) bool {
 	if header == "" || tag == "" {

@@ -19,6 +19,9 @@ type Queues interface {
 	// View returns how far a queue is.
 	View(ctx context.Context, q *event.Queue) (event.QueueView, error)
 
+	// Leases lists the events of a queue whose leases hold, with version > after.
+	Leases(ctx context.Context, q *event.Queue, after int64, limit int) ([]event.QueueItem, error)
+
 	// Lease lends events, durably. Errors: KindNotFound, KindUnavailable when too many wait.
 	Lease(ctx context.Context, tenant event.TenantID, name string, ask event.LeaseAsk) ([]event.Leased, error)
 	// Ack, Nack and Extend return the receipts that did nothing; Extend also when the leases end.

@@ -35,7 +35,8 @@ func (a *API) queueRoutes() {
 	}, a.listQueues)
 	register(a, operation{
 		id: "put-queue", method: http.MethodPut, path: queuePath, tag: "Queues", summary: "Make a queue, or replace its configuration",
-		doc:   "Fields left out go back to their defaults, but start, which is read at the making only. Leases that hold go on.",
+		doc: "Fields left out go back to their defaults, but start, which is read at the making only. Leases that hold go on. " +
+			"With If-None-Match: * the queue is made, never replaced: 412 when there is one of this name.",
 		scope: scopeManage, tagged: true, creates: typeOf[client.Queue](), errors: []int{http.StatusGone},
 	}, a.putQueue)
 	register(a, operation{
@@ -65,6 +66,9 @@ func (a *API) queueRoutes() {
 	register(a, settle("ack-events", "/ack", "Acknowledge leased events", "They are done."), a.ackEvents)
 	register(a, settle("nack-events", "/nack", "Give leased events back", "They are given again, after delay."), a.nackEvents)
 	register(a, settle("extend-leases", "/extend", "Let leases hold longer", "From now on."), a.extendLeases)
+	leases := post("list-queue-leases", "/leases", "List events whose leases hold", "In version order: until when, and who has them.")
+	leases.method = http.MethodGet
+	register(a, leases, a.queueLeases)
 	dead := post("list-queue-dead-letters", "/dead", "List events that were leased too often without an ack", "In version order.")
 	dead.method, dead.answer = http.MethodGet, typeOf[client.Page[client.QueueDeadLetter]]()
 	register(a, dead, a.queueDead)
@@ -144,11 +148,16 @@ func (a *API) listQueues(ctx context.Context, c *call, in *struct {
 func (a *API) putQueue(ctx context.Context, c *call, in *struct {
 	InQueue
 	InMatch
+	InOnlyNew
 	InOnce
 	Body client.Queue
 },
 ) (*outPut[client.Queue], error) {
 	q, err := readQueue(in.Queue, &in.Body)
+	if err != nil {
+		return nil, err
+	}
+	onlyNew, err := in.onlyNew()
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +181,8 @@ func (a *API) putQueue(ctx context.Context, c *call, in *struct {
 			}, nil
 		case err != nil:
 			return nil, err
+		case onlyNew:
+			return nil, existsAlready("there is a queue of this name already")
 		}
 		rev, err := revision(in.IfMatch, stored.Revision)
 		if err != nil {

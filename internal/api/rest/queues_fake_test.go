@@ -94,6 +94,18 @@ func (q *fakeQueues) View(context.Context, *event.Queue) (event.QueueView, error
 	return q.view, q.f.fail
 }
 
+func (q *fakeQueues) Leases(_ context.Context, _ *event.Queue, after int64, limit int) ([]event.QueueItem, error) {
+	defer q.f.lock()()
+	var list []event.QueueItem
+	for version := after + 1; version <= 3 && len(list) < limit; version++ {
+		list = append(list, event.QueueItem{
+			Version: version, Deliveries: 2, Lease: 7, Until: start.Add(time.Minute),
+			Holder: event.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers", Consumer: "host-1"},
+		})
+	}
+	return list, q.f.fail
+}
+
 func (q *fakeQueues) Lease(_ context.Context, _ event.TenantID, name string, ask event.LeaseAsk) ([]event.Leased, error) {
 	defer q.f.lock()()
 	if _, ok := q.byName[name]; !ok {

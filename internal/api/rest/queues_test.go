@@ -35,6 +35,14 @@ func TestPutQueue(t *testing.T) {
 	if w := put(workPath+"-none", `{}`, "If-Match", "*"); w.Code != 412 {
 		t.Errorf("If-Match without a queue: %d %s", w.Code, w.Body)
 	}
+	for header, status := range map[string]int{"*": 412, `"3"`: 422} {
+		if w := put(workPath, `{"description":"replaced"}`, "If-None-Match", header); w.Code != status {
+			t.Errorf("If-None-Match: %s with a queue: %d %s", header, w.Code, w.Body)
+		}
+	}
+	if w := put(workPath+"-newer", `{}`, "If-None-Match", "*"); w.Code != 201 {
+		t.Errorf("If-None-Match: * without a queue: %d %s", w.Code, w.Body)
+	}
 	// What was read can be written back.
 	read := request{method: http.MethodGet, path: workPath, key: "manager"}.do(t, on.h)
 	if w := put(workPath, read.Body.String(), "If-Match", read.Header().Get("ETag")); w.Code != 200 {
@@ -66,6 +74,9 @@ func TestQueueScopes(t *testing.T) {
 		{"reader", "POST", "/nack", `{"receipts":["a"]}`, 200},
 		{"reader", "POST", "/extend", `{"receipts":["a"]}`, 200},
 		{"reader", "GET", "/dead", "", 200},
+		{"reader", "GET", "/leases", "", 200},
+		{"publisher", "GET", "/leases", "", 403},
+		{"narrow", "GET", "/leases", "", 403},
 		{"reader", "POST", "/dead/retry", "", 403},
 		{"reader", "PUT", "", "{}", 403},
 		{"reader", "DELETE", "", "", 403},
@@ -83,6 +94,29 @@ func TestQueueScopes(t *testing.T) {
 	}
 }
 
+// TestQueueLeases lists who has leased events, in pages.
+func TestQueueLeases(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	list := func(query string) client.Page[client.QueueLease] {
+		return decode[client.Page[client.QueueLease]](t, request{method: http.MethodGet, path: workPath + "/leases" + query, key: "reader"}.do(t, on.h), 200)
+	}
+	first := list("?limit=2")
+	rest := list("?limit=2&cursor=" + first.Next)
+	if len(first.Data) != 2 || len(rest.Data) != 1 || rest.Next != "" {
+		t.Fatalf("%+v %+v", first, rest)
+	}
+	l := first.Data[0]
+	e := on.events[0]
+	if l.Version != 1 || l.ID != e.ID || l.Type != e.Type || l.Deliveries != 2 || l.By != (client.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers"}) ||
+		l.Consumer != "host-1" || !l.Expires.Equal(start.Add(time.Minute)) {
+		t.Errorf("%+v", l)
+	}
+	if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/queues/none/leases", key: "reader"}).do(t, on.h); w.Code != 404 {
+		t.Errorf("of no queue: %d", w.Code)
+	}
+}
+
 func TestLeaseEvents(t *testing.T) {
 	t.Parallel()
 	on := newStage(t)
@@ -90,20 +124,22 @@ func TestLeaseEvents(t *testing.T) {
 	post := func(path, body string) *httptest.ResponseRecorder {
 		return request{method: http.MethodPost, path: workPath + path, key: "reader", body: body}.do(t, on.h)
 	}
-	w := post("/lease", `{"max":2,"wait":"20s","visibility":"1m"}`)
+	w := post("/lease", `{"max":2,"wait":"20s","visibility":"1m","consumer":"host-1"}`)
 	got := decode[client.LeasedEvents](t, w, 200)
 	if len(got.Events) != 2 || got.Events[0].Receipt == "" || got.Events[0].Deliveries != 1 || got.Events[1].Event.Version != 2 ||
 		!got.Events[0].Expires.Equal(start.Add(time.Minute)) || !strings.Contains(w.Body.String(), `{"n": 1.0}`) {
 		t.Errorf("%s", w.Body)
 	}
-	if ask := on.queues.asked[0]; ask != (event.LeaseAsk{Max: 2, Wait: 20 * time.Second, Visibility: time.Minute}) {
+	reader := on.bearers["reader"]
+	by := event.LeaseHolder{Kind: reader.Kind, ID: reader.Who(), Name: reader.Name}
+	if ask := on.queues.asked[0]; ask != (event.LeaseAsk{Max: 2, Wait: 20 * time.Second, Visibility: time.Minute, By: event.LeaseHolder{Kind: by.Kind, ID: by.ID, Name: by.Name, Consumer: "host-1"}}) {
 		t.Errorf("%+v", ask)
 	}
-	if got := decode[client.LeasedEvents](t, post("/lease", ""), 200); len(got.Events) != 1 || on.queues.asked[1] != (event.LeaseAsk{Max: 1}) {
+	if got := decode[client.LeasedEvents](t, post("/lease", ""), 200); len(got.Events) != 1 || on.queues.asked[1] != (event.LeaseAsk{Max: 1, By: by}) {
 		t.Errorf("%+v %+v", got, on.queues.asked[1])
 	}
 	for field, body := range map[string]string{
-		"max": `{"max":1001}`, "wait": `{"wait":"61s"}`, "visibility": `{"visibility":"13h"}`,
+		"max": `{"max":1001}`, "wait": `{"wait":"61s"}`, "visibility": `{"visibility":"13h"}`, "consumer": `{"consumer":"a\u0000b"}`,
 	} {
 		if p := decode[client.Problem](t, post("/lease", body), 422); len(p.Errors) != 1 || p.Errors[0].Field != field {
 			t.Errorf("%s: %+v", body, p)

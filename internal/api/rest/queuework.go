@@ -21,7 +21,10 @@ func (a *API) leaseEvents(ctx context.Context, c *call, in *struct {
 		if b.Max > 0 {
 			ask.Max = b.Max
 		}
-		ask.Wait, ask.Visibility = time.Duration(b.Wait), time.Duration(b.Visibility)
+		ask.Wait, ask.Visibility, ask.By.Consumer = time.Duration(b.Wait), time.Duration(b.Visibility), b.Consumer
+		if message := event.CheckText(b.Consumer, event.MaxConsumer); message != "" {
+			return nil, invalid("consumer", message)
+		}
 	}
 	if ask.Wait > event.MaxLeaseWait {
 		return nil, invalid("wait", "must be at most "+client.Duration(event.MaxLeaseWait).String())
@@ -32,6 +35,7 @@ func (a *API) leaseEvents(ctx context.Context, c *call, in *struct {
 	if ends := c.key.Expires; !ends.IsZero() { // a key sees nothing after its end
 		ask.Wait = min(ask.Wait, max(0, time.Until(ends)))
 	}
+	ask.By.Kind, ask.By.ID, ask.By.Name = c.key.Kind, c.key.Who(), c.key.Name
 	list, err := a.Queues.Lease(ctx, c.tenant.ID, in.Queue, ask)
 	if err != nil {
 		return nil, err
@@ -128,6 +132,45 @@ func (a *API) extendLeases(ctx context.Context, c *call, in *struct {
 	return &outBody[client.Extended]{client.Extended{
 		Done: len(receipts) - len(bad), Errors: showReceiptErrors(receipts, bad), Expires: until.UTC(),
 	}}, nil
+}
+
+// queueLeases lists leased events with who has them.
+func (a *API) queueLeases(ctx context.Context, c *call, in *struct {
+	InQueue
+	InPage
+},
+) (*outBody[client.Page[client.QueueLease]], error) {
+	after, p := decodeNumberCursor(listQueueLeases, in.Cursor)
+	if p != nil {
+		return nil, p
+	}
+	q, err := a.Queues.Queue(ctx, c.tenant, in.Queue)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.Queues.Leases(ctx, &q, after, in.most()+1)
+	if err != nil {
+		return nil, err
+	}
+	var failed error
+	out := page(list, in.most(), func(i *event.QueueItem) client.QueueLease {
+		l := client.QueueLease{
+			Version: i.Version, Deliveries: i.Deliveries, Expires: i.Until.UTC(), Consumer: i.Holder.Consumer,
+			By: client.LeaseHolder{Kind: i.Holder.Kind, ID: i.Holder.ID, Name: i.Holder.Name},
+		}
+		// One by one: events are read without regard to their size.
+		events, err := a.Log.Events(ctx, c.tenant.ID, []int64{i.Version})
+		if err != nil {
+			failed = err
+		} else if len(events) > 0 {
+			l.ID, l.Type, l.Subject = events[0].ID, events[0].Type, events[0].Subject
+		}
+		return l
+	}, func(i *event.QueueItem) string { return encodeNumberCursor(listQueueLeases, i.Version) })
+	if failed != nil {
+		return nil, failed
+	}
+	return &outBody[client.Page[client.QueueLease]]{out}, nil
 }
 
 // queueDead lists dead letters with their events, as far as these are still on the log.

@@ -108,6 +108,11 @@ var unpackers = map[string]func(b []byte) ([]byte, error){
 		err := unpackItem(b, &v)
 		return packItem(nil, &v), err
 	},
+	"held": func(b []byte) ([]byte, error) {
+		var v event.QueueItem
+		err := unpackItem(b, &v)
+		return packItem(nil, &v), err
+	},
 	"dead": func(b []byte) ([]byte, error) {
 		var v event.QueueDead
 		err := unpackDead(b, &v)
@@ -182,6 +187,9 @@ func samples(t testing.TB) map[string][]byte {
 		}),
 		"cursor": packCursor(&event.QueueCursor{Version: 1, Seq: 2, Low: 3, Floor: 4, Lease: 5, Expired: 6, Open: 7, Oldest: at}),
 		"item":   packItem(nil, &event.QueueItem{Seq: 1, Key: 1 << 63, Deliveries: 2, Lease: 3, Until: at, Received: at}),
+		"held": packItem(nil, &event.QueueItem{
+			Seq: 1, Lease: 3, Until: at, Received: at, Holder: event.LeaseHolder{Kind: "key", ID: "k", Name: "n", Consumer: "c"},
+		}),
 		"dead":   packDead(nil, &event.QueueDead{Seq: 1, Key: 1 << 63, Deliveries: 2, Received: at}),
 		"answer": packAnswer(&store.Answer{Fingerprint: [32]byte{2}, Status: 200, Header: map[string]string{"a": "b"}, Body: []byte("x"), At: at}),
 	}

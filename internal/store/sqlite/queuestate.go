@@ -257,26 +257,44 @@ func unpackCursor(b []byte, c *event.QueueCursor) error {
 	return u.err()
 }
 
+// packHeld is the version of an item that names its lease's holder.
+const packHeld = 2
+
 func packItem(b []byte, i *event.QueueItem) []byte {
-	p := packer{b: append(b, packVersion)}
+	held := i.Holder != event.LeaseHolder{}
+	version := byte(packVersion)
+	if held {
+		version = packHeld
+	}
+	p := packer{b: append(b, version)}
 	p.int(i.Seq)
 	p.fixed(i.Key)
 	p.int(int64(i.Deliveries))
 	p.int(i.Lease)
 	p.time(i.Until)
 	p.time(i.Received)
+	if held {
+		for _, s := range []string{i.Holder.Kind, i.Holder.ID, i.Holder.Name, i.Holder.Consumer} {
+			p.str(s)
+		}
+	}
 	return p.b
 }
 
 func unpackItem(b []byte, i *event.QueueItem) error {
 	u := unpacker{b: b}
-	u.version()
+	version := u.upTo(packHeld)
 	i.Seq = u.int()
 	i.Key = u.fixed()
 	i.Deliveries = int(u.int())
 	i.Lease = u.int()
 	i.Until = u.time()
 	i.Received = u.time()
+	if version == packHeld {
+		for _, s := range []*string{&i.Holder.Kind, &i.Holder.ID, &i.Holder.Name, &i.Holder.Consumer} {
+			*s = u.str()
+		}
+	}
 	return u.err()
 }
 

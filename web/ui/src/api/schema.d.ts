@@ -1279,7 +1279,7 @@ export interface paths {
         get: operations["get-queue"];
         /**
          * Make a queue, or replace its configuration
-         * @description Fields left out go back to their defaults, but start, which is read at the making only. Leases that hold go on. Needs a key that may manage.
+         * @description Fields left out go back to their defaults, but start, which is read at the making only. Leases that hold go on. With If-None-Match: * the queue is made, never replaced: 412 when there is one of this name. Needs a key that may manage.
          */
         put: operations["put-queue"];
         post?: never;
@@ -1387,6 +1387,26 @@ export interface paths {
          * @description Each event is lent to one caller at a time, and given again when its lease ends without an ack. Without events that are due the answer comes when there is one, at the end of wait at the latest; it is empty then. Without wait it may be empty before the log's end is reached, when little of the log is selected. Needs a key that may read or manage.
          */
         post: operations["lease-events"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants/{tenant}/queues/{queue}/leases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List events whose leases hold
+         * @description In version order: until when, and who has them. Needs a key that may read or manage.
+         */
+        get: operations["list-queue-leases"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2765,7 +2785,17 @@ export interface components {
              */
             p99: number;
         };
+        LeaseHolder: {
+            /** @description The id of the key, the token or the person */
+            id: string;
+            /** @description As in the audit log: root, apikey, token or user */
+            kind: string;
+            /** @description The name of the key or the person; tokens have none */
+            name?: string;
+        };
         LeaseRequest: {
+            /** @description What the worker calls itself, such as its host: shown in the list of leases; at most 128 bytes */
+            consumer?: string;
             /**
              * Format: int64
              * @description The most events; default 1
@@ -3132,6 +3162,12 @@ export interface components {
             /** @description The cursor of the next page; absent on the last one */
             next?: string;
         };
+        PageQueueLease: {
+            /** @description The page */
+            data: components["schemas"]["QueueLease"][];
+            /** @description The cursor of the next page; absent on the last one */
+            next?: string;
+        };
         PageReplay: {
             /** @description The page */
             data: components["schemas"]["Replay"][];
@@ -3351,6 +3387,33 @@ export interface components {
             deliveries: number;
             /** @description The event; absent when it is no longer on the log */
             event?: components["schemas"]["Event"];
+            /**
+             * Format: int64
+             * @description The event's version
+             */
+            version: number;
+        };
+        QueueLease: {
+            /** @description Whose key or token leased it */
+            by: components["schemas"]["LeaseHolder"];
+            /** @description What the worker calls itself */
+            consumer?: string;
+            /**
+             * Format: int64
+             * @description How often it was leased, this time included
+             */
+            deliveries: number;
+            /**
+             * Format: date-time
+             * @description When the lease ends
+             */
+            expires: string;
+            /** @description The event's id; absent when it is no longer on the log, as are type and subject */
+            id?: string;
+            /** @description The event's subject */
+            subject?: string;
+            /** @description The event's type */
+            type?: string;
             /**
              * Format: int64
              * @description The event's version
@@ -4197,6 +4260,7 @@ export type Histogram = components['schemas']['Histogram'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type Lanes = components['schemas']['Lanes'];
 export type Latency = components['schemas']['Latency'];
+export type LeaseHolder = components['schemas']['LeaseHolder'];
 export type LeaseRequest = components['schemas']['LeaseRequest'];
 export type LeasedEvent = components['schemas']['LeasedEvent'];
 export type LeasedEvents = components['schemas']['LeasedEvents'];
@@ -4224,6 +4288,7 @@ export type PageEventType = components['schemas']['PageEventType'];
 export type PageLiveStream = components['schemas']['PageLiveStream'];
 export type PageQueue = components['schemas']['PageQueue'];
 export type PageQueueDeadLetter = components['schemas']['PageQueueDeadLetter'];
+export type PageQueueLease = components['schemas']['PageQueueLease'];
 export type PageReplay = components['schemas']['PageReplay'];
 export type PageSession = components['schemas']['PageSession'];
 export type PageSource = components['schemas']['PageSource'];
@@ -4240,6 +4305,7 @@ export type ProviderSetting = components['schemas']['ProviderSetting'];
 export type Providers = components['schemas']['Providers'];
 export type Queue = components['schemas']['Queue'];
 export type QueueDeadLetter = components['schemas']['QueueDeadLetter'];
+export type QueueLease = components['schemas']['QueueLease'];
 export type QueueState = components['schemas']['QueueState'];
 export type Receipt = components['schemas']['Receipt'];
 export type ReceiptError = components['schemas']['ReceiptError'];
@@ -14316,6 +14382,8 @@ export interface operations {
             header?: {
                 /** @description Only if the stored resource has this ETag */
                 "If-Match"?: string;
+                /** @description *: only if there is none yet; 412 when there is */
+                "If-None-Match"?: string;
                 /** @description Makes the write repeatable: a second one with the same key and content gets the first one's answer */
                 "Idempotency-Key"?: string;
             };
@@ -15264,6 +15332,108 @@ export interface operations {
             };
             /** @description Insufficient Storage */
             507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-queue-leases": {
+        parameters: {
+            query?: {
+                /** @description The most items of the answer */
+                limit?: number;
+                /** @description Where to go on: the next of an earlier answer */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The tenant's name */
+                tenant: string;
+                /** @description The queue's name */
+                queue: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PageQueueLease"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Acceptable */
+            406: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
