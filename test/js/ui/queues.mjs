@@ -22,6 +22,17 @@ await flow("queues", async (ui) => {
     await becomes("its figures are shown", async () => [await figure("queues.leased"), await figure("queues.dead")], [3, 2]);
   });
 
+  await ui.step("who holds which event is told, by the worker's own name and its key's", async () => {
+    const worker = await ui.api("POST", "/v1/apikeys", { name: "Reports worker", tenant: "acme", allow: ["read", "manage", "publish"] });
+    await ui.api("POST", `${T}/queues/reports/lease`, { max: 1, consumer: "host-7" }, { key: worker.key });
+    await ui.open(page, "/ui/t/acme/queues/reports");
+    const lease = main.getByRole("row").filter({ hasText: "host-7" });
+    await lease.getByText("Reports worker").waitFor();
+    await lease.getByText("order.created").waitFor();
+    await ui.axe(page);
+    await ui.open(page, "/ui/t/acme/queues/billing");
+  });
+
   await ui.step("dead letters are retried, one and all", async () => {
     await page.getByRole("tab", { name: new RegExp(`^${t("queues.dead")}`) }).click();
     const dead = page.getByRole("grid", { name: t("queues.dead") });
@@ -48,6 +59,7 @@ await flow("queues", async (ui) => {
     await form.getByRole("combobox", { name: t("queues.types") }).fill("invoice.*");
     await page.keyboard.press("Enter");
     await form.getByLabel(t("queues.start"), { exact: true }).selectOption("oldest");
+    await form.getByRole("button", { name: new RegExp(`^${t("queues.form.how")}`) }).click();
     await form.getByLabel(t("queues.visibility"), { exact: true }).fill("600"); // a lease outlives this step on any machine
     await ui.axe(page);
     await form.getByRole("button", { name: t("common.create") }).click();
