@@ -52,17 +52,26 @@ type demo struct {
 	failedTries []string
 }
 
+// demoFolder makes the folder that a demo has its data in; who asked for JSON gets no demo.
+func demoFolder(c *console) (string, error) {
+	if c.json {
+		return "", usagef("--json has no effect here: the demo is for people to watch")
+	}
+	dir, err := os.MkdirTemp("", "posthorn-demo-")
+	if err != nil {
+		return "", fmt.Errorf("make a temporary folder: %w", err)
+	}
+	return dir, nil
+}
+
 // Run shows the demo until it is interrupted, and leaves nothing behind.
 func (x *demoOrdersCmd) Run(c *console) (err error) {
 	if x.Rate < 0.1 || x.Rate > 1000 || x.For < 0 {
 		return usagef("--rate must be from 0.1 to 1000, and --for not negative")
 	}
-	if c.json {
-		return usagef("--json has no effect here: the demo is for people to watch")
-	}
-	dir, err := os.MkdirTemp("", "posthorn-demo-")
+	dir, err := demoFolder(c)
 	if err != nil {
-		return fmt.Errorf("make a temporary folder: %w", err)
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	d := &demo{c: c, key: "demo-" + rand.Text(), shop: newShop(mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64())))} //nolint:gosec // made-up orders

@@ -55,12 +55,9 @@ func (x *demoLiveCmd) Run(c *console) (err error) {
 	if x.Rate < 0.1 || x.Rate > 100 || x.For < 0 {
 		return usagef("--rate must be from 0.1 to 100, and --for not negative")
 	}
-	if c.json {
-		return usagef("--json has no effect here: the demo is for people to watch")
-	}
-	dir, err := os.MkdirTemp("", "posthorn-demo-")
+	dir, err := demoFolder(c)
 	if err != nil {
-		return fmt.Errorf("make a temporary folder: %w", err)
+		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	d := &liveDemo{

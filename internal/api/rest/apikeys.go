@@ -130,7 +130,8 @@ func (a *API) readKey(ctx context.Context, in *client.APIKey) (event.APIKey, err
 func (a *API) createKey(ctx context.Context, c *call, in *struct {
 	InOnce
 	Body client.APIKey
-}) (*outMadeKey, error) {
+},
+) (*outMadeKey, error) {
 	k, err := a.readKey(ctx, &in.Body)
 	if err != nil {
 		return nil, err
