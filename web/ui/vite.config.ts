@@ -4,14 +4,14 @@ import { defineConfig } from "vite";
 
 const src = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
 
-/** What a lazily loaded chunk is called: an area's pages, an area's texts in a language. The rest is "app". */
+/** What a lazily loaded chunk is called: an area's pages, an area's texts in a language, the charts. The rest is "app". */
 function name(chunk: { facadeModuleId?: string | null; name: string }): string {
   const id = chunk.facadeModuleId ?? "";
   const area = /\/src\/pages\/([^/]+)\/(?:([^/]+)\/)?pages\.ts$/.exec(id);
   if (area) return `page-${area.slice(1).filter(Boolean).join("-")}.js`;
   const language = /\/src\/texts\/([\w.]+)\.ts$/.exec(id);
   if (language) return `text-${language[1]}.js`;
-  return `${chunk.name}.js`;
+  return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
 }
 
 /** Components that no page needs from the start: each set is a chunk that comes with the pages that use it. */
@@ -25,7 +25,7 @@ const parts = {
   verify: /\/endpoints\/shared\/(Verify\.svelte|snippets\.ts)/,
   portal: /\/shell\/PortalFrame\.svelte|\/lib\/colour\.ts/,
 };
-const lazy = new RegExp([/\/src\/pages\/[^/]+\/(?!routes\.ts)|\/src\/texts\//, ...Object.values(parts)].map((part) => part.source).join("|"));
+const lazy = new RegExp([/\/src\/pages\/[^/]+\/(?!routes\.ts)|\/src\/texts\/|\/node_modules\/uplot\//, ...Object.values(parts)].map((part) => part.source).join("|"));
 
 // PH_API is where /v1 is while developing: a Posthorn of your own.
 const server = process.env.PH_API ?? "http://127.0.0.1:8080";

@@ -1,6 +1,6 @@
 // Fails when a page would load more than 120 kB, gzipped: the app and its styles, the bigger language of the texts that are always
-// there and of the area, and every chunk that the page's own chunk imports, with their styles. A chunk that a page loads later, for
-// a part of it that is opened, counts on top of the page.
+// there and of the area, and every chunk that the page's own chunk imports, with their styles, and the charts where one of them
+// draws charts. A chunk that a page loads later, for a part of it that is opened, counts on top of the page.
 import { readdirSync, readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 
@@ -16,13 +16,13 @@ const matches = (name, pattern) => [...read(name).toString().matchAll(pattern)].
 const needs = (name) => matches(name, /(?:\bfrom|\bimport)\s*["'`]\.\/([\w.-]+\.js)["'`]/g);
 const later = (name) => matches(name, /\bimport\(\s*["'`]\.\/([\w.-]+\.js)["'`]/g);
 
-/** All that a chunk brings: what it imports, and what that imports, with the styles of each. */
+/** All that a chunk brings: what it imports, and what that imports, with the styles of each; a chart brings its library. */
 function closure(name, into = new Set()) {
   if (into.has(name)) return into;
   into.add(name);
   const styles = name.replace(/js$/, "css");
   if (styles in size) into.add(styles);
-  for (const file of needs(name)) closure(file, into);
+  for (const file of [...needs(name), ...later(name).filter((file) => file === "plot.js")]) closure(file, into);
   return into;
 }
 
