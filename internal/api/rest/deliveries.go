@@ -42,7 +42,8 @@ func (a *API) eventDeliveries(ctx context.Context, c *call, in *struct {
 		return nil, err
 	}
 	out := client.Deliveries{Event: ev.ID, Version: ev.Version, Received: ev.Received.UTC(), Data: []client.Delivery{}}
-	endpoints, err := a.deliveryEndpoints(ctx, c.tenant, &ev, in.All, event.EndpointID(after), in.most()+1)
+	tries := eventTries{ev: &ev, byEndpoint: map[event.EndpointID][]event.Attempt{}}
+	endpoints, err := a.deliveryEndpoints(ctx, c.tenant, &tries, in.All, event.EndpointID(after), in.most()+1)
 	if err != nil {
 		return nil, err
 	}
@@ -51,16 +52,15 @@ func (a *API) eventDeliveries(ctx context.Context, c *call, in *struct {
 		out.Next = encodeNumberCursor(listDeliveries, int64(endpoints[len(endpoints)-1].ID))
 	}
 	standings := a.Delivery.Standings(&ev, endpoints)
-	tries, partial, err := a.triesByEndpoint(ctx, &ev)
-	if err != nil {
+	if err := tries.read(ctx, a.Log); err != nil { // what was recorded before the lanes were asked: of what was read before only the rest
 		return nil, err
 	}
-	out.Partial = partial
+	out.Partial = tries.partial
 	for i, e := range endpoints {
 		if !c.sees(e) || e.URL == "" && c.key.Portal() { // of a deleted one nobody knows the kind
 			continue
 		}
-		d, err := a.deliveryTo(ctx, &ev, e, &standings[i], tries[e.ID])
+		d, err := a.deliveryTo(ctx, &ev, e, &standings[i], tries.byEndpoint[e.ID])
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +71,7 @@ func (a *API) eventDeliveries(ctx context.Context, c *call, in *struct {
 
 // deliveryEndpoints returns the endpoints to tell of, by id, after one, at most limit. One that was deleted since it was tried
 // has no URL.
-func (a *API) deliveryEndpoints(ctx context.Context, t *event.Tenant, ev *event.Event, all bool, after event.EndpointID, limit int) ([]*event.Endpoint, error) {
+func (a *API) deliveryEndpoints(ctx context.Context, t *event.Tenant, tries *eventTries, all bool, after event.EndpointID, limit int) ([]*event.Endpoint, error) {
 	var list []*event.Endpoint
 	if all {
 		found, err := a.Control.Endpoints(ctx, t, after, limit)
@@ -80,23 +80,23 @@ func (a *API) deliveryEndpoints(ctx context.Context, t *event.Tenant, ev *event.
 		}
 		return list, err
 	}
-	targets, err := a.Delivery.Targets(ctx, ev)
+	targets, err := a.Delivery.Targets(ctx, tries.ev)
 	if err != nil {
 		return nil, err
 	}
-	tries, _, err := a.triesByEndpoint(ctx, ev)
-	if err != nil {
+	if err := tries.read(ctx, a.Log); err != nil {
 		return nil, err
 	}
+	targeted := make(map[event.EndpointID]bool, len(targets))
 	for _, e := range targets {
-		delete(tries, e.ID)
+		targeted[e.ID] = true
 		if e.ID > after {
 			list = append(list, e)
 		}
 	}
-	others := make([]event.EndpointID, 0, len(tries))
-	for id := range tries {
-		if id > after {
+	others := make([]event.EndpointID, 0, len(tries.byEndpoint))
+	for id := range tries.byEndpoint {
+		if id > after && !targeted[id] {
 			others = append(others, id)
 		}
 	}
@@ -115,25 +115,45 @@ func (a *API) deliveryEndpoints(ctx context.Context, t *event.Tenant, ev *event.
 	return list[:min(len(list), limit)], nil
 }
 
-// triesByEndpoint reads the attempts at an event, newest first, by endpoint; partial tells that there are more than it reads.
-func (a *API) triesByEndpoint(ctx context.Context, ev *event.Event) (tries map[event.EndpointID][]event.Attempt, partial bool, err error) {
-	tries = map[event.EndpointID][]event.Attempt{}
-	for before, n := int64(0), 0; n < maxEventTries; {
-		list, err := a.Log.AttemptsOfEvent(ctx, ev.Tenant, ev.Version, before, eventTriesPage)
+// eventTries are the attempts at an event, newest first, by endpoint.
+type eventTries struct {
+	ev         *event.Event
+	byEndpoint map[event.EndpointID][]event.Attempt
+	newest     int64 // the last attempt that was read
+	n          int
+	partial    bool // there are more than are read
+}
+
+// read reads the attempts, or those since the last reading.
+func (t *eventTries) read(ctx context.Context, log Log) error {
+	fresh := map[event.EndpointID][]event.Attempt{}
+	seen := t.newest
+	for before, more := int64(0), true; more; {
+		if more = t.n < maxEventTries; !more {
+			t.partial = true
+			break
+		}
+		list, err := log.AttemptsOfEvent(ctx, t.ev.Tenant, t.ev.Version, before, eventTriesPage)
 		if err != nil {
-			return nil, false, err
+			return err
 		}
-		for _, t := range list {
-			t.Headers, t.Body = nil, nil
-			tries[t.Endpoint] = append(tries[t.Endpoint], t)
-			before = t.ID
-		}
-		n += len(list)
-		if len(list) < eventTriesPage {
-			return tries, false, nil
+		more = len(list) == eventTriesPage
+		for _, one := range list {
+			if one.ID <= seen {
+				more = false
+				break
+			}
+			one.Headers, one.Body = nil, nil
+			fresh[one.Endpoint] = append(fresh[one.Endpoint], one)
+			t.newest = max(t.newest, one.ID)
+			before = one.ID
+			t.n++
 		}
 	}
-	return tries, true, nil
+	for id, list := range fresh {
+		t.byEndpoint[id] = append(list, t.byEndpoint[id]...)
+	}
+	return nil
 }
 
 // deliveryTo tells how an event fares at one endpoint, whose attempts come newest first.
