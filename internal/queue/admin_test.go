@@ -206,3 +206,41 @@ func TestErrorsOfTheStore(t *testing.T) {
 		}
 	})
 }
+
+// TestLeases tells who has leased what, in memory, after a kill, and no longer once a lease ended.
+func TestLeases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		q := b.create(event.Queue{})
+		b.publish("a", "b", "c", "d")
+		one := event.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers", Consumer: "host-1"}
+		two := event.LeaseHolder{Kind: event.ByToken, ID: "token"}
+		list := b.take(event.LeaseAsk{Max: 2, By: one, Visibility: time.Minute})
+		b.take(event.LeaseAsk{Max: 1, By: two, Visibility: time.Hour})
+		check := func(what string, after int64, limit int, want ...event.LeaseHolder) {
+			t.Helper()
+			got, err := b.Leases(t.Context(), &q, after, limit)
+			if err != nil || len(got) != len(want) {
+				t.Fatalf("%s: %+v %v", what, got, err)
+			}
+			for i := range want {
+				if got[i].Holder != want[i] || got[i].Deliveries != 1 || i > 0 && got[i].Version <= got[i-1].Version {
+					t.Errorf("%s: %+v, want %+v", what, got[i], want[i])
+				}
+			}
+		}
+		check("all", 0, 10, one, one, two)
+		check("a page", 0, 2, one, one)
+		check("the next", list[1].Event.Version, 2, two)
+		b.restart()
+		check("after a kill", 0, 10, one, one, two)
+		b.nack(0, list[0])
+		b.ack(list[1])
+		check("two were settled", 0, 10, two)
+		b.take(event.LeaseAsk{Max: 1, Visibility: time.Second})
+		<-time.After(2 * time.Minute) // of the bubble's clock
+		check("one lease ended", 0, 10, two)
+		<-time.After(time.Hour)
+		check("all ended", 0, 10)
+	})
+}
