@@ -63,7 +63,7 @@ export default defineConfig({
         entryFileNames: "[name].js",
         chunkFileNames: name,
         assetFileNames: (asset) => {
-          const area = /src\/pages\/([^/]+)\/(?:(form|one|replay|secret|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
+          const area = /src\/pages\/([^/]+)\/(?:(activity|form|one|replay|secret|shared)\/)?/.exec(asset.originalFileNames[0] ?? "");
           return area ? `page-${area.slice(1).filter(Boolean).join("-")}[extname]` : "[name][extname]";
         },
         codeSplitting: { includeDependenciesRecursively: false, groups: [

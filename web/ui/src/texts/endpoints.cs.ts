@@ -235,7 +235,7 @@ export default czech({
   "endpoints.lane": "Stav",
   "endpoints.lane.all": "Vše",
   "endpoints.lead": "Kam se události posílají.",
-  "endpoints.needManage": "Váš klíč tu smí jen číst. Ke změnám potřebujete klíč s oprávněním ke správě.",
+  "endpoints.needManage": "Tady smíte jen číst. Ke změnám je potřeba oprávnění ke správě.",
   "endpoints.new": "Nový endpoint",
   "endpoints.new.lead": "Potřeba je jen URL, ostatní je rozumně nastavené.",
   "endpoints.none": "Zatím žádné endpointy",

@@ -235,7 +235,7 @@ export default english({
   "endpoints.lane": "State",
   "endpoints.lane.all": "All",
   "endpoints.lead": "Where events are sent to.",
-  "endpoints.needManage": "Your key may only read here. Ask for one that may manage to change something.",
+  "endpoints.needManage": "You may only look here. Changes need the right to manage.",
   "endpoints.new": "New endpoint",
   "endpoints.new.lead": "Only the URL is needed; the rest is set sensibly.",
   "endpoints.none": "No endpoints yet",
