@@ -170,6 +170,7 @@ var examples = map[string]example{
 	"ack-events":               {path: "/v1/tenants/acme/queues/work/ack", body: `{"receipts":["r1","lost"]}`, status: 200},
 	"nack-events":              {path: "/v1/tenants/acme/queues/work/nack", body: `{"receipts":["r1"],"delay":"10s"}`, status: 200},
 	"extend-leases":            {path: "/v1/tenants/acme/queues/work/extend", body: `{"receipts":["r1"]}`, status: 200},
+	"list-queue-leases":        {path: "/v1/tenants/acme/queues/work/leases", status: 200},
 	"list-queue-dead-letters":  {path: "/v1/tenants/acme/queues/work/dead?limit=1", status: 200},
 	"retry-queue-dead-letters": {path: "/v1/tenants/acme/queues/work/dead/retry", body: `{"versions":[1]}`, status: 200},
 	"create-bin":               {path: "/v1/bins", body: `{"tenant":"acme","alias":"new-box","answer":{"status":202,"headers":{"Content-Type":"text/html"},"body":"<p>"},"delay":"1s","keep":10,"ttl":"7d"}`, status: 201},
