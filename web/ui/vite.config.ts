@@ -9,7 +9,7 @@ function name(chunk: { facadeModuleId?: string | null; name: string }): string {
   const id = chunk.facadeModuleId ?? "";
   const area = /\/src\/pages\/([^/]+)\/(?:([^/]+)\/)?pages\.ts$/.exec(id);
   if (area) return `page-${area.slice(1).filter(Boolean).join("-")}.js`;
-  const language = /\/src\/texts\/([\w.]+)\.ts$/.exec(id);
+  const language = /\/src\/texts\/([\w.-]+)\.ts$/.exec(id);
   if (language) return `text-${language[1]}.js`;
   return id.includes("/uplot/") ? "plot.js" : `${chunk.name}.js`;
 }

@@ -38,7 +38,8 @@ function weigh(all, label) {
 const pages = later("index.js").filter((file) => /^page-/.test(file));
 for (const file of later("index.js").filter((file) => /^part-/.test(file))) weigh(new Set([...app, ...closure(file)]), `${file} without a page`);
 for (const page of [...new Set(pages)].sort()) {
-  const all = new Set([...app, ...closure(page), ...texts(/^page-(\w+)/.exec(page)[1])]);
+  const [, name, area] = /^page-((\w+)[\w-]*)/.exec(page);
+  const all = new Set([...app, ...closure(page), ...texts(area), ...texts(name)]);
   weigh(all, page);
   for (const more of new Set([...all].filter((file) => file.endsWith(".js") && !app.has(file)).flatMap(later))) {
     if (!all.has(more)) weigh(new Set([...all, ...closure(more)]), `${page} with ${more}`);

@@ -63,15 +63,16 @@ async function show(): Promise<void> {
   document.documentElement.lang = to;
 }
 
-/** Loads the texts of an area before its pages are shown. Error: they could not be loaded. */
-export async function loadTexts(area: string): Promise<void> {
-  if (here.has(area)) return;
-  wanted.add(area);
+/** Loads the texts of areas before their pages are shown. Error: they could not be loaded. */
+export async function loadTexts(...names: readonly string[]): Promise<void> {
+  const missing = names.filter((name) => !here.has(name));
+  if (missing.length === 0) return;
+  for (const name of missing) wanted.add(name);
   pending = show();
   try {
     await pending;
   } catch (error) {
-    wanted.delete(area);
+    for (const name of missing) wanted.delete(name);
     throw error;
   }
 }

@@ -17,6 +17,8 @@ export interface Route {
   title: Plain;
   /** The page, in the area's own chunk: async () => (await import("./pages")).List. */
   load: () => Promise<PageComponent>;
+  /** Texts that it needs besides those of its title's area: the names of files of texts/, such as "endpoints-form". */
+  texts?: readonly string[];
   /** Whether a customer in the portal may see it (with /t/:tenant/ in front; the portal's addresses are made of it). */
   portal?: boolean;
   /** Pages without the shell around them: the login. */

@@ -5,6 +5,7 @@ import common from "./common.cs";
 import overview from "./overview.cs";
 import events from "./events.cs";
 import endpoints from "./endpoints.cs";
+import endpointsForm from "./endpoints-form.cs";
 import types from "./types.cs";
 import streams from "./streams.cs";
 import queues from "./queues.cs";
@@ -14,7 +15,7 @@ import admin from "./admin.cs";
 import portal from "./portal.cs";
 import login from "./login.cs";
 
-const cs = { ...common, ...overview, ...events, ...endpoints, ...types, ...streams, ...queues, ...sources, ...bins, ...admin, ...portal, ...login } as const;
+const cs = { ...common, ...overview, ...events, ...endpoints, ...endpointsForm, ...types, ...streams, ...queues, ...sources, ...bins, ...admin, ...portal, ...login } as const;
 
 true satisfies Complete<typeof en, typeof cs>;
 export default cs;
