@@ -103,21 +103,14 @@ type ReceiptError struct {
 
 // QueueLease is an event whose lease holds, with who has it.
 type QueueLease struct {
-	Version    int64       `json:"version" doc:"The event's version"`
-	ID         string      `json:"id,omitempty" doc:"The event's id; absent when it is no longer on the log, as are type and subject"`
-	Type       string      `json:"type,omitempty" doc:"The event's type"`
-	Subject    string      `json:"subject,omitempty" doc:"The event's subject"`
-	Deliveries int         `json:"deliveries" doc:"How often it was leased, this time included"`
-	Expires    time.Time   `json:"expires" doc:"When the lease ends"`
-	By         LeaseHolder `json:"by" doc:"Whose key or token leased it"`
-	Consumer   string      `json:"consumer,omitempty" doc:"What the worker calls itself"`
-}
-
-// LeaseHolder is whose key or token leased an event; its fields are empty for leases from before an upgrade.
-type LeaseHolder struct {
-	Kind string `json:"kind" doc:"As in the audit log: root, apikey, token or user"`
-	ID   string `json:"id" doc:"The id of the key, the token or the person"`
-	Name string `json:"name,omitempty" doc:"The name of the key or the person; tokens have none"`
+	Version    int64     `json:"version" doc:"The event's version"`
+	ID         string    `json:"id,omitempty" doc:"The event's id; absent when it is no longer on the log, as are type and subject"`
+	Type       string    `json:"type,omitempty" doc:"The event's type"`
+	Subject    string    `json:"subject,omitempty" doc:"The event's subject"`
+	Deliveries int       `json:"deliveries" doc:"How often it was leased, this time included"`
+	Expires    time.Time `json:"expires" doc:"When the lease ends"`
+	By         *Caller   `json:"by,omitempty" doc:"Whose key or token leased it; absent of leases from before an upgrade"`
+	Consumer   string    `json:"consumer,omitempty" doc:"What the worker calls itself"`
 }
 
 // QueueDeadLetter is an event that was leased too often without an ack.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -331,7 +330,7 @@ func (x *queueLeasesCmd) Run(c *console) error {
 		func(l client.QueueLease) []cell {
 			return []cell{
 				text(fmt.Sprint(l.Version)), {l.Type, cyan}, text(l.Subject), text(fmt.Sprint(l.Deliveries)), text(stamp(l.Expires)), text(l.Consumer),
-				text(strings.TrimSpace(l.By.Kind + " " + cmp.Or(l.By.Name, l.By.ID))), text(l.ID),
+				text(callerOf(l.By)), text(l.ID),
 			}
 		})
 }

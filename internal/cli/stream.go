@@ -40,8 +40,11 @@ func (x *streamListCmd) Run(c *console) error {
 		})
 }
 
-// callerOf names who came.
+// callerOf names who came; nil: nobody knows.
 func callerOf(by *client.Caller) string {
+	if by == nil {
+		return ""
+	}
 	if by.Name != "" {
 		return by.Kind + " " + by.Name
 	}

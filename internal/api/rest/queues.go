@@ -66,8 +66,9 @@ func (a *API) queueRoutes() {
 	register(a, settle("ack-events", "/ack", "Acknowledge leased events", "They are done."), a.ackEvents)
 	register(a, settle("nack-events", "/nack", "Give leased events back", "They are given again, after delay."), a.nackEvents)
 	register(a, settle("extend-leases", "/extend", "Let leases hold longer", "From now on."), a.extendLeases)
-	leases := post("list-queue-leases", "/leases", "List events whose leases hold", "In version order: until when, and who has them.")
-	leases.method = http.MethodGet
+	leases := post("list-queue-leases", "/leases", "List events whose leases hold", "In version order: until when, and who has them. "+
+		"Tokens are not taken: they would show a web page's users who else works here.")
+	leases.method, leases.keysOnly = http.MethodGet, true
 	register(a, leases, a.queueLeases)
 	dead := post("list-queue-dead-letters", "/dead", "List events that were leased too often without an ack", "In version order.")
 	dead.method, dead.answer = http.MethodGet, typeOf[client.Page[client.QueueDeadLetter]]()

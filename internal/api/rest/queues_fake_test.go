@@ -98,10 +98,11 @@ func (q *fakeQueues) Leases(_ context.Context, _ *event.Queue, after int64, limi
 	defer q.f.lock()()
 	var list []event.QueueItem
 	for version := after + 1; version <= 3 && len(list) < limit; version++ {
-		list = append(list, event.QueueItem{
-			Version: version, Deliveries: 2, Lease: 7, Until: start.Add(time.Minute),
-			Holder: event.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers", Consumer: "host-1"},
-		})
+		i := event.QueueItem{Version: version, Deliveries: 2, Lease: 7, Until: start.Add(time.Minute)}
+		if version < 3 {
+			i.Holder = event.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers", Consumer: "host-1"}
+		}
+		list = append(list, i)
 	}
 	return list, q.f.fail
 }

@@ -108,13 +108,21 @@ func TestQueueLeases(t *testing.T) {
 	}
 	l := first.Data[0]
 	e := on.events[0]
-	if l.Version != 1 || l.ID != e.ID || l.Type != e.Type || l.Deliveries != 2 || l.By != (client.LeaseHolder{Kind: event.ByKey, ID: "key_1", Name: "workers"}) ||
+	if l.Version != 1 || l.ID != e.ID || l.Type != e.Type || l.Deliveries != 2 || l.By == nil || *l.By != (client.Caller{Kind: event.ByKey, ID: "key_1", Name: "workers"}) ||
 		l.Consumer != "host-1" || !l.Expires.Equal(start.Add(time.Minute)) {
 		t.Errorf("%+v", l)
+	}
+	if old := rest.Data[0]; old.Version != 3 || old.By != nil || old.Consumer != "" { // leased before holders were kept
+		t.Errorf("%+v", old)
 	}
 	if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/queues/none/leases", key: "reader"}).do(t, on.h); w.Code != 404 {
 		t.Errorf("of no queue: %d", w.Code)
 	}
+	if w := (request{method: http.MethodGet, path: "/v1/tenants/acme/streams?cursor=" + first.Next, key: "reader"}).do(t, on.h); w.Code != 422 {
+		t.Errorf("its cursor on another list: %d", w.Code)
+	}
+	on.bearer("a-token", event.APIKey{Token: "jti", Tenant: 1, Allow: []event.Permission{event.AllowRead}})
+	request{method: http.MethodGet, path: workPath + "/leases", key: "a-token"}.problem(t, on.h, 403, "forbidden")
 }
 
 func TestLeaseEvents(t *testing.T) {

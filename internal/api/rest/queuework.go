@@ -154,9 +154,9 @@ func (a *API) queueLeases(ctx context.Context, c *call, in *struct {
 	}
 	var failed error
 	out := page(list, in.most(), func(i *event.QueueItem) client.QueueLease {
-		l := client.QueueLease{
-			Version: i.Version, Deliveries: i.Deliveries, Expires: i.Until.UTC(), Consumer: i.Holder.Consumer,
-			By: client.LeaseHolder{Kind: i.Holder.Kind, ID: i.Holder.ID, Name: i.Holder.Name},
+		l := client.QueueLease{Version: i.Version, Deliveries: i.Deliveries, Expires: i.Until.UTC(), Consumer: i.Holder.Consumer}
+		if i.Holder.Kind != "" {
+			l.By = &client.Caller{Kind: i.Holder.Kind, ID: i.Holder.ID, Name: i.Holder.Name}
 		}
 		// One by one: events are read without regard to their size.
 		events, err := a.Log.Events(ctx, c.tenant.ID, []int64{i.Version})

@@ -8,11 +8,7 @@ import (
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
-const (
-	streamsPath = "/v1/tenants/{tenant}/streams"
-	// listStreams is the letter of the list's cursor.
-	listStreams = 'l'
-)
+const streamsPath = "/v1/tenants/{tenant}/streams"
 
 // streamRoutes adds the routes of live connections.
 func (a *API) streamRoutes() {

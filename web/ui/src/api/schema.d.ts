@@ -1402,7 +1402,7 @@ export interface paths {
         };
         /**
          * List events whose leases hold
-         * @description In version order: until when, and who has them. Needs a key that may read or manage.
+         * @description In version order: until when, and who has them. Tokens are not taken: they would show a web page's users who else works here. Needs a key that may read or manage.
          */
         get: operations["list-queue-leases"];
         put?: never;
@@ -2785,14 +2785,6 @@ export interface components {
              */
             p99: number;
         };
-        LeaseHolder: {
-            /** @description The id of the key, the token or the person */
-            id: string;
-            /** @description As in the audit log: root, apikey, token or user */
-            kind: string;
-            /** @description The name of the key or the person; tokens have none */
-            name?: string;
-        };
         LeaseRequest: {
             /** @description What the worker calls itself, such as its host: shown in the list of leases; at most 128 bytes */
             consumer?: string;
@@ -3394,8 +3386,8 @@ export interface components {
             version: number;
         };
         QueueLease: {
-            /** @description Whose key or token leased it */
-            by: components["schemas"]["LeaseHolder"];
+            /** @description Whose key or token leased it; absent of leases from before an upgrade */
+            by?: components["schemas"]["Caller"];
             /** @description What the worker calls itself */
             consumer?: string;
             /**
@@ -4260,7 +4252,6 @@ export type Histogram = components['schemas']['Histogram'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type Lanes = components['schemas']['Lanes'];
 export type Latency = components['schemas']['Latency'];
-export type LeaseHolder = components['schemas']['LeaseHolder'];
 export type LeaseRequest = components['schemas']['LeaseRequest'];
 export type LeasedEvent = components['schemas']['LeasedEvent'];
 export type LeasedEvents = components['schemas']['LeasedEvents'];
