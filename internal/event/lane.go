@@ -39,6 +39,22 @@ type Attempt struct {
 	Next time.Time
 }
 
+// Outcome is how an attempt ended, for figures over many: without what was answered.
+type Outcome struct {
+	ID int64 // the attempt's
+	At time.Time
+	// Duration is to the microsecond.
+	Duration time.Duration
+	// Status is the HTTP status, 0 when there was no answer.
+	Status  int
+	Verdict Verdict
+}
+
+// Outcome is how the attempt ended.
+func (a *Attempt) Outcome() Outcome {
+	return Outcome{ID: a.ID, At: a.At, Duration: a.Duration.Truncate(time.Microsecond), Status: a.Status, Verdict: a.Verdict}
+}
+
 // LaneKey names a lane: an endpoint's main lane (Replay 0) or one of its replays.
 type LaneKey struct {
 	Endpoint EndpointID

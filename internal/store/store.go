@@ -163,6 +163,8 @@ type Lanes interface {
 	// AttemptsOfEndpoint returns attempts of an endpoint, newest first, with ID < before (0: from the newest) and, unless
 	// empty, one of the verdicts. It may look at a bounded number of rows only: next is the `before` to go on with, 0 at the end.
 	AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verdicts []event.Verdict, before int64, limit int) (list []event.Attempt, next int64, err error)
+	// OutcomesOfEndpoint is AttemptsOfEndpoint, of all verdicts, for those who only count: it costs a small part of that.
+	OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (list []event.Outcome, next int64, err error)
 	// AttemptAt returns the ID of the first attempt, of any endpoint, that ended (At + Duration) at or after a time, one above
 	// the last when none did. Attempts are numbered as they end, but for moments: it is found by bisection, so that among such
 	// that are out of order it is one of the places where those before the time and those after it meet.

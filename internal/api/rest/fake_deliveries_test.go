@@ -81,6 +81,14 @@ func (f *fake) CancelReplay(_ context.Context, _ event.EndpointID, id int64) err
 	return event.NotFound("replay")
 }
 
+func (f *fake) OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (out []event.Outcome, next int64, err error) {
+	list, next, err := f.AttemptsOfEndpoint(ctx, e, nil, before, limit)
+	for i := range list {
+		out = append(out, list[i].Outcome())
+	}
+	return out, next, err
+}
+
 func (f *fake) AttemptAt(_ context.Context, t time.Time) (int64, error) {
 	defer f.lock()()
 	last := int64(0)

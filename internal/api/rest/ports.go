@@ -97,6 +97,8 @@ type Log interface {
 	VersionAt(ctx context.Context, tenant event.TenantID, t time.Time) (int64, error)
 	AttemptsOfEvent(ctx context.Context, tenant event.TenantID, version, before int64, limit int) ([]event.Attempt, error)
 	AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verdicts []event.Verdict, before int64, limit int) (list []event.Attempt, next int64, err error)
+	// OutcomesOfEndpoint is AttemptsOfEndpoint of all verdicts, for counting.
+	OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (list []event.Outcome, next int64, err error)
 	// AttemptAt returns the ID of about the first attempt that ended at or after a time.
 	AttemptAt(ctx context.Context, t time.Time) (int64, error)
 	DeadLetters(ctx context.Context, e event.EndpointID, after int64, limit int) ([]event.DeadLetter, error)

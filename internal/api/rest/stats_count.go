@@ -28,12 +28,12 @@ func (w *span) begin(part int) time.Time {
 }
 
 // part is the one in which an attempt ended. Attempts are recorded as they end, so that each part is a piece of the record.
-func (w *span) part(t *event.Attempt) int {
+func (w *span) part(t *event.Outcome) int {
 	at := float64(ended(t).Sub(w.from)) / float64(w.window) * float64(w.parts)
 	return min(max(int(at), 0), w.parts-1)
 }
 
-func ended(t *event.Attempt) time.Time { return t.At.Add(t.Duration) }
+func ended(t *event.Outcome) time.Time { return t.At.Add(t.Duration) }
 
 // first is about the first attempt of a part, of any endpoint.
 func (a *API) first(ctx context.Context, w *span, part int) (int64, error) {
@@ -50,7 +50,7 @@ func (a *API) first(ctx context.Context, w *span, part int) (int64, error) {
 // count counts an endpoint's attempts: the newest, and when those are not all of the window, of each part of the series some.
 func (a *API) count(ctx context.Context, id event.EndpointID, s *stats) error {
 	for before := int64(0); ; {
-		list, next, err := a.Log.AttemptsOfEndpoint(ctx, id, nil, before, min(statsPage, s.most))
+		list, next, err := a.Log.OutcomesOfEndpoint(ctx, id, before, min(statsPage, s.most))
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (a *API) countParts(ctx context.Context, id event.EndpointID, s *stats) err
 	before := s.last.ID
 	// A part takes a page and the one that crosses into it; clocks that were set may cost more, which the bound ends.
 	for range 3 * s.parts {
-		list, next, err := a.Log.AttemptsOfEndpoint(ctx, id, nil, before, each+1)
+		list, next, err := a.Log.OutcomesOfEndpoint(ctx, id, before, each+1)
 		if err != nil {
 			return err
 		}
@@ -118,7 +118,7 @@ type stats struct {
 	most      int
 	out       client.Stats
 	durations []time.Duration // of attempts with an answer
-	last      event.Attempt   // the oldest counted
+	last      event.Outcome   // the oldest counted
 	newest    time.Time
 	cut       bool // there are more in the window
 	buckets   []bucket
@@ -131,7 +131,7 @@ type bucket struct {
 	sampled             bool // there are more in it
 }
 
-func (b *bucket) add(t *event.Attempt) {
+func (b *bucket) add(t *event.Outcome) {
 	b.attempts++
 	if t.Verdict == event.VerdictDelivered {
 		b.delivered++
@@ -147,7 +147,7 @@ func newStats(w *span, most int) *stats {
 }
 
 // add counts attempts and reports whether it has seen enough.
-func (s *stats) add(list []event.Attempt) bool {
+func (s *stats) add(list []event.Outcome) bool {
 	for i := range list {
 		t := &list[i]
 		if s.newest.IsZero() {

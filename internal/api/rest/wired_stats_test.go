@@ -25,6 +25,13 @@ func (l *countedLog) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID,
 	return list, next, err
 }
 
+func (l *countedLog) OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) ([]event.Outcome, int64, error) {
+	list, next, err := l.Log.OutcomesOfEndpoint(ctx, e, before, limit)
+	l.reads++
+	l.rows += len(list)
+	return list, next, err
+}
+
 func (l *countedLog) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
 	l.seeks++
 	return l.Log.AttemptAt(ctx, t)

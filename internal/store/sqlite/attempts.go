@@ -116,6 +116,42 @@ func (s *Store) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verd
 	return list, next, err
 }
 
+// selectOutcomes reads the index alone: SQLite looks for the row only where a body has to tell.
+const selectOutcomes = "SELECT a.id, a.at, a.outcome, CASE WHEN a.outcome IS NULL THEN a.body END FROM attempts a "
+
+func scanOutcome(s *stmt) (event.Outcome, error) {
+	o := event.Outcome{ID: s.int(0), At: fromMicros(s.int(1))}
+	if !s.null(2) {
+		return o, s.damaged("attempt", unpackOutcome(s.int(2), &o))
+	}
+	a := event.Attempt{ID: o.ID, At: o.At}
+	err := s.damaged("attempt", unpackAttempt(s.blob(3), &a))
+	return a.Outcome(), err
+}
+
+// OutcomesOfEndpoint implements [store.Lanes]. One call looks at 2,000 attempts at most.
+func (s *Store) OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (list []event.Outcome, next int64, err error) {
+	if err := s.enter(); err != nil {
+		return nil, 0, err
+	}
+	defer s.leave()
+	limit = min(limit, maxScan)
+	err = s.state.reads.read(ctx, func(c *conn) error {
+		return c.queryWhile(selectOutcomes+"WHERE a.endpoint = ? AND a.id < ? ORDER BY a.id DESC", func(s *stmt) (bool, error) {
+			if len(list) >= limit {
+				if limit > 0 {
+					next = list[limit-1].ID // there is one more
+				}
+				return false, nil
+			}
+			o, err := scanOutcome(s)
+			list = append(list, o)
+			return true, err
+		}, int64(e), from(before))
+	})
+	return list, next, err
+}
+
 // AttemptAt implements [store.Lanes]. It reads an attempt a step, at most 64.
 func (s *Store) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
 	if err := s.enter(); err != nil {

@@ -178,6 +178,8 @@ func (s *stmt) read(col int, b []byte) { s.s.ColumnBytes(col, b) }
 func (s *stmt) bindInt(i int, v int64)   { s.s.BindInt64(i, v) }
 func (s *stmt) bindText(i int, v string) { s.s.BindText(i, v) }
 func (s *stmt) bindBlob(i int, v []byte) { s.s.BindBytes(i, v) }
+func (s *stmt) bindNull(i int)           { s.s.BindNull(i) }
+func (s *stmt) null(col int) bool        { return s.s.ColumnType(col) == sqlite.TypeNull }
 func (s *stmt) int(col int) int64        { return s.s.ColumnInt64(col) }
 func (s *stmt) text(col int) string      { return s.s.ColumnText(col) }
 func (s *stmt) length(col int) int       { return s.s.ColumnLen(col) }

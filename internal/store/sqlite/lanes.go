@@ -175,8 +175,8 @@ func (w *recordWork) apply(c *conn) error {
 const attemptRows = 8
 
 var (
-	insertAttempt  = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?)"
-	insertAttempts = insertAttempt + strings.Repeat(", (?, ?, ?, ?, ?, ?)", attemptRows-1)
+	insertAttempt  = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)"
+	insertAttempts = insertAttempt + strings.Repeat(", (?, ?, ?, ?, ?, ?, ?)", attemptRows-1)
 )
 
 func (w *recordWork) attempts(c *conn) error {
@@ -195,7 +195,7 @@ func (w *recordWork) attempts(c *conn) error {
 			return err
 		}
 		for i := range n {
-			w.bind(insert, 6*i+1, at+i)
+			w.bind(insert, 7*i+1, at+i)
 		}
 		if err := insert.run(); err != nil {
 			return err
@@ -215,6 +215,11 @@ func (w *recordWork) bind(s *stmt, at, i int) {
 	s.bindInt(at+3, firstVersion(a.Versions))
 	s.bindInt(at+4, micros(a.At))
 	s.bindBlob(at+5, w.bodies[i])
+	if n, ok := packOutcome(a); ok {
+		s.bindInt(at+6, n)
+	} else {
+		s.bindNull(at + 6)
+	}
 }
 
 // blocks files the attempts at several versions under the blocks of those.

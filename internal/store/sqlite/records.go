@@ -3,6 +3,8 @@ package sqlite
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
 	"github.com/posthornhq/posthorn/internal/store"
@@ -251,6 +253,35 @@ func unpackAttempt(b []byte, a *event.Attempt) error {
 	a.Body = u.bytes()
 	a.Next = u.time()
 	return u.err()
+}
+
+// verdictCodes are the verdicts as an outcome has them: by place, which never changes.
+var verdictCodes = []event.Verdict{event.VerdictDelivered, event.VerdictRetry, event.VerdictFailed, event.VerdictGone}
+
+// An outcome is one number: the duration in µs, ten bits of the status, three of the verdict. That keeps the index over it small.
+const (
+	verdictBits = 3
+	statusBits  = 10
+)
+
+// packOutcome is false for an attempt that such a number does not tell.
+func packOutcome(a *event.Attempt) (int64, bool) {
+	verdict := slices.Index(verdictCodes, a.Verdict)
+	if verdict < 0 || a.Status < 0 || a.Status >= 1<<statusBits || a.Duration < 0 {
+		return 0, false
+	}
+	return a.Duration.Microseconds()<<(statusBits+verdictBits) | int64(a.Status)<<verdictBits | int64(verdict), true
+}
+
+func unpackOutcome(n int64, o *event.Outcome) error {
+	verdict := int(n & (1<<verdictBits - 1))
+	if n < 0 || verdict >= len(verdictCodes) {
+		return errPacked
+	}
+	o.Verdict = verdictCodes[verdict]
+	o.Status = int(n >> verdictBits & (1<<statusBits - 1))
+	o.Duration = time.Duration(n>>(statusBits+verdictBits)) * time.Microsecond
+	return nil
 }
 
 // replayVersion is the version of a lane's record that says when a replay began; one without is packed as in the first release.

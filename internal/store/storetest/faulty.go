@@ -203,6 +203,18 @@ func (f *Faulty) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, ver
 	return list, next, nil
 }
 
+// OutcomesOfEndpoint implements [store.Lanes].
+func (f *Faulty) OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (list []event.Outcome, next int64, err error) {
+	err = f.do("OutcomesOfEndpoint", func() (err error) {
+		list, next, err = f.next.OutcomesOfEndpoint(ctx, e, before, limit)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	return list, next, nil
+}
+
 // AttemptAt implements [store.Lanes].
 func (f *Faulty) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
 	return get(f, "AttemptAt", func() (int64, error) { return f.next.AttemptAt(ctx, t) })

@@ -147,6 +147,15 @@ func (m *Model) AttemptsOfEndpoint(ctx context.Context, e event.EndpointID, verd
 	return list, next, nil
 }
 
+// OutcomesOfEndpoint implements [store.Lanes]. It looks at all attempts.
+func (m *Model) OutcomesOfEndpoint(ctx context.Context, e event.EndpointID, before int64, limit int) (list []event.Outcome, next int64, err error) {
+	attempts, next, err := m.AttemptsOfEndpoint(ctx, e, nil, before, limit)
+	for i := range attempts {
+		list = append(list, attempts[i].Outcome())
+	}
+	return list, next, err
+}
+
 // AttemptAt implements [store.Lanes]. Of several places it gives the first.
 func (m *Model) AttemptAt(ctx context.Context, t time.Time) (int64, error) {
 	if err := m.enter(ctx); err != nil {

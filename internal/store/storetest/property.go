@@ -353,6 +353,18 @@ func (w *world) drawAttempts(rt *rapid.T) step {
 				before = next
 			}
 		}},
+		{"OutcomesOfEndpoint", func(ctx context.Context, s store.Store) (any, error) {
+			var out []event.Outcome
+			before := int64(0)
+			for {
+				list, next, err := s.OutcomesOfEndpoint(ctx, e, before, limit)
+				out = append(out, list...)
+				if err != nil || next == 0 {
+					return out, err
+				}
+				before = next
+			}
+		}},
 		{"DeadLetters", func(ctx context.Context, s store.Store) (any, error) { return s.DeadLetters(ctx, e, version-1, limit) }},
 	}).Draw(rt, "attempts")
 }

@@ -57,6 +57,7 @@ func run(t *testing.T, open Open) {
 		{"SaveRecord keeps attempts", testAttempts},
 		{"Attempts of batches", testBatchAttempts},
 		{"Attempts page and filter", testAttemptPages},
+		{"Outcomes of every kind are told", testOutcomes},
 		{"AttemptAt finds the first attempt of a time", testAttemptAt},
 		{"Dead letters", testDead},
 		{"TrimAttempts", testTrimAttempts},

@@ -187,6 +187,52 @@ func testAttemptPages(t *testing.T, s store.Store) {
 		t.Errorf("%d filtered attempts", len(got))
 	}
 	same(t, "the rare one", attemptVersions(collect(10, event.VerdictGone)), [][]int64{{1}})
+	var want, outcomes []event.Outcome
+	for _, a := range collect(3000) {
+		want = append(want, a.Outcome())
+	}
+	for before, next := int64(0), int64(1); next != 0; before = next {
+		var page []event.Outcome
+		var err error
+		page, next, err = s.OutcomesOfEndpoint(t.Context(), 1, before, 700)
+		noError(t, err)
+		if len(page) > 700 || next != 0 && next != page[len(page)-1].ID {
+			t.Fatalf("a page of %d, next %d", len(page), next)
+		}
+		outcomes = append(outcomes, page...)
+	}
+	same(t, "outcomes", outcomes, want)
+}
+
+func testOutcomes(t *testing.T, s store.Store) {
+	lease := acquire(t, s)
+	r := store.Record{Lease: lease}
+	var want []event.Outcome
+	for i, o := range []event.Outcome{
+		{Verdict: event.VerdictDelivered, Status: 200, Duration: 1234567 * time.Nanosecond},
+		{Verdict: event.VerdictRetry, Status: 999, Duration: 24 * 365 * time.Hour},
+		{Verdict: event.VerdictFailed, Status: 1023},
+		{Verdict: event.VerdictGone, Status: 410, Duration: time.Microsecond},
+		{Verdict: event.VerdictRetry},
+		{Verdict: "of later", Status: 200, Duration: time.Second},
+		{Verdict: event.VerdictRetry, Status: 1024},
+		{Verdict: event.VerdictRetry, Status: -1},
+		{Verdict: event.VerdictRetry, Status: 500, Duration: -time.Second},
+	} {
+		a := attempt(3, clock(i), o.Verdict, int64(i+1))
+		a.Status, a.Duration, a.Body = o.Status, o.Duration, make([]byte, 10_000)
+		r.Attempts = append(r.Attempts, a)
+		o.At, o.Duration = a.At, o.Duration.Truncate(time.Microsecond)
+		want = append(want, o)
+	}
+	slices.Reverse(want)
+	saveRecord(t, s, r)
+	got, next, err := s.OutcomesOfEndpoint(t.Context(), 3, 0, 100)
+	noError(t, err)
+	same(t, "outcomes", got, want, cmpopts.IgnoreFields(event.Outcome{}, "ID"))
+	if next != 0 || got[0].ID != got[len(got)-1].ID+int64(len(got))-1 {
+		t.Errorf("the ids are %d to %d, next is %d", got[0].ID, got[len(got)-1].ID, next)
+	}
 }
 
 func testAttemptAt(t *testing.T, s store.Store) {

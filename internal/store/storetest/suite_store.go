@@ -150,6 +150,10 @@ func calls(s store.Store, dir string) map[string]func(context.Context) error {
 			_, _, err := s.AttemptsOfEndpoint(ctx, 1, nil, 0, 1)
 			return err
 		},
+		"OutcomesOfEndpoint": func(ctx context.Context) error {
+			_, _, err := s.OutcomesOfEndpoint(ctx, 1, 0, 1)
+			return err
+		},
 		"AttemptAt":           func(ctx context.Context) error { return second(s.AttemptAt(ctx, clock(0))) },
 		"DeadLetters":         func(ctx context.Context) error { return second(s.DeadLetters(ctx, 1, 0, 1)) },
 		"TrimAttempts":        func(ctx context.Context) error { return second(s.TrimAttempts(ctx, clock(-100), 1)) },
