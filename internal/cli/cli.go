@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -68,7 +70,9 @@ const description = `A self-hosted event-push server: an event goes in once, eve
 Try "posthorn demo" first.`
 
 const statuses = `
-Exit status: 0 done; 1 failed; 2 wrong usage or option; 3 there is no such thing; 4 the key is missing or not allowed; 5 the server cannot be reached or is busy; 6 the server refuses the request.`
+Exit status: 0 done; 1 failed; 2 wrong usage or option; 3 there is no such
+thing; 4 the key is missing or not allowed; 5 the server cannot be reached or is
+busy; 6 the server refuses the request.`
 
 // insist is how long after a first signal a second one ends the process at once. Some supervisors send a signal twice,
 // to the process and to its group; that counts as one.
@@ -116,11 +120,11 @@ func (c *console) dispatch(args []string) (err error) {
 			err = nil
 		}
 	}()
-	parsed, err := parser.Parse(args)
+	parsed, err := parser.Parse(asked(args))
 	if err != nil {
 		// --json may stand before the mistake; errors follow it where they can.
 		c.json = r.JSON
-		return &usageError{err: err, command: commandOf(err)}
+		return &usageError{err: unemptied(err), command: commandOf(err)}
 	}
 	c.globals, c.json = &r.globals, r.JSON
 	err = parsed.Run(c, parser)
@@ -128,6 +132,18 @@ func (c *console) dispatch(args []string) (err error) {
 		u.command = parsed.Selected().Path()
 	}
 	return err
+}
+
+// asked takes the other usual words for help and version as what they mean.
+func asked(args []string) []string {
+	switch args[0] {
+	case "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case "--version":
+		return append([]string{"version"}, args[1:]...)
+	default:
+		return args
+	}
 }
 
 func newParser(r *root, out, errOut io.Writer) (*kong.Kong, error) {
@@ -147,6 +163,14 @@ func newParser(r *root, out, errOut io.Writer) (*kong.Kong, error) {
 	)
 }
 
+// unemptied leaves the empty value, which only says that nothing was given, out of what a flag may be.
+func unemptied(err error) error {
+	if text := err.Error(); strings.Contains(text, ` must be one of "",`) {
+		return errors.New(strings.Replace(text, ` must be one of "",`, " must be one of ", 1))
+	}
+	return err
+}
+
 // commandOf returns the path of the command that the arguments got to before a mistake.
 func commandOf(err error) string {
 	if p, ok := errors.AsType[*kong.ParseError](err); ok && p.Context != nil {
@@ -162,7 +186,7 @@ func (c *console) usage() error {
 	c.printf("posthorn %s: an event goes in once, every endpoint gets its signed webhook.\n\n", version())
 	for _, line := range [][2]string{
 		{"posthorn demo", "see it work, with nothing to set up"},
-		{"posthorn serve", "run the server"},
+		{"posthorn serve", "run the server, with its pages at /ui/"},
 		{"posthorn send TYPE DATA", "publish an event"},
 		{"posthorn endpoint add URL", "push events to a URL"},
 		{"posthorn event ID", "did it arrive?"},

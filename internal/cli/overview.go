@@ -53,18 +53,16 @@ func (c *console) overviewLines(o *client.Overview, tenant string) []string {
 	row := func(name, format string, args ...any) string {
 		return c.paint(dim, fmt.Sprintf("%-11s", name)) + fmt.Sprintf(format, args...)
 	}
-	minutes := min(o.At.Sub(o.Since), time.Duration(o.Window)).Round(time.Minute)
 	lines := []string{
-		c.paint(bold, clean(of)) + c.paint(dim, fmt.Sprintf("  %s; figures of the last %d min, counted for %s", stamp(o.At), max(1, int(minutes.Minutes())), ago(o.Since, o.At))),
-		row("events", "%s  %s a second  %s", c.paint(bold, count(o.Events)), number(o.EventsPerSecond), c.paint(cyan, spark(o.Series.Events, 60))),
+		c.paint(bold, clean(of)) + c.paint(dim, fmt.Sprintf("  %s; %s", stamp(o.At), periodText(o))),
+		row("events", "%s  %s a second  %s", c.paint(bold, count(o.Events)), number(o.EventsPerSecond), c.paint(cyan, spark(o.Series.Events, 36))),
 		row("deliveries", "%s  %s a second%s", c.paint(green, count(o.Delivered)), number(o.DeliveriesPerSecond), c.outcomes(&o.Figures, o.SuccessRate)),
 	}
 	if o.LatencyMS != nil {
-		line := fmt.Sprintf("p50 %s, p95 %s, p99 %s", ms(o.LatencyMS.P50), ms(o.LatencyMS.P95), ms(o.LatencyMS.P99))
-		if o.DeliveryMS != nil {
-			line += fmt.Sprintf("; from publish to delivery p50 %s, p99 %s", ms(o.DeliveryMS.P50), ms(o.DeliveryMS.P99))
-		}
-		lines = append(lines, row("requests", "%s", line))
+		lines = append(lines, row("requests", "p50 %s, p95 %s, p99 %s", ms(o.LatencyMS.P50), ms(o.LatencyMS.P95), ms(o.LatencyMS.P99)))
+	}
+	if o.DeliveryMS != nil {
+		lines = append(lines, row("arrival", "p50 %s, p99 %s from publish to delivery", ms(o.DeliveryMS.P50), ms(o.DeliveryMS.P99)))
 	}
 	lines = append(lines,
 		row("endpoints", "%s: %s", count(int64(o.Endpoints)), c.laneText(&o.Lanes)),
@@ -73,6 +71,14 @@ func (c *console) overviewLines(o *client.Overview, tenant string) []string {
 		lines = append(lines, row("oldest", "an event has waited for %s: %s %s", c.paint(yellow, ago(b.At, o.At)), b.Endpoint, clean(b.URL)))
 	}
 	return append(append(lines, ""), c.attentionLines(o.Attention, tenant, o.At)...)
+}
+
+// periodText says which time the figures are of: the window, or what was counted of it.
+func periodText(o *client.Overview) string {
+	if counted := o.At.Sub(o.Since); counted < time.Duration(o.Window) {
+		return "counted for " + ago(o.Since, o.At) + " so far"
+	}
+	return "figures of the last " + ago(o.At.Add(-time.Duration(o.Window)), o.At)
 }
 
 // outcomes names what did not arrive at once, and the rate of success.
@@ -88,7 +94,7 @@ func (c *console) outcomes(f *client.Figures, rate *float64) string {
 		}
 	}
 	if rate != nil {
-		fmt.Fprintf(&b, "  %.4g %% of requests succeed", 100**rate)
+		fmt.Fprintf(&b, "  %.4g %% of tries succeed", 100**rate)
 	}
 	return b.String()
 }
@@ -153,10 +159,14 @@ func sinceText(t *time.Time, now time.Time) string {
 
 // number writes a rate with as many digits as say something.
 func number(f float64) string {
-	if f >= 100 {
+	switch {
+	case f >= 100:
 		return count(int64(f))
+	case f > 0 && f < 0.1:
+		return fmt.Sprintf("%.1g", f)
+	default:
+		return fmt.Sprintf("%.1f", f)
 	}
-	return fmt.Sprintf("%.1f", f)
 }
 
 // ms writes milliseconds in a fitting unit.

@@ -13,9 +13,9 @@ import (
 
 // portalCmd groups the commands about portals.
 type portalCmd struct {
-	Set  portalSetCmd  `cmd:"" help:"Set up the pages for a tenant's own customers."`
-	Show portalShowCmd `cmd:"" help:"Show how they are set up."`
-	Link portalLinkCmd `cmd:"" help:"Make a link into them, which expires."`
+	Set  portalSetCmd  `cmd:"" help:"Set up the portal, the pages for a tenant's own customers."`
+	Show portalShowCmd `cmd:"" help:"Show how the portal is set up."`
+	Link portalLinkCmd `cmd:"" help:"Make a link into the portal, which expires."`
 
 	// The same by another name that comes to mind.
 	Get portalShowCmd `cmd:"" hidden:""`

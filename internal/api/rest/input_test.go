@@ -96,6 +96,7 @@ func TestBadInput(t *testing.T) {
 		{"patch no object", "PATCH", endpoint, `[]`, nil, 422, "invalid", "body"},
 		{"patch removes URL", "PATCH", endpoint, `{"url":null}`, nil, 422, "invalid", "url"},
 		{"patch unknown", "PATCH", endpoint, `{"nosuch":1}`, nil, 422, "invalid", "nosuch"},
+		{"patch sets back what is not there", "PATCH", endpoint, `{"filtr":null}`, nil, 422, "invalid", "filtr"},
 		{"patch nested", "PATCH", endpoint, `{"batch":{"max":"x"}}`, nil, 422, "invalid", "batch.max"},
 		{"patch duration", "PATCH", endpoint, `{"retries":["9999999999h"]}`, nil, 422, "invalid", "retries[0]"},
 		{"patch to another host", "PATCH", endpoint, `{"url":"https://evil.example/in"}`, nil, 422, "invalid", "auth.password"},

@@ -178,6 +178,21 @@ func (a *API) documentErrors(op *huma.Operation, statuses ...int) {
 	}
 }
 
+// knownRemovals refuses a patch that sets back a field that there is not: it leaves nothing behind by which the schema could
+// tell.
+func knownRemovals(registry huma.Registry, schema *huma.Schema, changes any) error {
+	if schema.Ref != "" {
+		schema = registry.SchemaFromRef(schema.Ref)
+	}
+	object, _ := changes.(map[string]any)
+	for name, value := range object {
+		if _, known := schema.Properties[name]; value == nil && !known {
+			return invalid(name, "is not a known field")
+		}
+	}
+	return nil
+}
+
 // patched returns the resource that a merge patch makes of a current one. What the patch makes of it must fit the
 // resource's schema.
 func patched[T any](a *API, current *T, patch json.RawMessage) (*T, error) {
@@ -195,9 +210,12 @@ func patched[T any](a *API, current *T, patch json.RawMessage) (*T, error) {
 	if _, ok := changes.(map[string]any); !ok {
 		return nil, invalid("body", "must be an object")
 	}
+	registry := a.huma.OpenAPI().Components.Schemas
+	if err := knownRemovals(registry, a.schemaOf(reflect.TypeFor[T]()), changes); err != nil {
+		return nil, err
+	}
 	merged := mergePatch(document, changes)
 	result := &huma.ValidateResult{}
-	registry := a.huma.OpenAPI().Components.Schemas
 	huma.Validate(registry, a.schemaOf(reflect.TypeFor[T]()), huma.NewPathBuffer([]byte("body"), 0), huma.ModeWriteToServer, merged, result)
 	if len(result.Errors) > 0 {
 		return nil, humaError(http.StatusUnprocessableEntity, "", result.Errors...)
