@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -292,6 +293,41 @@ func TestLogOutUnreachable(t *testing.T) {
 	}
 }
 
+// TestLogOutWithoutTime: what is not looked at is not said to be done.
+func TestLogOutWithoutTime(t *testing.T) {
+	t.Parallel()
+	w, p := withProvider(t, nil)
+	for range logOutsAtOnce {
+		w.loggingOut <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, LogOutPath, strings.NewReader(url.Values{"logout_token": {p.farewell(nil)}}.Encode()))
+	r.Header.Set("Content-Type", urlencoded)
+	out := httptest.NewRecorder()
+	if w.LogOut(out, r); out.Code != http.StatusBadRequest {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+}
+
+// TestLogOutDamaged: a session that cannot be read does not keep the others of its person.
+func TestLogOutDamaged(t *testing.T) {
+	t.Parallel()
+	w, p := withProvider(t, nil)
+	cookies := map[string]*http.Cookie{"one": w.signInAs(t, p, "ann-1", "one"), "two": w.signInAs(t, p, "ann-1", "two")}
+	w.signInAs(t, p, "ann-1", "three")
+	list, err := w.store.SessionsOf(t.Context(), userOwner(p.URL, "ann-1"))
+	if err != nil || len(list) != 3 {
+		t.Fatal(list, err)
+	}
+	if err := w.store.RenewSession(t.Context(), list[0].Token, list[0].Expires, []byte("damaged")); err != nil { // the newest
+		t.Fatal(err)
+	}
+	if out := w.tellToken(t, p.farewell(nil)); out.Code != http.StatusOK || len(w.alive(t, cookies)) != 0 {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+}
+
 // TestLogOutManySessions: a session's name alone is looked for among all.
 func TestLogOutManySessions(t *testing.T) {
 	t.Parallel()
@@ -352,6 +388,16 @@ func TestLeave(t *testing.T) {
 		if got != LoginPath {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// TestLeaveToNowhere: a page of logging out that cannot be used keeps nobody from signing in.
+func TestLeaveToNowhere(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"javascript:alert(1)", "/out", "://"} {
+		w, p := withProvider(t, func(o *OIDC) { o.LogOut = true })
+		p.metadata = map[string]any{"end_session_endpoint": at}
+		w.signInAs(t, p, "ann-1", "")
 	}
 }
 

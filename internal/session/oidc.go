@@ -164,10 +164,13 @@ func (p *provider) discover(ctx context.Context) (*known, error) {
 		return nil, errors.New("session: what the provider says of itself cannot be read")
 	}
 	endpoint := found.Endpoint()
-	for i, at := range []string{endpoint.AuthURL, endpoint.TokenURL, more.Keys, found.UserInfoEndpoint(), more.Leave} {
+	for i, at := range []string{endpoint.AuthURL, endpoint.TokenURL, more.Keys, found.UserInfoEndpoint()} {
 		if err := p.checkURL(at, i > 2); err != nil {
 			return nil, err
 		}
+	}
+	if p.checkURL(more.Leave, true) != nil { // nobody is kept from signing in by where they would log out
+		more.Leave = ""
 	}
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader
 	if p.ClientSecret == "" || len(more.Methods) > 0 && !slices.Contains(more.Methods, "client_secret_basic") {
