@@ -120,16 +120,16 @@ type eventTries struct {
 	ev         *event.Event
 	byEndpoint map[event.EndpointID][]event.Attempt
 	newest     int64 // the last attempt that was read
-	n          int
-	partial    bool // there are more than are read
+	partial    bool  // there are more than are read
 }
 
-// read reads the attempts, or those since the last reading.
+// read reads the attempts, or those since the last reading, at most maxEventTries.
 func (t *eventTries) read(ctx context.Context, log Log) error {
 	fresh := map[event.EndpointID][]event.Attempt{}
 	seen := t.newest
+	n := 0
 	for before, more := int64(0), true; more; {
-		if more = t.n < maxEventTries; !more {
+		if n >= maxEventTries {
 			t.partial = true
 			break
 		}
@@ -147,7 +147,7 @@ func (t *eventTries) read(ctx context.Context, log Log) error {
 			fresh[one.Endpoint] = append(fresh[one.Endpoint], one)
 			t.newest = max(t.newest, one.ID)
 			before = one.ID
-			t.n++
+			n++
 		}
 	}
 	for id, list := range fresh {

@@ -120,3 +120,28 @@ func TestDeliveriesOfThoseConcerned(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// What happens between the reading of attempts and the question to the lanes is not lost, however many attempts there are.
+func TestDeliveriesOfMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, before := range []int{1, 10_000} {
+		on := newStage(t)
+		acme := on.tenants["acme"]
+		on.endpoints, on.attempts, on.dead = map[event.EndpointID]event.Endpoint{}, nil, nil
+		e, err := on.CreateEndpoint(t.Context(), acme, event.Endpoint{URL: "https://given"}, event.Secrets{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range before {
+			on.attempts = append(on.attempts, tried(int64(n+1), e.ID, n+1, event.VerdictRetry, 500))
+		}
+		on.outlook.asked = func() {
+			on.attempts = append(on.attempts, tried(int64(before+1), e.ID, before+1, event.VerdictDelivered, 200))
+		}
+		w := request{method: http.MethodGet, path: "/v1/tenants/acme/events/id-1/deliveries", key: "reader"}.do(t, on.h)
+		got := decode[client.Deliveries](t, w, 200)
+		if len(got.Data) != 1 || got.Data[0].State != "delivered" || got.Data[0].Attempts != before+1 || got.Partial != (before > 1) {
+			t.Errorf("after %d attempts: %+v", before, got)
+		}
+	}
+}

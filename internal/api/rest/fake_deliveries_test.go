@@ -12,6 +12,7 @@ import (
 // fakeOutlook is what the fake says of deliveries and previews.
 type fakeOutlook struct {
 	standings map[event.EndpointID]event.Standing
+	asked     func() // when the standings are asked for
 	body      string
 	hold      chan struct{} // a try sends on it, and goes on when it may receive
 	replays   []event.ReplayView
@@ -22,6 +23,9 @@ func (f *fake) Why(e *event.Endpoint, ev *event.Event) string { return string(ma
 
 func (f *fake) Standings(_ *event.Event, endpoints []*event.Endpoint) []event.Standing {
 	defer f.lock()()
+	if f.outlook.asked != nil {
+		f.outlook.asked()
+	}
 	out := make([]event.Standing, len(endpoints))
 	for i, e := range endpoints {
 		out[i] = f.outlook.standings[e.ID]
