@@ -3,7 +3,7 @@ import { czech } from "$lib/message";
 export default czech({
   "events.accepted": "Přijato",
   "events.allTime": "Zobrazit za celou dobu",
-  "events.arrived.full": { one: "{state}: má ji {done} z {n} endpointu", few: "{state}: má ji {done} ze {n} endpointů", many: "{state}: má ji {done} z {n} endpointu", other: "{state}: má ji {done} z {n} endpointů" },
+  "events.arrived.full": { one: "{state}: dorazila na {done} z {n} endpointu", few: "{state}: dorazila na {done} ze {n} endpointů", many: "{state}: dorazila na {done} z {n} endpointu", other: "{state}: dorazila na {done} z {n} endpointů" },
   "events.arrived.nobody": "Neodebírá ji žádný endpoint",
   "events.arrived.unknown": "Nic už o ní není známo",
   "events.attr.channels": "Kanály",
@@ -147,6 +147,7 @@ export default czech({
   "events.reason.notMatched": "Podle svého současného nastavení endpoint tuto událost nebere.",
   "events.reason.pending": "Právě se bude odesílat.",
   "events.reason.retrying": { one: "1 pokus selhal: {answer}.", few: "{n} pokusy selhaly, poslední: {answer}.", many: "{n} pokusu selhalo, poslední: {answer}.", other: "{n} pokusů selhalo, poslední: {answer}." },
+  "events.reason.since": { one: "Od té doby odesláno znovu 1×.", few: "Od té doby odesláno znovu {n}×.", many: "Od té doby odesláno znovu {n}×.", other: "Od té doby odesláno znovu {n}×." },
   "events.resend": "Poslat znovu",
   "events.resend.all": { one: "endpointu, pro který je", few: "všem {n} endpointům, pro které je", many: "všem {n} endpointům, pro které je", other: "všem {n} endpointům, pro které je" },
   "events.resend.forbidden": "Poslat znovu může klíč s oprávněním manage.",

@@ -147,6 +147,7 @@ export default english({
   "events.reason.notMatched": "The endpoint does not take this event as it is set up now.",
   "events.reason.pending": "It is about to be sent.",
   "events.reason.retrying": { one: "1 try failed: {answer}.", other: "{n} tries failed, the last: {answer}." },
+  "events.reason.since": { one: "Sent again once since then.", other: "Sent again {n} times since then." },
   "events.resend": "Resend",
   "events.resend.all": { one: "the endpoint that it is for", other: "all {n} endpoints that it is for" },
   "events.resend.forbidden": "Resending takes a key that may manage.",

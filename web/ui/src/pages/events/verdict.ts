@@ -3,6 +3,7 @@ import type { Attempt, Delivery } from "$api";
 import type { Tone } from "$components";
 import { fmt } from "$lib/fmt.svelte";
 import { maybe, t } from "$lib/i18n.svelte";
+import { arrivedAt } from "./arrivedAt";
 import type { Life } from "./life.svelte";
 
 export interface Verdict {
@@ -74,8 +75,10 @@ export function reasonOf(d: Delivery, attempts: readonly Attempt[], received: st
     case "delivered": {
       const ms = d.delivered_at ? Math.max(0, new Date(d.delivered_at).getTime() - new Date(received).getTime()) : undefined;
       const after = ms === undefined ? "" : fmt.duration(ms);
-      const tries = Math.max(1, d.attempts);
-      return after ? t("events.reason.delivered", { n: tries, after }) : t("events.reason.deliveredOnly", { n: tries });
+      const first = arrivedAt(attempts);
+      const tries = first.number ?? Math.max(1, d.attempts);
+      const text = after ? t("events.reason.delivered", { n: tries, after }) : t("events.reason.deliveredOnly", { n: tries });
+      return first.since > 0 ? `${text} ${t("events.reason.since", { n: first.since })}` : text;
     }
     case "pending":
       // What has not been sent by now is behind others of its lane.
