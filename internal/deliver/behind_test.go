@@ -73,7 +73,7 @@ func TestBeginsInThePast(t *testing.T) {
 			t.Errorf("sent in pieces of %v", got.sizes)
 		}
 		ep := hook(10)
-		if v, err := r.View(t.Context(), &ep); err != nil || v.State != "live" || v.Cursor != 1001 {
+		if v, err := r.View(t.Context(), &ep); err != nil || v.State != "live" || v.Cursor != 1001 || r.State(&ep) != v.State {
 			t.Errorf("%+v, %v", v, err)
 		}
 		s.append(aChange(1001))

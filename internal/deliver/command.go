@@ -216,13 +216,13 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	v := event.LaneView{State: "live", Cursor: head}
+	v := event.LaneView{Cursor: head}
+	v.State, v.Waiting = m.stateOf(ep, now)
 	for _, l := range m.byEP[ep.ID] {
 		if l.replay != nil {
 			v.Replays = append(v.Replays, l.replayView(replayRunning))
 			continue
 		}
-		v.State, v.Waiting = m.stateName(l, now)
 		v.Retries, v.InFlight = len(l.retries), l.inFlight
 		v.Penalty, v.FailingSince, v.Failures, v.OldestAt = l.penalty, l.failingSince, l.failures, l.oldest
 		if until := l.until(); now.Before(until) {
@@ -238,13 +238,31 @@ func (m *Manager) View(ctx context.Context, ep *event.Endpoint) (event.LaneView,
 			v.Cursor = min(v.Cursor, l.retries[0].Versions[0]-1)
 		}
 	}
+	return v, nil
+}
+
+// State is the State of an endpoint's [Manager.View] alone, for those who look at many: it reads nothing from the store.
+func (m *Manager) State(ep *event.Endpoint) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state, _ := m.stateOf(ep, time.Now())
+	return state
+}
+
+// stateOf is the state of an endpoint's main lane for people, and why it waits.
+func (m *Manager) stateOf(ep *event.Endpoint, now time.Time) (state, why string) {
 	switch {
 	case ep.Disabled:
-		v.State, v.Waiting = "waiting", ep.DisabledReason
+		return "waiting", ep.DisabledReason
 	case m.away(ep):
-		v.State, v.Waiting = "waiting", "offline"
+		return "waiting", "offline"
 	}
-	return v, nil
+	for _, l := range m.byEP[ep.ID] {
+		if l.replay == nil {
+			return m.stateName(l, now)
+		}
+	}
+	return "live", ""
 }
 
 // stateName is a lane's state for people, and why it waits.

@@ -284,7 +284,7 @@ func TestGoneDisables(t *testing.T) {
 		}
 		s.mu.Unlock()
 		v, err := r.View(t.Context(), &ep)
-		if err != nil || v.State != "waiting" || v.Waiting != "gone" || v.Backlog != 1 {
+		if err != nil || v.State != "waiting" || v.Waiting != "gone" || v.Backlog != 1 || r.State(&ep) != v.State {
 			t.Errorf("view %+v, %v", v, err)
 		}
 		enabled := ep

@@ -111,7 +111,7 @@ func TestTunnelKeepsWhileAway(t *testing.T) {
 			t.Errorf("position %d, %d lanes, %d retries", s.position, len(s.lanes), len(s.retries))
 		}
 		s.mu.Unlock()
-		if v, err := r.View(t.Context(), &ep); err != nil || v.State != "waiting" || v.Waiting != "offline" || v.Backlog != n-1 {
+		if v, err := r.View(t.Context(), &ep); err != nil || v.State != "waiting" || v.Waiting != "offline" || v.Backlog != n-1 || r.State(&ep) != v.State {
 			t.Errorf("%+v %v", v, err)
 		}
 		tunnels.set(r, ep.ID, true)
@@ -119,7 +119,7 @@ func TestTunnelKeepsWhileAway(t *testing.T) {
 		if got := tunnels.seen(); !slices.Equal(got, numbered(n)) {
 			t.Errorf("%d came, or not in order", len(got))
 		}
-		if v, err := r.View(t.Context(), &ep); err != nil || v.State == "waiting" {
+		if v, err := r.View(t.Context(), &ep); err != nil || v.State == "waiting" || r.State(&ep) != v.State {
 			t.Errorf("%+v %v", v, err)
 		}
 		r.stop()

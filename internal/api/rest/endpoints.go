@@ -136,7 +136,7 @@ func (a *API) listEndpoints(ctx context.Context, c *call, in *struct {
 	if p != nil {
 		return nil, p
 	}
-	fits, err := a.endpointFilter(ctx, in.Q, in.Type, in.Lane)
+	fits, err := a.endpointFilter(in.Q, in.Type, in.Lane)
 	if err != nil {
 		return nil, err
 	}

@@ -451,6 +451,11 @@ func (f *fake) View(context.Context, *event.Endpoint) (event.LaneView, error) {
 	return f.view, f.fail
 }
 
+func (f *fake) State(*event.Endpoint) string {
+	defer f.lock()()
+	return f.view.State
+}
+
 func (f *fake) ResetPenalty(context.Context, *event.Endpoint) error { return f.fail }
 
 func (f *fake) Resend(_ context.Context, e *event.Endpoint, version int64) error {

@@ -82,7 +82,7 @@ func holds(part string, texts ...string) bool {
 }
 
 // endpointFilter returns the condition that a list's parameters make, nil without any.
-func (a *API) endpointFilter(ctx context.Context, q, eventType, lane string) (func(*event.Endpoint) (bool, error), error) {
+func (a *API) endpointFilter(q, eventType, lane string) (func(*event.Endpoint) (bool, error), error) {
 	if q == "" && eventType == "" && lane == "" {
 		return nil, nil //nolint:nilnil // no filter is no error
 	}
@@ -102,20 +102,19 @@ func (a *API) endpointFilter(ctx context.Context, q, eventType, lane string) (fu
 				return false, err
 			}
 		}
-		return a.inLane(ctx, e, lane)
+		return a.inLane(e, lane), nil
 	}, nil
 }
 
 // inLane reports whether an endpoint's lane is in a state; disabled ones are in the state disabled only.
-func (a *API) inLane(ctx context.Context, e *event.Endpoint, lane string) (bool, error) {
+func (a *API) inLane(e *event.Endpoint, lane string) bool {
 	switch {
 	case lane == "":
-		return true, nil
+		return true
 	case lane == "disabled" || e.Disabled:
-		return lane == "disabled" && e.Disabled, nil
+		return lane == "disabled" && e.Disabled
 	}
-	view, err := a.Delivery.View(ctx, e)
-	return err == nil && view.State == lane, err
+	return a.Delivery.State(e) == lane
 }
 
 // InTries are the filters of a list of attempts.

@@ -71,6 +71,8 @@ type Control interface {
 // Delivery is what the lanes show and take (package deliver).
 type Delivery interface {
 	View(ctx context.Context, e *event.Endpoint) (event.LaneView, error)
+	// State is the view's State, for many endpoints at once.
+	State(e *event.Endpoint) string
 	// ResetPenalty ends the penalty and tries at once.
 	ResetPenalty(ctx context.Context, e *event.Endpoint) error
 	// Resend delivers an event again to an endpoint, KindConflict when the lane's retry rows are all in use.
