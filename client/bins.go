@@ -285,9 +285,9 @@ func (b *BinHandle) Follow(ctx context.Context, after int64, opts ...ListOption)
 			o(f.query)
 		}
 		rewatch(ctx, func() (heard, more bool, err error) {
-			before := f.after
+			f.heard = false
 			more, err = f.once(ctx)
-			return f.after > before, more, err
+			return f.heard, more, err
 		}, func(err error) { yield(BinNews{}, err) })
 	}
 }
@@ -298,6 +298,7 @@ type binFollower struct {
 	after int64
 	query url.Values
 	again bool // there was a connection before
+	heard bool // this one brought something new
 	yield func(BinNews, error) bool
 }
 
@@ -323,7 +324,7 @@ func (f *binFollower) take(block *sseBlock) (more bool, err error) {
 			return true, &faultError{fmt.Errorf("decode a request: %w", err)}
 		}
 		if r.Seq > f.after {
-			f.after = r.Seq
+			f.after, f.heard = r.Seq, true
 			return f.yield(BinNews{Request: &r}, nil), nil
 		}
 	case block.name == "change":
@@ -331,6 +332,7 @@ func (f *binFollower) take(block *sseBlock) (more bool, err error) {
 		if err := json.Unmarshal(block.data, &c); err != nil {
 			return true, &faultError{fmt.Errorf("decode a change: %w", err)}
 		}
+		f.heard = true
 		return f.yield(BinNews{Change: &c}, nil), nil
 	}
 	return true, nil

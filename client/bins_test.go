@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -135,6 +137,34 @@ func TestBinFollowAgain(t *testing.T) {
 	if s.calls[0] != "GET /v1/bins/box/stream?max_body=0" {
 		t.Errorf("asked for %s", s.calls[0])
 	}
+}
+
+// TestBinFollowHears: a connection that told of changes only was a good one, so the next is tried soon.
+func TestBinFollowHears(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeServer{}
+		for range 8 {
+			f.stream = append(f.stream, sse(io.EOF, "event: change\ndata: {\"seqs\":[1],\"deleted\":true}\n\n"))
+		}
+		changes := 0
+		for n, err := range f.client(t).Bin("box").Follow(t.Context(), -1) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Change != nil {
+				changes++
+			}
+			if changes == 8 {
+				break
+			}
+		}
+		for i := range 7 {
+			if took := f.at[i+1].Sub(f.at[i]); took > time.Second {
+				t.Errorf("wait %d was %v", i, took)
+			}
+		}
+	})
 }
 
 // TestBinWatchEnds tells what trying again would not mend, and ends with its context.

@@ -236,7 +236,7 @@ func (a *API) streamBin(w http.ResponseWriter, r *http.Request, c *call) error {
 		return err
 	}
 	q := readQuery(r)
-	maxBody := int(q.number("max_body", wholeBody, math.MaxInt32, wholeBody))
+	maxBody := int(q.number("max_body", wholeBody, math.MaxInt, wholeBody))
 	if err := q.problem(); err != nil {
 		return err
 	}
@@ -344,7 +344,7 @@ func (a *API) documentBins() {
 	}
 	bin, one := path("bin", "The bin's id or alias"), path("request", "The request's id, its number, or latest")
 	file := path("file", "Its place among the request's files, counted from 0")
-	file.Schema = &huma.Schema{Type: huma.TypeInteger, Minimum: new(float64)}
+	file.Schema = &huma.Schema{Type: huma.TypeInteger, Format: "int64", Minimum: new(float64)}
 	binary := &huma.Schema{Type: huma.TypeString, ContentEncoding: "binary"}
 	a.documentPlain(&rawOperation, []*huma.Param{bin, one}, "message/http", binary)
 	a.documentPlain(&bodyOperation, []*huma.Param{bin, one}, "application/octet-stream", binary)

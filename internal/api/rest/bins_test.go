@@ -406,6 +406,16 @@ func TestBinFollow(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{"requests", "stream"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		q := request{method: "GET", path: "/v1/bins/box/" + path + "?max_body=9000000000", key: "reader"}
+		resp, err := b.http.Do(q.real(t, b.url).WithContext(ctx))
+		if err != nil || resp.StatusCode != 200 {
+			t.Errorf("%s: %v %v", path, resp, err)
+		}
+		cancel()
+		_ = resp.Body.Close()
+	}
 	for _, query := range []string{"stream?max_body=-2", "stream?max_body=x", "requests?max_body=-2"} {
 		q := request{method: "GET", path: "/v1/bins/box/" + query, key: "reader"}
 		resp, err := b.http.Do(q.real(t, b.url))
