@@ -34,6 +34,31 @@ await flow("events", async (ui) => {
     await line("nobody/1").getByText(t("events.arrived.nobody")).waitFor();
   });
 
+  await ui.step("where it arrived is not asked while the server wants rest; of an event that is kept no more nothing is known", async () => {
+    const own = await ui.page();
+    const line = (text) => own.getByRole("grid").locator("[data-at]").filter({ hasText: text });
+    let busy = true;
+    let asked = 0;
+    await own.route("**/events/*/deliveries**", (route) => {
+      asked++;
+      return busy ? route.fulfill({ status: 503, headers: { "Retry-After": "600" }, json: { code: "unavailable" } }) : route.fulfill({ status: 404, json: { code: "not_found" } });
+    });
+    await ui.expecting(503, /deliveries$/, () => ui.expecting(404, /deliveries$/, async () => {
+      await own.clock.install();
+      await ui.open(own, "/ui/t/acme/events");
+      await until("it is asked", () => asked > 0);
+      await own.clock.runFor(3000);
+      const first = asked;
+      assert.ok(first <= 3, `asked ${first} times at once`);
+      await own.clock.runFor(60_000);
+      assert.equal(asked, first, "it is asked again before the time that the server named");
+      busy = false;
+      await own.clock.runFor(600_000);
+      await line("nobody/1").getByText(t("events.arrived.unknown")).waitFor();
+      await own.context().close();
+    }));
+  });
+
   await ui.step("while the arrows choose a row the list stands still", async () => {
     await search.focus();
     await page.keyboard.press("ArrowDown"); // from the search to the list

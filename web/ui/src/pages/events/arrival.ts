@@ -18,6 +18,9 @@ export interface Arrival {
 
 const order: readonly Delivery["state"][] = ["failed", "gone", "retrying", "waiting", "pending", "delivered"];
 
+/** Of an event that the server has no more. */
+export const lost: Arrival = { state: "unknown", all: 0, delivered: 0, more: false, open: false };
+
 /** What the deliveries of an event come to. */
 export function summed(list: readonly Delivery[], more: boolean): Arrival {
   const known = list.filter((d) => d.state !== "none");

@@ -1,8 +1,8 @@
 // Whether the events in view have arrived: asked for one by one, those in view only, and again while something is still to come.
 import { api } from "$lib/api";
-import { ApiError, isAbort } from "$lib/problem";
+import { asApiError, isAbort } from "$lib/problem";
 import { SvelteMap } from "svelte/reactivity";
-import { summed, type Arrival } from "./arrival";
+import { lost, summed, type Arrival } from "./arrival";
 import type { Row } from "./row";
 
 const AT_ONCE = 3; // requests under way
@@ -20,6 +20,7 @@ export class Arrivals {
   #under = 0;
   #abort = new AbortController();
   #off = false; // they may not be seen, or the server has none
+  #rest = 0; // ms since 1970: until then the server, which has too much to do or is away, is not asked
 
   constructor(tenant: () => string) {
     this.#tenant = tenant;
@@ -45,11 +46,13 @@ export class Arrivals {
       this.#asked.clear();
       this.#under = 0;
       this.#off = false;
+      this.#rest = 0;
     };
   }
 
   #fill(): void {
     const now = Date.now();
+    if (now < this.#rest) return;
     for (const row of this.#view) {
       if (this.#under >= AT_ONCE || this.#off) return;
       const key = String(row.version);
@@ -63,7 +66,10 @@ export class Arrivals {
   }
 
   #keep(key: string, arrival: Arrival): void {
-    if (this.#known.size >= MOST) this.#known.clear();
+    if (this.#known.size >= MOST) {
+      this.#known.clear();
+      this.#asked.clear();
+    }
     this.#known.set(key, arrival);
   }
 
@@ -75,9 +81,10 @@ export class Arrivals {
       this.#keep(key, summed(page.data ?? [], Boolean(page.next)));
     } catch (error) {
       if (signal.aborted || isAbort(error)) return;
-      if (error instanceof ApiError && error.notFound) this.#keep(key, summed([], false)); // removed meanwhile
-      else if (error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429) this.#off = true;
-      // Otherwise it is tried again, while the list tells what is wrong.
+      const problem = asApiError(error);
+      if (problem.notFound) this.#keep(key, lost); // the event is kept no more
+      else if (problem.status >= 400 && problem.status < 500 && problem.status !== 429) this.#off = true;
+      else this.#rest = Date.now() + Math.max(AGAIN, (problem.retryAfter ?? 0) * 1000); // the list tells what is wrong
     }
     if (signal.aborted) return;
     this.#under--;
