@@ -60,12 +60,35 @@ await flow("inbound", async (ui) => {
     assert.equal((await ui.api("GET", `/v1/bins/${bin.id}/requests?query=the+one+that+failed`)).data?.length ?? 0, 1);
   });
 
+  await ui.step("what comes while the top is read again stays", async () => {
+    let release;
+    const held = new Promise((done) => (release = done));
+    let read = 0;
+    await page.route(/\/v1\/bins\/[^/]+\/requests\?limit=100/, async (route) => {
+      const response = await route.fetch(); // as it is before the next request comes
+      read++;
+      await held;
+      await route.fulfill({ response });
+    });
+    await button(t("bins.pause")).click();
+    await button(t("bins.resume")).click();
+    await until("the top is being read", () => read > 0);
+    await fetch(`${bin.url}/meanwhile`, { method: "POST" });
+    await row("/meanwhile").waitFor();
+    const answered = page.waitForResponse(/\/requests\?limit=100/);
+    release();
+    await (await answered).finished();
+    await ui.settled(page);
+    assert.equal(await row("/meanwhile").count(), 1);
+    await page.unroute(/\/v1\/bins\/[^/]+\/requests\?limit=100/);
+  });
+
   await ui.step("bins are found by what they are called, and say how much is in them", async () => {
     await ui.open(page, "/ui/bins");
     const bins = page.getByRole("grid", { name: t("bins.title") });
     await page.getByRole("searchbox").fill("gateway");
     await until("one is left", async () => (await bins.locator("[data-at]").count()) === 1);
-    await bins.getByRole("row").filter({ hasText: "Trying a payment gateway" }).getByText("5", { exact: true }).waitFor();
+    await bins.getByRole("row").filter({ hasText: "Trying a payment gateway" }).getByText("6", { exact: true }).waitFor();
     await page.getByRole("searchbox").fill("no such bin");
     await page.getByText(t("bins.none.filtered")).waitFor();
     await ui.open(page, `/ui/bins/${bin.id}`);

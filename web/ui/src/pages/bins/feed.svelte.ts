@@ -79,6 +79,7 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
   let waiting: Row[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let abort: AbortController | undefined;
+  const gone = new AbortController(); // the page is left
 
   function put(rows: Row[]): void {
     const first = list.rows[0]?.seq ?? 0;
@@ -105,7 +106,7 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
     const mine = (abort = new AbortController());
     try {
       const page = await ask(c, undefined, mine.signal);
-      if (!mine.signal.aborted) put(page.data);
+      if (!mine.signal.aborted && c === of()) put(page.data); // the list of other filters has read them itself
     } catch (error) {
       if (!isAbort(error)) waiting = [...got, ...waiting];
     }
@@ -120,10 +121,14 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
   }
   // Changes are told while there is a connection: what is on top is read again after a break.
   async function again(): Promise<void> {
+    const c = of();
+    const top = list.rows[0]?.seq ?? 0;
     try {
-      const page = await ask(of(), undefined, new AbortController().signal);
+      const page = await ask(c, undefined, gone.signal);
+      if (c !== of() || list.loading) return; // other filters, or all of it anew
       const end = page.next ? (page.data.at(-1)?.seq ?? 0) : 0;
-      list.update((rows) => [...page.data, ...rows.filter((row) => row.seq < end)]);
+      const last = Math.max(top, page.data[0]?.seq ?? 0); // what is above came by the stream meanwhile
+      list.update((rows) => [...rows.filter((row) => row.seq > last), ...page.data, ...rows.filter((row) => row.seq < end)]);
     } catch {
       // it is read again with the next break, or by hand
     }
@@ -156,6 +161,7 @@ export function feed(bin: string, tenant: string | undefined, of: () => Criteria
   $effect(() => () => {
     clearTimeout(timer);
     abort?.abort();
+    gone.abort();
   });
   return {
     list,
