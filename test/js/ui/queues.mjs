@@ -118,7 +118,13 @@ await flow("queues", async (ui) => {
 
   await ui.step("tunnels are listed, with whether somebody is connected; one is taken down after its name was typed", async () => {
     await ui.api("POST", `${T}/tunnels`, { name: "laptop", kind: "bin" });
-    await ui.open(page, "/ui/t/acme/streams");
+    await page.route("**/tunnels", (route) => route.fulfill({ status: 500, json: { code: "internal" } }));
+    await ui.expecting(500, /tunnels$/, async () => {
+      await ui.open(page, "/ui/t/acme/streams");
+      await main.getByRole("button", { name: t("common.tryAgain") }).waitFor();
+      await page.unroute("**/tunnels");
+      await main.getByRole("button", { name: t("common.tryAgain") }).click();
+    });
     const tunnel = page.getByRole("row").filter({ hasText: "laptop" });
     await tunnel.getByText(t("streams.tunnels.off")).waitFor();
     await ui.axe(page);
