@@ -178,6 +178,23 @@ await flow("endpoints", async (ui) => {
     await own.context().close();
   });
 
+  await ui.step("whoever logs out in another tab leaves nothing of a form", async () => {
+    const own = await ui.page();
+    await ui.open(own, "/ui/t/acme/endpoints/new");
+    await own.getByLabel(t("endpoints.form.url")).fill(`${inbox.url}/left`);
+    await ui.settled(own);
+    const other = await own.context().newPage();
+    await ui.open(other, "/ui/t/acme/endpoints");
+    await ui.expecting(401, /^\/v1\//, async () => {
+      await other.getByRole("button", { name: /^Account/ }).click();
+      await other.getByRole("menuitem", { name: t("shell.logout"), exact: true }).click();
+      await own.waitForURL(/\/ui\/login/);
+      await ui.settled(own);
+    });
+    assert.equal(await own.evaluate(() => sessionStorage.getItem("posthorn.form")), null);
+    await own.context().close();
+  });
+
   await ui.step("pause and resume", async () => {
     await open(endpoints.shop);
     await button(t("endpoints.pause")).click();

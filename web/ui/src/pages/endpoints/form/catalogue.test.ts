@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { fields, groups, takes } from "./catalogue";
+import { takes } from "$lib/pattern";
+import { fields, groups } from "./catalogue";
 
 test("patterns take types as the server says", () => {
   assert.ok(takes("order.*", "order.paid"));

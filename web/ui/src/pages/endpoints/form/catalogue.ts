@@ -1,8 +1,6 @@
 // What the form offers: types in groups, and the fields that a filter can look at. Pure.
 import { path, type Kind } from "./cel";
 
-export { takes } from "$lib/pattern";
-
 export interface CatalogueType {
   name: string;
   description?: string | undefined;

@@ -1,8 +1,9 @@
 // The state of the form: what is typed, what is wrong with it, what would be sent.
 import type { Endpoint } from "$api";
 import { t } from "$lib/i18n.svelte";
+import { takes } from "$lib/pattern";
 import type { ApiError } from "$lib/problem";
-import { fields, groups, takes, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "./catalogue";
+import { fields, groups, type CatalogueType, type Field, type SeenEvent, type TypeGroup } from "./catalogue";
 import { complete, notNumber, type Kind } from "./cel";
 import { bodyOf, draftOf, filterOf, keepsSecret, merge, urlFault, type Carried, type Draft } from "./draft";
 
