@@ -163,8 +163,11 @@ func subject(o *operation, r *http.Request) (resource, id string) {
 func singular(collection string) string { return strings.TrimSuffix(collection, "s") }
 
 // audited runs a call with an entry on the audit log: before it, and completed after it.
-func (a *API) audited(r *http.Request, c *call, o *operation, run func() *answer) *answer {
+func (a *API) audited(r *http.Request, c *call, o *operation, body []byte, run func() *answer) *answer {
 	c.entry = a.newEntry(r, c, o)
+	if o.named {
+		c.entry.ResourceID = nameIn(body)
+	}
 	if err := a.Audit.Begin(r.Context(), c.entry); err != nil {
 		out := &answer{header: http.Header{}}
 		a.writeProblem(out, r, problemOf(err))
@@ -184,6 +187,15 @@ func (a *API) audited(r *http.Request, c *call, o *operation, run func() *answer
 	}
 	a.Audit.End(r.Context(), e)
 	return out
+}
+
+// nameIn is the name that a body gives to what it makes.
+func nameIn(body []byte) string {
+	var b struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(body, &b) // what is no such body is refused, and names nothing
+	return b.Name
 }
 
 // codeIn is the code of a problem document.

@@ -163,6 +163,30 @@ func TestAuditIsWrittenAhead(t *testing.T) {
 	}
 }
 
+// TestAuditNamesAhead: the line of what a crash came into says of what it is, wherever the request does.
+func TestAuditNamesAhead(t *testing.T) {
+	t.Parallel()
+	on := newStage(t)
+	var begun []event.AuditEntry
+	on.audit.begun = func(e *event.AuditEntry) { begun = append(begun, *e) }
+	for _, tt := range []struct{ method, path, body, resource, id string }{
+		{"POST", "/v1/tenants", `{"name":"fresh"}`, "tenant", "fresh"},
+		{"POST", "/v1/tenants", `{"name":"acme"}`, "tenant", "acme"}, // there is one
+		{"POST", "/v1/tenants", `{"name":5}`, "tenant", ""},
+		{"POST", "/v1/tenants", `no JSON`, "tenant", ""},
+		{"POST", "/v1/tenants/acme/event-types", `{"name":"order.new"}`, "event-type", "order.new"},
+		{"POST", "/v1/tenants/acme/sources", `{"name":"hub","provider":"github"}`, "source", "hub"},
+		{"PUT", "/v1/tenants/acme/queues/later", `{}`, "queue", "later"},
+		{"POST", "/v1/apikeys", `{"name":"k","admin":true}`, "apikey", ""}, // its id is not known yet
+	} {
+		begun = nil
+		request{method: tt.method, path: tt.path, key: "admin", body: tt.body}.do(t, on.h)
+		if len(begun) != 1 || begun[0].Resource != tt.resource || begun[0].ResourceID != tt.id {
+			t.Errorf("%s %s %s: %+v", tt.method, tt.path, tt.body, begun)
+		}
+	}
+}
+
 func show(changes []event.AuditChange) string {
 	var out []string
 	for _, c := range changes {

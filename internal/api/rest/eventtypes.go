@@ -20,7 +20,7 @@ func (a *API) eventTypeRoutes() {
 	const list, one = "/v1/tenants/{tenant}/event-types", "/v1/tenants/{tenant}/event-types/{name}"
 	register(a, operation{
 		id: "create-event-type", method: http.MethodPost, path: list, tag: "Event types", summary: "Catalogue an event type",
-		doc: "With a schema, data of events of this type that does not satisfy it is refused.", scope: scopeManage, status: http.StatusCreated,
+		doc: "With a schema, data of events of this type that does not satisfy it is refused.", scope: scopeManage, status: http.StatusCreated, named: true,
 	}, a.createType)
 	register(a, operation{
 		id: "list-event-types", method: http.MethodGet, path: list, tag: "Event types", summary: "List event types",

@@ -48,6 +48,7 @@ type operation struct {
 	own                   bool                   // outside any tenant's path: keys of a tenant see what is its own, admin keys everything
 	waits                 bool                   // may take as long as a request may last, before it answers
 	unaudited             string                 // of what is no GET: why it leaves no entry on the audit log
+	named                 bool                   // makes a thing that its body's name names: on the audit log before it is made
 	idle                  func(body []byte) bool // of what leaves one: whether with this body it changes nothing and leaves none
 	inner                 string                 // of a body's member whose fields errors name as if it were the body: "endpoint."
 }
@@ -191,7 +192,7 @@ func (a *API) handle(op *huma.Operation, spec *operation, next func(huma.Context
 			return out
 		}
 		if change := run; a.audits(spec) && (spec.idle == nil || !spec.idle(body)) {
-			run = func() *answer { return a.audited(r, c, spec, change) }
+			run = func() *answer { return a.audited(r, c, spec, body, change) }
 		}
 		out, p := a.once(r, c, body, run)
 		if p != nil {

@@ -34,7 +34,7 @@ func (a *API) sourceRoutes() {
 	}
 	create := add("create-source", http.MethodPost, sourcesPath, "Create a source",
 		"Another system's webhooks arrive at its url; verified by that system's rule they become events.", scopeManage)
-	create.status = http.StatusCreated
+	create.status, create.named = http.StatusCreated, true
 	register(a, create, a.createSource)
 	register(a, add("list-sources", http.MethodGet, sourcesPath, "List sources", "By name.", scopeRead), a.listSources)
 	get := add("get-source", http.MethodGet, sourcePath, "Get a source with its state",

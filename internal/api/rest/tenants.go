@@ -107,7 +107,7 @@ func untilSettled[T any](header string, change func() (*T, error)) (*T, error) {
 func (a *API) tenantRoutes() {
 	register(a, operation{
 		id: "create-tenant", method: http.MethodPost, path: "/v1/tenants", tag: "Tenants", summary: "Create a tenant",
-		scope: scopeAdmin, status: http.StatusCreated,
+		scope: scopeAdmin, status: http.StatusCreated, named: true,
 	}, a.createTenant)
 	register(a, operation{
 		id: "list-tenants", method: http.MethodGet, path: "/v1/tenants", tag: "Tenants", summary: "List tenants",
