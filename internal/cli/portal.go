@@ -109,8 +109,9 @@ func (c *console) showPortal(p *client.Portal) error {
 		return nil
 	}
 	logo := ""
-	if kind, _, ok := strings.Cut(strings.TrimPrefix(p.Logo, "data:"), ";"); ok {
-		logo = fmt.Sprintf("%s, %s bytes", kind, count(int64(len(p.Logo))))
+	if kind, body, ok := strings.Cut(strings.TrimPrefix(p.Logo, "data:"), ";base64,"); ok {
+		image, _ := base64.StdEncoding.DecodeString(body) // the server has checked it
+		logo = fmt.Sprintf("%s, %s bytes", kind, count(int64(len(image))))
 	}
 	c.fields([]field{
 		{"name", cell{p.Name, bold}},
