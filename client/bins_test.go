@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -143,10 +144,7 @@ func TestBinFollowAgain(t *testing.T) {
 func TestBinFollowHears(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := &fakeServer{}
-		for range 8 {
-			f.stream = append(f.stream, sse(io.EOF, "event: change\ndata: {\"seqs\":[1],\"deleted\":true}\n\n"))
-		}
+		f := &fakeServer{stream: slices.Repeat([]respond{sse(io.EOF, "event: change\ndata: {\"seqs\":[1],\"deleted\":true}\n\n")}, 8)}
 		changes := 0
 		for n, err := range f.client(t).Bin("box").Follow(t.Context(), -1) {
 			if err != nil {

@@ -113,7 +113,7 @@ func (c *console) showQueue(q *client.Queue) error {
 			list, field{"cursor", text(fmt.Sprintf("%d of %d", s.Cursor, s.Head))}, field{"depth", text(count(s.Depth))},
 			field{"open", text(fmt.Sprintf("%d: %d leased, %d delayed, %d parked", s.Open, s.Leased, s.Delayed, s.Parked))},
 			field{"dead", deadCell(s.Dead)}, field{"expired", text(unlessZero(float64(s.Expired), ""))},
-			field{"waiting", text(unlessZero(float64(s.Waiting), " leases"))}, field{"age", text(durationOf(s.Age))},
+			field{"waiting", text(unlessZero(float64(s.Waiting), " leases"))}, field{"age", text(ageOf(s.Age))},
 		)
 	}
 	c.fields(append(list, field{"created", text(stamp(q.Created))}, field{"updated", text(stamp(q.Updated))}))
@@ -166,7 +166,7 @@ func (x *queueLsCmd) Run(c *console) error {
 			if s == nil {
 				s = &client.QueueState{}
 			}
-			return []cell{{q.Name, bold}, text(count(s.Depth)), text(count(int64(s.Open))), deadCell(s.Dead), text(durationOf(s.Age)), text(queueTypes(&q))}
+			return []cell{{q.Name, bold}, text(count(s.Depth)), text(count(int64(s.Open))), deadCell(s.Dead), text(ageOf(s.Age)), text(queueTypes(&q))}
 		})
 }
 
@@ -329,7 +329,9 @@ func (x *queueLeasesCmd) Run(c *console) error {
 	return listed(c, items, more, "There are no leases.", []string{"VERSION", "TYPE", "SUBJECT", "DELIVERY", "EXPIRES", "CONSUMER", "BY", "ID"},
 		func(l client.QueueLease) []cell {
 			return []cell{
-				text(fmt.Sprint(l.Version)), {l.Type, cyan}, text(l.Subject), text(fmt.Sprint(l.Deliveries)), text(stamp(l.Expires)), text(l.Consumer),
+				text(fmt.Sprint(l.Version)),
+				{l.Type, cyan},
+				text(l.Subject), text(fmt.Sprint(l.Deliveries)), text(stamp(l.Expires)), text(l.Consumer),
 				text(callerOf(l.By)), text(l.ID),
 			}
 		})
