@@ -214,7 +214,7 @@ func (x *binReplayCmd) Run(c *console) error {
 	if c.json {
 		return c.writeJSON(a)
 	}
-	c.fields([]field{{"status", replayStatus(a.Status)}, {"took", text(time.Duration(a.Duration).Round(100 * time.Microsecond).String())}})
+	c.fields([]field{{"status", replayStatus(a.Status)}, {"took", text(ms(float64(time.Duration(a.Duration).Microseconds()) / 1000))}})
 	for _, line := range a.Headers {
 		c.printf("%s %s\n", c.paint(dim, clean(line.Name)+":"), clean(line.Value))
 	}

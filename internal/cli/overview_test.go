@@ -72,7 +72,9 @@ func TestTexts(t *testing.T) {
 	for want, got := range map[string]string{
 		"0 s": ago(now.Add(time.Second), now), "59 s": ago(now.Add(-59*time.Second), now), "1 min": ago(now.Add(-119*time.Second), now),
 		"47 h": ago(now.Add(-47*time.Hour), now), "3 d": ago(now.Add(-80*time.Hour), now),
-		"0.4 ms": ms(0.42), "12 ms": ms(12.3), "1.5 s": ms(1500), "1m10s": ms(70_100), "99.9": number(99.94), "0.04": number(0.036), "0.0": number(0), "1,234": number(1234.5),
+		"0.4 ms": ms(0.42), "12 ms": ms(12.3), "1.5 s": ms(1500), "1m10s": ms(70_100), "": ageOf(0), "14 min": ageOf(client.Duration(14*time.Minute + 37963*time.Millisecond)),
+		"root": callerOf(&client.Caller{Kind: "root", ID: "key_1", Name: "root"}), "apikey shop": callerOf(&client.Caller{Kind: "apikey", ID: "key_2", Name: "shop"}), "token t1": callerOf(&client.Caller{Kind: "token", ID: "t1"}),
+		"99.9": number(99.94), "0.04": number(0.036), "0.0": number(0), "1,234": number(1234.5),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

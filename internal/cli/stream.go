@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -45,10 +46,12 @@ func callerOf(by *client.Caller) string {
 	if by == nil {
 		return ""
 	}
-	if by.Name != "" {
-		return by.Kind + " " + by.Name
+	switch name := cmp.Or(by.Name, by.ID); name {
+	case by.Kind: // the root key
+		return name
+	default:
+		return by.Kind + " " + name
 	}
-	return by.Kind + " " + by.ID
 }
 
 // lagCell warns of a connection that is behind.
@@ -99,8 +102,13 @@ func (x *streamEndCmd) Run(c *console) error {
 }
 
 // ago is how long ago a time was, in one unit.
-func ago(t, now time.Time) string {
-	switch d := max(now.Sub(t), 0); {
+func ago(t, now time.Time) string { return ageOf(client.Duration(max(now.Sub(t), 1))) }
+
+// ageOf is a time span in its largest unit; empty when there is none.
+func ageOf(age client.Duration) string {
+	switch d := time.Duration(age); {
+	case d <= 0:
+		return ""
 	case d < time.Minute:
 		return fmt.Sprintf("%d s", int(d.Seconds()))
 	case d < time.Hour:
