@@ -31,7 +31,7 @@ const tenantPages: Entry[] = [
   { key: "types", title: "shell.nav.types", icon: "types", path: "/t/:tenant/types", keys: "g y", need: "read" },
   { key: "streams", title: "shell.nav.streams", icon: "streams", path: "/t/:tenant/streams", keys: "g s", need: "read" },
   { key: "queues", title: "shell.nav.queues", icon: "queues", path: "/t/:tenant/queues", keys: "g q", need: "read" },
-  { key: "sources", title: "shell.nav.sources", icon: "sources", path: "/t/:tenant/sources", keys: "g r", need: "manage" },
+  { key: "sources", title: "shell.nav.sources", icon: "sources", path: "/t/:tenant/sources", keys: "g r", need: "read" },
   { key: "settings", title: "shell.nav.settings", icon: "sliders", path: "/t/:tenant/settings", keys: "g i", need: "manage" },
 ];
 const serverPages: Entry[] = [
