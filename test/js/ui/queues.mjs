@@ -30,6 +30,12 @@ await flow("queues", async (ui) => {
     await lease.getByText("Reports worker").waitFor();
     await lease.getByText("order.created").waitFor();
     await ui.axe(page);
+    await ui.api("POST", `${T}/queues/reports/lease`, { max: 30, consumer: "host-8" });
+    const { leased } = (await ui.api("GET", `${T}/queues/reports`)).state;
+    assert.ok(leased > 20, `${leased} are held`);
+    await button(t("queues.leases.more", { n: leased - 20 })).click();
+    await until("all are shown", async () => (await main.getByRole("row").filter({ hasText: /host-[78]/ }).count()) === leased);
+    await button(t("queues.leases.more", { n: leased - 20 })).waitFor({ state: "hidden" });
     await ui.open(page, "/ui/t/acme/queues/billing");
   });
 

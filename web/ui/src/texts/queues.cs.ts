@@ -52,7 +52,7 @@ export default czech({
   "queues.leases": "Právě vypůjčené",
   "queues.leases.by": "Pracovník",
   "queues.leases.left": "Výpůjčka",
-  "queues.leases.more": "Zobrazit dalších {n}",
+  "queues.leases.more": { one: "Zobrazit {n} další", few: "Zobrazit {n} další", many: "Zobrazit {n} dalšího", other: "Zobrazit {n} dalších" },
   "queues.leases.text": "Kdo má kterou událost a na jak dlouho. Uplyne-li čas bez potvrzení, dostane ji někdo jiný.",
   "queues.leases.unknown": "není známo",
   "queues.line": "zbývá {depth} · vypůjčeno {leased} · nejstarší {age}",

@@ -52,7 +52,7 @@ export default english({
   "queues.leases": "Lent now",
   "queues.leases.by": "Worker",
   "queues.leases.left": "Lease",
-  "queues.leases.more": "Show {n} more",
+  "queues.leases.more": { one: "Show {n} more", other: "Show {n} more" },
   "queues.leases.text": "Who has which event, and for how long. When the time is up without an ack, it is given to somebody else.",
   "queues.leases.unknown": "not known",
   "queues.line": "{depth} to do · {leased} leased · oldest {age}",
