@@ -254,7 +254,7 @@ func TestProviderUnreachable(t *testing.T) {
 	if text := b.want(200, "GET", "/v1/session/options", ""); !strings.Contains(text, `"name":"Example ID"`) {
 		t.Error(text)
 	}
-	for path, want := range map[string]string{"/ui/login/oidc?here=1&return=/ui/acme": "/ui/login?error=oidc_failed", "/ui/login/oidc/callback?code=x&state=y": "/ui/login?error=oidc_expired"} {
+	for path, want := range map[string]string{"/ui/login/oidc?here=1&return=/ui/acme": "/ui/login?error=oidc_failed&return=%2Fui%2Facme", "/ui/login/oidc/callback?code=x&state=y": "/ui/login?error=oidc_expired"} {
 		resp, _ := b.do("GET", path, "") //nolint:bodyclose // closed there
 		if resp.StatusCode != http.StatusFound || resp.Header.Get("Location") != want || resp.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d to %s", path, resp.StatusCode, resp.Header.Get("Location"))
