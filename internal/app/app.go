@@ -162,7 +162,7 @@ func (a *App) wire(ctx context.Context, keys *keyring.Keyring) (err error) {
 	checks := guard.New(a.cfg.AllowTargets, a.cfg.DenyTargets)
 	if a.control, err = control.New(control.Options{
 		Store: a.store, Sealer: keys, Limits: limits,
-		CheckURL:     func(url string) error { _, err := checks.CheckURL(url, limits.MaxURL); return err },
+		CheckURL:     func(url string) error { return checkTarget(checks, url, limits.MaxURL) },
 		CheckPattern: checkPattern,
 		CheckFilter:  func(filter string) error { return checkFilter(filter, limits) },
 	}); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -26,6 +27,18 @@ func guarded(checks *guard.Guard) *http.Client {
 	}
 }
 
+// allowing says what to do about an address that is refused.
+const allowing = "; whoever runs the server can allow it by allow-targets"
+
+// checkTarget checks a URL that is to be a target. The error is for people: it says what to do.
+func checkTarget(checks *guard.Guard, url string, most int) error {
+	_, err := checks.CheckURL(url, most)
+	if errors.Is(err, guard.ErrForbiddenTarget) {
+		return fmt.Errorf("%w%s", err, allowing)
+	}
+	return err
+}
+
 // resender sends captured requests again.
 type resender struct {
 	checks *guard.Guard
@@ -34,8 +47,8 @@ type resender struct {
 
 // send sends a request to a URL and reads a bounded answer.
 func (s *resender) send(ctx context.Context, url string, r event.Request) (event.Answer, error) {
-	if _, err := s.checks.CheckURL(url, len(url)); err != nil {
-		return event.Answer{}, event.Invalid("url", "must be an address that may be dialled; see allow-targets")
+	if err := checkTarget(s.checks, url, len(url)); err != nil {
+		return event.Answer{}, event.Invalid("url", err.Error())
 	}
 	method, _, _ := r.Line()
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(r.Body))
@@ -51,7 +64,7 @@ func (s *resender) send(ctx context.Context, url string, r event.Request) (event
 	resp, err := s.client.Do(req)
 	switch {
 	case errors.Is(err, guard.ErrForbiddenTarget):
-		return event.Answer{}, event.Invalid("url", "must be an address that may be dialled; see allow-targets")
+		return event.Answer{}, event.Invalid("url", guard.ErrForbiddenTarget.Error()+allowing)
 	case err != nil:
 		return event.Answer{Reason: unanswered(err)}, nil
 	}

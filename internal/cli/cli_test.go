@@ -69,10 +69,6 @@ func TestExitStatuses(t *testing.T) {
 		{errors.New("disk on fire"), ExitFailure, "posthorn: disk on fire\n"},
 		{usagef("--x: is wrong"), ExitUsage, "posthorn: --x: is wrong\n  see posthorn --help\n"},
 		{fmt.Errorf("wrapped: %w", &client.Problem{Status: 404, Title: "Not Found", Detail: "there is no such event"}), ExitNotFound, "posthorn: there is no such event\n"},
-		{
-			&client.Problem{Status: 422, Title: "Invalid", Errors: []client.FieldError{{Field: "url", Message: "the target address is not allowed: it is a private address"}}},
-			ExitInvalid, "posthorn: Invalid\n  url: the target address is not allowed: it is a private address\n  the server's option --allow-targets",
-		},
 		{&client.Problem{Status: 401, Title: "Unauthorized"}, ExitRefused, "posthorn: no API key is given\n  --key or POSTHORN_KEY"},
 		{&client.Problem{Status: 403, Title: "Forbidden"}, ExitRefused, "posthorn: Forbidden\n  another API key"},
 		{&client.Problem{Status: 429, Title: "Too Many Requests", RetryAfter: 2 * time.Second}, ExitUnavailable, "  try again in 2s\n"},

@@ -164,11 +164,6 @@ func (c *console) explainProblem(p *client.Problem) explained {
 	case p.Status >= 400 && p.Status < 500:
 		e.exit = ExitInvalid
 	}
-	for _, f := range p.Errors {
-		if strings.Contains(f.Message, "target address is not allowed") {
-			e.hints = append(e.hints, "the server's option --allow-targets names the addresses beside public ones that endpoints may have")
-		}
-	}
 	if p.Status >= 500 && p.RequestID != "" {
 		e.hints = append(e.hints, "the server's log has more under request "+p.RequestID)
 	}
