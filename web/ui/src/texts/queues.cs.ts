@@ -99,7 +99,7 @@ export default czech({
   "queues.take.left": "Kolik zbývá z výpůjčky",
   "queues.take.lost": "Výpůjčka skončila: událost už může mít někdo jiný.",
   "queues.take.nack": "Vrátit (nack)",
-  "queues.take.none": "Co vezmete, je zde, dokud to neoznačíte za hotové nebo nevrátíte.",
+  "queues.take.none": "Co si vezmete, zůstane zde, dokud to neoznačíte za hotové nebo nevrátíte.",
   "queues.take.one": "Vzít jednu",
   "queues.take.over": "Výpůjčka skončila",
   "queues.take.text": "Skutečná výpůjčka: po dobu {visibility} událost nikdo jiný nedostane.",
