@@ -27,8 +27,9 @@ type Queue struct {
 type QueueState struct {
 	Cursor int64 `json:"cursor" doc:"Every version up to it was looked at"`
 	Head   int64 `json:"head" doc:"The log's last version"`
-	// Depth is an upper bound of what is still to be done: after the cursor it counts events whether selected or not.
-	Depth   int64 `json:"depth" doc:"The events after the cursor, whether selected or not, and the open ones"`
+	// Depth is an upper bound of what is still to be done: from the next event to be given on it counts events whether selected or
+	// not. That event is looked for among some thousand; when none of them is one, it counts those after them.
+	Depth   int64 `json:"depth" doc:"The open events, and those from the next one to be given on, selected or not (an upper bound)"`
 	Open    int   `json:"open" doc:"Events given out or to be given again: leased, delayed and parked"`
 	Leased  int   `json:"leased" doc:"Events whose lease holds"`
 	Delayed int   `json:"delayed" doc:"Open events that wait to be given, at once or after their delay"`

@@ -244,3 +244,41 @@ func TestLeases(t *testing.T) {
 		check("all ended", 0, 10)
 	})
 }
+
+// TestDepthPassesOthers: a queue from which nobody leases has no depth by events that it does not select.
+func TestDepthPassesOthers(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.create(event.Queue{Start: 1, Select: event.Selection{Filter: `key == "mine"`}})
+		b.publish("a", "b", "c")
+		if v := b.view(); v.Depth != 0 || !v.Oldest.IsZero() || v.Cursor != 0 || v.Head != 3 {
+			t.Errorf("nothing of its own: %+v", v)
+		}
+		<-time.After(time.Minute) // of the test's clock
+		b.publish("mine", "d")
+		began := time.Now()
+		if v := b.view(); v.Depth != 2 || v.Oldest.Before(began.Add(-time.Second)) {
+			t.Errorf("one of its own, one after it: %+v", v)
+		}
+		list, _, err := b.Stats(t.Context(), 10)
+		if err != nil || len(list) != 1 || list[0].Depth != 2 {
+			t.Errorf("the figures for metrics: %+v %v", list, err)
+		}
+	})
+}
+
+// TestDepthLooksSoFar: of very many other events only some are looked at; the rest counts until it is known.
+func TestDepthLooksSoFar(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		b.create(event.Queue{Start: 1, Select: event.Selection{Filter: `key == "mine"`}})
+		for range 30 {
+			b.publish(slices.Repeat([]string{"other"}, 100)...)
+		}
+		if v := b.view(); v.Depth <= 0 || v.Depth >= 3000 || v.Oldest.IsZero() {
+			t.Errorf("%+v", v)
+		}
+		wantVersions(t, "nothing is due", b.take(event.LeaseAsk{}))
+		if v := b.view(); v.Depth != 0 {
+			t.Errorf("after a lease: %+v", v)
+		}
+	})
+}

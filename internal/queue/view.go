@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/posthornhq/posthorn/internal/event"
+	"github.com/posthornhq/posthorn/internal/match"
 	"github.com/posthornhq/posthorn/internal/store"
 )
 
@@ -33,7 +34,7 @@ func (m *Manager) View(ctx context.Context, q *event.Queue) (event.QueueView, er
 		v.Cursor, v.Expired = c.Version, c.Expired
 		stored.show(&v, now)
 	}
-	return v, m.addLog(ctx, q.Tenant, &v)
+	return v, m.addLog(ctx, name{q.Tenant, q.Name}, &v)
 }
 
 // Leases returns the events of a queue whose leases hold, with version > after, in version order, at most limit. Like View it
@@ -79,18 +80,54 @@ func held(items iter.Seq[event.QueueItem], after int64, limit int, now time.Time
 	return out[:min(limit, len(out))]
 }
 
-// addLog adds what the log says to a view: the head, the depth and the age.
-func (m *Manager) addLog(ctx context.Context, tenant event.TenantID, v *event.QueueView) error {
-	p, err := m.cfg.Store.ReadTenant(ctx, tenant, v.Cursor, 1, 1)
+// lookEvents is how many events after the cursor addLog looks at, about, for one that the queue selects.
+const lookEvents = 1000
+
+// addLog adds what the log says to a view: the head, the depth and the age. A queue from which nobody leases passes no events, so
+// those that it does not select are passed here, as far as one look goes.
+func (m *Manager) addLog(ctx context.Context, n name, v *event.QueueView) error {
+	p, err := m.cfg.Store.ReadTenant(ctx, n.tenant, v.Cursor, 1, 1)
 	if err != nil {
 		return mapError(err)
 	}
 	v.Head = p.Head
-	v.Depth = int64(v.Open) + max(0, p.Head-max(v.Cursor, p.Oldest-1))
-	if v.Oldest.IsZero() && len(p.Events) > 0 {
-		v.Oldest = p.Events[0].Received
+	passed, first := max(v.Cursor, p.Oldest-1), time.Time{}
+	if len(p.Events) > 0 {
+		if passed, first, err = m.passed(ctx, n, p); err != nil {
+			return mapError(err)
+		}
+	}
+	v.Depth = int64(v.Open) + max(0, p.Head-passed)
+	if v.Oldest.IsZero() && passed < p.Head {
+		v.Oldest = first
 	}
 	return nil
+}
+
+// passed returns the version before the first event of a page, or of those that follow, that a queue selects, and when that one was
+// received; after so many others, those of the last it has looked at.
+func (m *Manager) passed(ctx context.Context, n name, p store.Page) (version int64, received time.Time, err error) {
+	cfg, err := m.cfg.Store.Queue(ctx, n.tenant, n.queue)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	selector, err := match.CompileSelection(cfg.Select, m.cfg.Limits)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	for looked := 0; len(p.Events) > 0 && looked < lookEvents; looked += len(p.Events) {
+		for i := range p.Events {
+			ev := &p.Events[i]
+			if selector.Matches(ev) {
+				return ev.Version - 1, ev.Received, nil
+			}
+			version, received = ev.Version, ev.Received
+		}
+		if p, err = m.cfg.Store.ReadTenant(ctx, n.tenant, version, readEvents, readBytes); err != nil {
+			return 0, time.Time{}, err
+		}
+	}
+	return version, received, nil
 }
 
 // show fills in what is known in memory; false when the queue is not the one meant, or no longer in use.
@@ -179,7 +216,7 @@ func (m *Manager) stat(ctx context.Context, s *store.QueueSummary, exact bool, h
 		open.glance(s.Queue, &v)
 	}
 	if exact {
-		return v, m.addLog(ctx, s.Tenant, &v)
+		return v, m.addLog(ctx, name{s.Tenant, s.Name}, &v)
 	}
 	head, ok := heads[s.Tenant]
 	if !ok {

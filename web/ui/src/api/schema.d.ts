@@ -3432,7 +3432,7 @@ export interface components {
             delayed: number;
             /**
              * Format: int64
-             * @description The events after the cursor, whether selected or not, and the open ones
+             * @description The open events, and those from the next one to be given on, selected or not (an upper bound)
              */
             depth: number;
             /**
