@@ -19,7 +19,7 @@ type apikeyAddCmd struct {
 	Name    string        `arg:"" help:"For people."`
 	Admin   bool          `help:"May do everything, in every tenant."`
 	Allow   []string      `help:"What it may do in its tenant: publish, read, manage." default:"publish,read,manage" enum:"publish,read,manage"`
-	Expires time.Duration `help:"End the key after so long, such as 720h; never without it."`
+	Expires time.Duration `help:"End the key after so long, such as 30d; never without it."`
 }
 
 // Run makes the key and prints it, this once.
@@ -75,7 +75,7 @@ func endsAt(t *time.Time) string {
 
 type apikeyRotateCmd struct {
 	ID      string        `arg:""`
-	Overlap time.Duration `help:"How long the key from before goes on working, up to 720h; with 0s it ends at once." default:"24h"`
+	Overlap time.Duration `help:"How long the key from before goes on working, up to 30d; with 0s it ends at once." default:"24h"`
 }
 
 // Run rotates the key and prints the new one, this once.
@@ -85,7 +85,7 @@ func (x *apikeyRotateCmd) Run(c *console) error {
 		return err
 	}
 	if x.Overlap < 0 || x.Overlap > 30*24*time.Hour {
-		return usagef("--overlap: must be 0s to 720h")
+		return usagef("--overlap: must be 0s to 30d")
 	}
 	made, err := cl.RotateAPIKey(c.ctx, x.ID, client.KeyRotation{Overlap: (*client.Duration)(&x.Overlap)})
 	if err != nil {

@@ -14,8 +14,8 @@ type auditCmd struct {
 	Actor    string    `help:"Only by this actor: root, apikey, token, user or system, an id or a name." placeholder:"ACTOR"`
 	Action   string    `help:"Only this operation, such as patch-endpoint." placeholder:"OPERATION"`
 	Resource string    `help:"Only about this kind of thing, such as endpoint, or about the thing with this id or name." placeholder:"RESOURCE"`
-	Since    timestamp `help:"Only what was done since then: a time, or how long ago, such as 2h."`
-	Until    timestamp `help:"Only what was done before."`
+	Since    timestamp `help:"Only what was done since then: a time, or how long ago, such as 2h or 7d."`
+	Until    timestamp `help:"Only what was done before: a time, or how long ago."`
 	Of       string    `help:"With --all: only what was about this tenant, also when it is gone." placeholder:"TENANT"`
 	Changes  bool      `help:"With the fields that changed, below each line."`
 }

@@ -90,19 +90,8 @@ type binFlags struct {
 	Cors        *bool          `help:"Let web pages of any origin send." name:"cors" negatable:""`
 	Keep        int            `help:"How many requests are kept, at most 10,000; 500 without it." placeholder:"N"`
 	Refuse      *bool          `help:"Refuse one request more, instead of letting the oldest go." negatable:""`
-	TTL         *lifetime      `help:"How long the bin stays, such as 12h or 30d; 0s: for good; 7d without it." name:"ttl" placeholder:"DURATION"`
+	TTL         *time.Duration `help:"How long the bin stays, such as 12h or 30d; 0s: for good; 7d without it." name:"ttl" placeholder:"DURATION"`
 	Tunnel      *string        `help:"The tunnel to which requests are forwarded." placeholder:"NAME"`
-}
-
-// lifetime is a duration that may be written in days.
-type lifetime struct{ client.Lifetime }
-
-// UnmarshalText reads it.
-func (l *lifetime) UnmarshalText(b []byte) error {
-	if err := l.Lifetime.UnmarshalText(b); err != nil {
-		return fmt.Errorf("%q is not a duration such as 12h or 7d", b)
-	}
-	return nil
 }
 
 // patch returns what was said as a merge patch, and as the members of a new bin.
@@ -135,7 +124,7 @@ func (x *binFlags) patch(c *console) (map[string]any, error) {
 	set("refuse", x.Refuse != nil, x.Refuse)
 	set("tunnel", x.Tunnel != nil, x.Tunnel)
 	if x.TTL != nil {
-		p["ttl"] = x.TTL.Lifetime
+		p["ttl"] = client.Lifetime(*x.TTL)
 	}
 	return p, nil
 }
@@ -158,7 +147,7 @@ func (x *binFlags) create(c *console) (*client.Client, *client.Bin, error) {
 	b.Delay, b.Hold = client.Duration(orZero(x.Delay)), client.Duration(orZero(x.Hold))
 	b.CORS, b.Refuse, b.Tunnel = orZero(x.Cors), orZero(x.Refuse), orZero(x.Tunnel)
 	if x.TTL != nil {
-		b.TTL = &x.TTL.Lifetime
+		b.TTL = (*client.Lifetime)(x.TTL)
 	}
 	made, err := cl.CreateBin(c.ctx, b)
 	return cl, made, err

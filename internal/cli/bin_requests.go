@@ -13,8 +13,8 @@ import (
 type selected struct {
 	Query  string    `help:"Words that must all occur, or method:POST, content:\"a b\", headers.x-event:push, path:/sub, ip:10., note:, each negated by a minus before it." short:"q" placeholder:"QUERY"`
 	Method string    `help:"Only this method." placeholder:"METHOD"`
-	Since  timestamp `help:"Only what arrived since then: a time, or how long ago, such as 2h."`
-	Until  timestamp `help:"Only what arrived before."`
+	Since  timestamp `help:"Only what arrived since then: a time, or how long ago, such as 2h or 7d."`
+	Until  timestamp `help:"Only what arrived before: a time, or how long ago."`
 }
 
 func (x *selected) options() []client.ListOption {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"reflect"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -70,6 +71,9 @@ const description = `A self-hosted event-push server: an event goes in once, eve
 Try "posthorn demo" first.`
 
 const statuses = `
+Durations are such as 30s, 1h30m or 7d. Times are such as 2026-11-21T10:00:00Z
+or 2026-11-21, or how long ago: 2h, 7d.
+
 Exit status: 0 done; 1 failed; 2 wrong usage or option; 3 there is no such
 thing; 4 the key is missing or not allowed; 5 the server cannot be reached or is
 busy; 6 the server refuses the request.`
@@ -150,6 +154,7 @@ func newParser(r *root, out, errOut io.Writer) (*kong.Kong, error) {
 	return kong.New(r,
 		kong.Name("posthorn"), kong.Description(description), kong.Writers(out, errOut),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.TypeMapper(reflect.TypeFor[time.Duration](), kong.MapperFunc(durationMapper)),
 		kong.Exit(func(int) { panic(helped{}) }),
 		kong.Help(func(options kong.HelpOptions, ctx *kong.Context) error {
 			if err := kong.DefaultHelpPrinter(options, ctx); err != nil {

@@ -176,11 +176,13 @@ func TestTimestamp(t *testing.T) {
 			t.Errorf("%s: %v, %v", in, got, err)
 		}
 	}
-	var got timestamp
-	if err := got.UnmarshalText([]byte("2h")); err != nil || time.Since(got.Time) < 2*time.Hour {
-		t.Errorf("2h: %v, %v", got, err)
+	for in, ago := range map[string]time.Duration{"2h": 2 * time.Hour, "-2h": 2 * time.Hour, "7d": 168 * time.Hour, "1d12h": 36 * time.Hour} {
+		var got timestamp
+		if err := got.UnmarshalText([]byte(in)); err != nil || time.Since(got.Time) < ago || time.Since(got.Time) > ago+time.Minute {
+			t.Errorf("%s: %v, %v", in, got, err)
+		}
 	}
-	for _, in := range []string{"", "-2h", "soon"} {
+	for _, in := range []string{"", "-", "--2h", "soon", "2h-"} {
 		if (&timestamp{}).UnmarshalText([]byte(in)) == nil {
 			t.Errorf("%q is accepted", in)
 		}

@@ -47,7 +47,7 @@ Commands that talk to a server do so through its API, and share these options:
 `
 
 const docsTail = `
-Times are such as ` + "`2026-11-21T10:00:00Z`" + ` or how long ago, such as ` + "`2h`" + `. Durations are such as ` + "`30s`" + ` or ` + "`1h30m`" + `.
+Times are such as ` + "`2026-11-21T10:00:00Z`" + ` or ` + "`2026-11-21`" + `, or how long ago, such as ` + "`2h`" + `. Durations are such as ` + "`30s`" + `, ` + "`1h30m`" + ` or ` + "`7d`" + `.
 
 | exit status | |
 |---|---|

@@ -66,33 +66,6 @@ func (c *console) testResult(result *client.TestResult) {
 	})
 }
 
-// timestamp is a time, or how long ago it was.
-type timestamp struct{ time.Time }
-
-// UnmarshalText reads RFC 3339, a date, or a duration before now.
-func (t *timestamp) UnmarshalText(b []byte) error {
-	s := string(b)
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02 15:04:05", time.DateOnly} {
-		if at, err := time.Parse(layout, s); err == nil {
-			t.Time = at.UTC()
-			return nil
-		}
-	}
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		t.Time = time.Now().UTC().Add(-d)
-		return nil
-	}
-	return fmt.Errorf("%q is neither a time such as 2026-11-21T10:00:00Z nor a duration such as 2h", s)
-}
-
-// orNil returns the time where one was given.
-func (t timestamp) orNil() *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t.Time
-}
-
 type (
 	endpointPauseCmd  struct{ oneEndpoint }
 	endpointResumeCmd struct{ oneEndpoint }

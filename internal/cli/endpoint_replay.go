@@ -14,8 +14,8 @@ const replayPoll = 500 * time.Millisecond
 type endpointReplayCmd struct {
 	ID     string    `arg:""`
 	From   int64     `help:"The first version to send again." placeholder:"VERSION" xor:"from"`
-	Since  timestamp `help:"The time of receipt to begin with: a time such as 2026-11-21T10:00:00Z, or how long ago, such as 2h." xor:"from"`
-	Until  timestamp `help:"The time of receipt to end before; what is on the log now without it."`
+	Since  timestamp `help:"The time of receipt to begin with: a time such as 2026-11-21T10:00:00Z, or how long ago, such as 2h or 7d." xor:"from"`
+	Until  timestamp `help:"The time of receipt to end before, or how long ago; what is on the log now without it."`
 	Failed bool      `help:"Only events that finally failed."`
 	DryRun bool      `help:"Count what would be sent, and send nothing." xor:"how"`
 	Wait   bool      `help:"Show how far it is until it has ended." xor:"how"`

@@ -9,8 +9,8 @@ type endpointTriesCmd struct {
 	ID      string    `arg:""`
 	Verdict []string  `help:"Only delivered, retry, failed or gone." enum:"delivered,retry,failed,gone" placeholder:"VERDICT"`
 	Status  []string  `help:"Only with these answers: a status such as 500, a class such as 5xx, or none for no answer." placeholder:"STATUS"`
-	Since   timestamp `help:"Only those begun since then: a time, or how long ago, such as 2h."`
-	Until   timestamp `help:"Only those begun before."`
+	Since   timestamp `help:"Only those begun since then: a time, or how long ago, such as 2h or 7d."`
+	Until   timestamp `help:"Only those begun before: a time, or how long ago."`
 	Event   string    `help:"Only at the event with this id." placeholder:"ID"`
 }
 

@@ -144,8 +144,8 @@ type eventLsCmd struct {
 	limited
 	Types   []string  `help:"Only types that match one of the patterns." placeholder:"PATTERN"`
 	Subject string    `help:"Only this subject."`
-	Since   timestamp `help:"Only those received since then: a time, or how long ago, such as 2h."`
-	Until   timestamp `help:"Only those received before."`
+	Since   timestamp `help:"Only those received since then: a time, or how long ago, such as 2h or 7d."`
+	Until   timestamp `help:"Only those received before: a time, or how long ago."`
 }
 
 // Run lists events.

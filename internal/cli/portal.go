@@ -125,7 +125,7 @@ func (c *console) showPortal(p *client.Portal) error {
 }
 
 type portalLinkCmd struct {
-	TTL      time.Duration `help:"How long the link lets in, 1s to 168h." name:"ttl" default:"1h"`
+	TTL      time.Duration `help:"How long the link lets in, 1s to 7d." name:"ttl" default:"1h"`
 	ReadOnly bool          `help:"Whoever has the link may look only."`
 	Language string        `help:"The language of the pages for this link; the portal's without it." placeholder:"TAG"`
 }
@@ -137,7 +137,7 @@ func (x *portalLinkCmd) Run(c *console) error {
 		return err
 	}
 	if x.TTL < time.Second || x.TTL > 168*time.Hour {
-		return usagef("--ttl: must be 1s to 168h")
+		return usagef("--ttl: must be 1s to 7d")
 	}
 	made, err := cl.CreatePortalLink(c.ctx, tenant, client.PortalLinkRequest{TTL: (*client.Duration)(&x.TTL), ReadOnly: x.ReadOnly, Language: x.Language})
 	if err != nil {
