@@ -1,4 +1,4 @@
-import{$ as e,Bn as t,I as n,Ln as r,Qn as i,Rn as a,Un as o,Xn as s,ar as c,cr as l,dr as u,fr as d,ir as f,nn as p,qn as m,rr as h,sr as g,tr as _,ur as v,xt as y}from"./index.js";var b=e=>`# Receives, verifies and prints on this computer:
+import{B as e,Bn as t,C as n,Ln as r,Qn as i,Rn as a,Un as o,Xn as s,ar as c,cr as l,dr as u,fr as d,ir as f,nn as p,qn as m,rr as h,sr as g,tr as _,ur as v,xt as y}from"./index.js";var b=e=>`# Receives, verifies and prints on this computer:
 posthorn sink --listen 127.0.0.1:9000 --strict --secret '${e}'`,x=`import "github.com/posthornhq/posthorn/webhook"
 
 key, err := webhook.ParseKey(os.Getenv("WEBHOOK_SECRET"))

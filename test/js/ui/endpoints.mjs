@@ -152,6 +152,11 @@ await flow("endpoints", async (ui) => {
       await page.getByLabel(t("endpoints.form.filter.text")).fill("data.total >");
       await button(t("endpoints.create")).click();
       await until("the filter is marked", async () => (await page.getByLabel(t("endpoints.form.filter.text")).getAttribute("aria-invalid")) === "true");
+      const note = page.getByRole("alert").filter({ hasText: t("common.error.fields") });
+      await page.getByRole("button", { name: t("endpoints.form.only") }).click(); // folded over the marked field
+      await page.getByLabel(t("endpoints.form.filter.text")).waitFor({ state: "hidden" });
+      await note.getByRole("button", { name: t("endpoints.form.filter.text"), exact: true }).click(); // the note leads to it
+      await until("the filter has the focus", () => page.getByLabel(t("endpoints.form.filter.text")).evaluate((e) => e === document.activeElement));
       await page.getByLabel(t("endpoints.form.filter.text")).fill("");
       await page.getByLabel(t("endpoints.form.url")).fill("");
       await ui.settled(page);

@@ -202,6 +202,24 @@ await flow("shell", async (ui) => {
     });
   });
 
+  await ui.step("a tenant that is not there is told, with the way to those that are, and chosen no longer", async () => {
+    const own = await ui.page();
+    await ui.expecting(404, /^\/v1\//, async () => {
+      for (const kind of ["overview", "events", "endpoints", "types", "streams", "queues", "sources", "portal", "events/x", "endpoints/ep_x", "queues/x"]) {
+        await ui.open(own, `/ui/t/nope/${kind}`);
+        const alert = own.getByRole("main").getByRole("alert").filter({ hasText: t("common.error.tenant.title", { name: "nope" }) }).first();
+        await alert.waitFor();
+        await alert.getByRole("link", { name: t("shell.tenant.manage") }).waitFor();
+        assert.equal(await alert.getByRole("button", { name: t("common.tryAgain") }).count(), 0, `${kind}: trying again does not help`);
+      }
+      await ui.axe(own);
+      await own.getByRole("main").getByRole("link", { name: t("shell.tenant.manage") }).first().click();
+      await own.getByRole("heading", { level: 1, name: t("shell.nav.tenants") }).waitFor();
+      await own.getByRole("button", { name: t("shell.tenant.choose") }).waitFor();
+    });
+    await own.context().close();
+  });
+
   await ui.step("the server goes away and comes back", async () => {
     const go = (name) => page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name, exact: true }).last().click();
     const status = (word) => page.getByRole("status").filter({ hasText: word }).first().waitFor();

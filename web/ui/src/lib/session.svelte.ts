@@ -74,6 +74,7 @@ export async function enter(): Promise<boolean> {
   if (auth.locked) return false;
   try {
     me = (await send<Me>("get", "/v1/me")).data;
+    if (router.tenant === undefined) await chooseOnly();
     return true;
   } catch (error) {
     if (error instanceof ApiError && (error.status === 401 || error.status === 403)) return false;
@@ -85,7 +86,9 @@ export async function enter(): Promise<boolean> {
 export async function logIn(key: string): Promise<Me> {
   me = (await send<Me>("post", "/v1/session", { body: { key } })).data;
   ended = undefined;
-  return me;
+  const now = me;
+  await chooseOnly();
+  return now;
 }
 
 // Whoever logs out leaves nothing behind: neither in the other tabs, nor in a page that the browser kept whole for its way back.
@@ -146,17 +149,50 @@ export function home(): string {
 }
 
 const LAST = "posthorn.tenant";
-
-/** The tenant that was looked at last on this computer. */
-export function lastTenant(): string | undefined {
+function storedTenant(): string | undefined {
   try {
     return localStorage.getItem(LAST) ?? undefined;
   } catch {
     return undefined;
   }
 }
+let last = $state(storedTenant());
+
+/** The tenant that was looked at last on this computer. */
+export function lastTenant(): string | undefined {
+  return last;
+}
+
+/** Whether the caller may see anything of a tenant. */
+export function mayEnter(tenant: string): boolean {
+  return session.everyTenant || session.tenants.includes(tenant);
+}
+
+/** A tenant that is not there is chosen no longer. */
+export function forgetTenant(tenant: string): void {
+  if (last !== tenant) return;
+  last = undefined;
+  try {
+    localStorage.removeItem(LAST);
+  } catch {
+    // It is not kept either.
+  }
+  void chooseOnly();
+}
+
+/** Nobody has to choose among one: who may see every tenant begins with the only one there is. */
+async function chooseOnly(): Promise<void> {
+  if (last !== undefined || !session.everyTenant) return;
+  try {
+    const [only, ...more] = await findTenants("");
+    if (only !== undefined && more.length === 0) keepTenant(only);
+  } catch {
+    // The switcher asks again.
+  }
+}
 
 export function keepTenant(tenant: string): void {
+  last = tenant;
   try {
     localStorage.setItem(LAST, tenant);
   } catch {

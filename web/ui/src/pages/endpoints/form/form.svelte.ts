@@ -8,7 +8,7 @@ import { complete, notNumber, type Kind } from "./cel";
 import { bodyOf, draftOf, filterOf, keepsSecret, merge, urlFault, type Carried, type Draft } from "./draft";
 
 /** Fields that the form shows, by the first part of the server's name for them. */
-const SHOWN = ["url", "description", "types", "filter", "channels", "changed", "order", "payload", "envelope", "format", "batch", "headers", "auth", "signing", "timeout", "retries", "rate_limit", "concurrency", "forever", "profile"];
+const SHOWN = ["url", "description", "types", "filter", "channels", "changed", "payload", "envelope", "format", "batch", "headers", "auth", "signing", "timeout", "retries", "rate_limit", "concurrency", "forever"];
 const root = (name: string): string => name.split(/[.[]/)[0] ?? name;
 
 export class Form {
