@@ -301,7 +301,7 @@ var varying = []struct {
 	as   string
 }{
 	{regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\b)`), "TIME"},
-	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d{3})?\b`), "TIME"},
+	{regexp.MustCompile(`\b\d\d:\d\d:\d\d(\.\d{3})?Z?\b`), "TIME"},
 	{regexp.MustCompile(`/b/[0-9a-f-]{36}\b`), "/b/BIN"},
 	{regexp.MustCompile(`\b\d+(\.\d+)? ms\b`), "TOOK"},
 	{regexp.MustCompile(`\btry \d+`), "try N"},

@@ -62,13 +62,18 @@ func (x *auditCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
+	if !x.All && !c.json {
+		for i := range items {
+			items[i].Tenant = "" // the same in each line
+		}
+	}
 	if x.Changes && !c.json {
 		return c.auditChanges(items, more)
 	}
 	return listed(c, items, more, "There is nothing on the audit log that fits.", auditHeader, auditRow)
 }
 
-var auditHeader = []string{"AT", "ACTOR", "ACTION", "TENANT", "RESOURCE", "OUTCOME", "ADDRESS"}
+var auditHeader = []string{"AT", "ACTOR", "ACTION", maybe("TENANT"), "RESOURCE", "OUTCOME", maybe("ADDRESS")}
 
 func auditRow(e client.AuditEntry) []cell {
 	actor := e.Actor.Kind
@@ -85,7 +90,7 @@ func auditRow(e client.AuditEntry) []cell {
 		outcome.paint = yellow
 	}
 	return []cell{
-		text(stamp(e.At)), text(actor),
+		atCell(e.At), text(actor),
 		{e.Action, cyan},
 		text(e.Tenant), text(strings.TrimSpace(e.Resource + " " + e.ResourceID)), outcome,
 		text(e.Actor.Address),

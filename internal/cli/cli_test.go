@@ -256,11 +256,11 @@ func TestEndpointPatch(t *testing.T) {
 
 func TestDeliveryRows(t *testing.T) {
 	for want, d := range map[string]client.Delivery{
-		"":                                     {State: "delivered", Matched: true, Attempts: 1, LastStatus: 200},
-		"its type fits no pattern":             {State: "none", Why: "types"},
-		"500":                                  {State: "retrying", Matched: true, Attempts: 2, LastStatus: 500},
-		"timeout; the endpoint waits: penalty": {State: "retrying", Matched: true, Attempts: 2, LastError: "timeout", Waiting: "penalty"},
-		"the endpoint waits: paused":           {State: "waiting", Matched: true, Waiting: "paused"},
+		"":                         {State: "delivered", Matched: true, Attempts: 1, LastStatus: 200},
+		"its type fits no pattern": {State: "none", Why: "types"},
+		"500":                      {State: "retrying", Matched: true, Attempts: 2, LastStatus: 500},
+		"timeout; waits: penalty":  {State: "retrying", Matched: true, Attempts: 2, LastError: "timeout", Waiting: "penalty"},
+		"waits: paused":            {State: "waiting", Matched: true, Waiting: "paused"},
 		"it was passed before, or its attempts are no longer kept": {State: "none", Matched: true},
 		"expired": {State: "failed", Matched: true, LastError: "expired"},
 	} {

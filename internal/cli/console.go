@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,8 +145,31 @@ type cell struct {
 
 func text(s string) cell { return cell{text: s} }
 
+// maybe is the header of a column that is left out when no row has anything in it.
+func maybe(header string) string { return maybeMark + header }
+
+const maybeMark = "?"
+
+// filled returns the table without the columns that may be left out.
+func filled(header []string, rows [][]cell) ([]string, [][]cell) {
+	header = slices.Clone(header)
+	for i := len(header) - 1; i >= 0; i-- {
+		name, optional := strings.CutPrefix(header[i], maybeMark)
+		header[i] = name
+		if !optional || slices.ContainsFunc(rows, func(row []cell) bool { return row[i].text != "" }) {
+			continue
+		}
+		header = slices.Delete(header, i, i+1)
+		for k := range rows {
+			rows[k] = slices.Delete(rows[k], i, i+1)
+		}
+	}
+	return header, rows
+}
+
 // table writes rows under a header, in columns as wide as their widest cell.
 func (c *console) table(header []string, rows [][]cell) {
+	header, rows = filled(header, rows)
 	widths := make([]int, len(header))
 	for i, h := range header {
 		widths[i] = utf8.RuneCountInString(h)

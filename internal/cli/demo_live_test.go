@@ -106,7 +106,7 @@ func TestDemoPages(t *testing.T) {
 
 func TestDemoLiveUsage(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]string{"--json": "--json has no effect here", "--rate=0": "--rate must be", "--for=-1s": "--rate must be"} {
+	for args, want := range map[string]string{"--json": "--json has no effect here", "--rate=0": "--rate must be", "--for=-1s": "--for: must not be negative"} {
 		var out, errOut bytes.Buffer
 		if status := Run(t.Context(), []string{"demo", "live", args}, strings.NewReader(""), &out, &errOut); status != 2 || !strings.Contains(errOut.String(), want) {
 			t.Errorf("%s: status %d, %s", args, status, &errOut)

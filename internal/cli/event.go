@@ -122,11 +122,11 @@ func (c *console) attempts(list []client.Attempt, about string, of func(client.A
 			}
 		}
 		rows[i] = []cell{
-			text(stamp(a.At)), text(of(a)), text(fmt.Sprint(a.Number)), verdictCell(a.Verdict),
-			text(fmt.Sprintf("%.1f ms", a.DurationMS)), text(stampOf(a.NextAt)), answer,
+			atCell(a.At), text(of(a)), text(fmt.Sprint(a.Number)), verdictCell(a.Verdict),
+			text(fmt.Sprintf("%.1f ms", a.DurationMS)), atCellOf(a.NextAt), answer,
 		}
 	}
-	c.table([]string{"AT", about, "TRY", "VERDICT", "TOOK", "NEXT", "ANSWER"}, rows)
+	c.table([]string{"AT", about, "TRY", "VERDICT", "TOOK", maybe("NEXT"), "ANSWER"}, rows)
 }
 
 func verdictCell(verdict string) cell {
@@ -173,7 +173,7 @@ func (x *eventLsCmd) Run(c *console) error {
 	}
 	return listed(c, items, more, "There are no such events.", []string{"VERSION", "TIME", "TYPE", "SUBJECT", "ID"},
 		func(e client.Event) []cell {
-			return []cell{text(fmt.Sprint(e.Version)), text(stamp(e.Time)), {e.Type, cyan}, text(e.Subject), text(e.ID)}
+			return []cell{text(fmt.Sprint(e.Version)), atCell(e.Time), {e.Type, cyan}, text(e.Subject), text(e.ID)}
 		})
 }
 

@@ -54,7 +54,7 @@ func (x *eventWhyCmd) show(c *console, all *client.Deliveries) error {
 		c.printf("%s\n", c.paint(yellow, nothing))
 		return nil
 	}
-	if err := listed(c, all.Data, all.Next != "", "", []string{"ENDPOINT", "STATE", "TRIES", "LAST", "NEXT", "WHY", "URL"}, deliveryRow); err != nil {
+	if err := listed(c, all.Data, all.Next != "", "", []string{"ENDPOINT", "STATE", "TRIES", maybe("LAST"), maybe("NEXT"), maybe("WHY"), "URL"}, deliveryRow); err != nil {
 		return err
 	}
 	if all.Partial {
@@ -73,15 +73,15 @@ func deliveryRow(d client.Delivery) []cell {
 	case "none":
 		state.paint = dim
 	}
-	last := stampOf(d.LastAt)
+	last := d.LastAt
 	if d.DeliveredAt != nil {
-		last = stampOf(d.DeliveredAt)
+		last = d.DeliveredAt
 	}
 	url := d.URL
 	if d.Deleted {
 		url = "(deleted)"
 	}
-	return []cell{{d.Endpoint, bold}, state, text(fmt.Sprint(d.Attempts)), text(last), text(stampOf(d.NextAt)), text(notArrived(&d)), text(url)}
+	return []cell{{d.Endpoint, bold}, state, text(fmt.Sprint(d.Attempts)), atCellOf(last), atCellOf(d.NextAt), text(notArrived(&d)), text(shortened(url, 60))}
 }
 
 // notArrived says in a few words why an event did not arrive.
@@ -98,9 +98,11 @@ func notArrived(d *client.Delivery) string {
 	case d.State == "none", d.Why != "" && d.Attempts == 0:
 		return whyNot(d.Why)
 	case d.Waiting != "" && d.Attempts == 0:
-		return "the endpoint waits: " + d.Waiting
+		return "waits: " + d.Waiting
+	case d.Waiting == "penalty" && d.NextAt != nil:
+		return answer // its end is the next try, in a column of its own
 	case d.Waiting != "":
-		return answer + "; the endpoint waits: " + d.Waiting
+		return answer + "; waits: " + d.Waiting
 	}
 	return answer
 }

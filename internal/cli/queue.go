@@ -326,12 +326,12 @@ func (x *queueLeasesCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "There are no leases.", []string{"VERSION", "TYPE", "SUBJECT", "DELIVERY", "EXPIRES", "CONSUMER", "BY", "ID"},
+	return listed(c, items, more, "There are no leases.", []string{"VERSION", "TYPE", maybe("SUBJECT"), "TRY", "EXPIRES", maybe("CONSUMER"), maybe("BY"), "ID"},
 		func(l client.QueueLease) []cell {
 			return []cell{
 				text(fmt.Sprint(l.Version)),
 				{l.Type, cyan},
-				text(l.Subject), text(fmt.Sprint(l.Deliveries)), text(stamp(l.Expires)), text(l.Consumer),
+				text(l.Subject), text(fmt.Sprint(l.Deliveries)), atCell(l.Expires), text(l.Consumer),
 				text(callerOf(l.By)), text(l.ID),
 			}
 		})
@@ -358,7 +358,7 @@ func (x *queueDeadCmd) Run(c *console) error {
 			if e == nil {
 				e = &client.Event{ID: "no longer on the log"}
 			}
-			return []cell{text(fmt.Sprint(d.Version)), {e.Type, cyan}, text(e.Subject), text(fmt.Sprint(d.Deliveries)), text(stamp(d.At)), text(e.ID)}
+			return []cell{text(fmt.Sprint(d.Version)), {e.Type, cyan}, text(e.Subject), text(fmt.Sprint(d.Deliveries)), atCell(d.At), text(e.ID)}
 		})
 }
 

@@ -31,12 +31,12 @@ func (x *streamListCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	return listed(c, items, more, "Nobody listens.", []string{"ID", "KIND", "FROM", "BY", "SINCE", "VERSION", "LAG", "SENT", "GETS"},
+	return listed(c, items, more, "Nobody listens.", []string{"ID", "KIND", "FROM", maybe("BY"), "SINCE", "VERSION", "LAG", "SENT", "GETS"},
 		func(s client.LiveStream) []cell {
 			return []cell{
 				{s.ID, bold},
-				text(s.Kind), text(s.Address), text(callerOf(&s.By)), text(stamp(s.Since)), text(count(s.Version)), lagCell(s.Lag),
-				text(count(s.Sent)), text(streamGets(&s)),
+				text(s.Kind), text(s.Address), text(callerOf(&s.By)), atCell(s.Since), text(count(s.Version)), lagCell(s.Lag),
+				text(count(s.Sent)), text(shortened(streamGets(&s), 60)),
 			}
 		})
 }

@@ -19,6 +19,9 @@ func durationMapper(ctx *kong.DecodeContext, target reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(s, "-") {
+		return errors.New("must not be negative")
+	}
 	d, err := config.ParseDuration(s)
 	if err != nil {
 		return fmt.Errorf("%q %w", s, err)
@@ -73,4 +76,36 @@ func (t timestamp) orNil() *time.Time {
 		return nil
 	}
 	return &t.Time
+}
+
+// Bounds of what shortStamp leaves out, as ls -l does.
+const (
+	clockOnly = 12 * time.Hour
+	yearless  = 180 * 24 * time.Hour
+)
+
+// shortStamp writes a time for a table, UTC: its clock when that is less than half a day away, so that it can be no
+// other day's; else without seconds, and a day of another time of year with its year. JSON has all of it.
+func shortStamp(t, now time.Time) string {
+	away := now.Sub(t).Abs()
+	switch {
+	case t.IsZero():
+		return ""
+	case away < clockOnly:
+		return t.UTC().Format("15:04:05Z")
+	case away < yearless:
+		return t.UTC().Format("Jan 02 15:04Z")
+	default:
+		return t.UTC().Format(time.DateOnly)
+	}
+}
+
+// atCell is a time in a table.
+func atCell(t time.Time) cell { return text(shortStamp(t, time.Now())) }
+
+func atCellOf(t *time.Time) cell {
+	if t == nil {
+		return cell{}
+	}
+	return atCell(*t)
 }
