@@ -35,9 +35,6 @@ func (x *apikeyAddCmd) Run(c *console) error {
 		}
 		k.Allow = x.Allow
 	}
-	if x.Expires < 0 {
-		return usagef("--expires: must not be negative")
-	}
 	if x.Expires > 0 {
 		at := time.Now().Add(x.Expires).UTC().Truncate(time.Second)
 		k.Expires = &at
@@ -84,7 +81,7 @@ func (x *apikeyRotateCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if x.Overlap < 0 || x.Overlap > 30*24*time.Hour {
+	if x.Overlap > 30*24*time.Hour {
 		return usagef("--overlap: must be 0s to 30d")
 	}
 	made, err := cl.RotateAPIKey(c.ctx, x.ID, client.KeyRotation{Overlap: (*client.Duration)(&x.Overlap)})

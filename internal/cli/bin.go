@@ -106,9 +106,6 @@ func (x *binFlags) patch(c *console) (map[string]any, error) {
 	}
 	for name, d := range map[string]*time.Duration{"delay": x.Delay, "hold": x.Hold} {
 		if d != nil {
-			if *d < 0 {
-				return nil, usagef("--%s: must not be negative", name)
-			}
 			p[name] = client.Duration(*d)
 		}
 	}
@@ -140,9 +137,6 @@ func (x *binFlags) create(c *console) (*client.Client, *client.Bin, error) {
 		if b.Answer, err = x.answer(c); err != nil {
 			return nil, nil, err
 		}
-	}
-	if x.Delay != nil && *x.Delay < 0 || x.Hold != nil && *x.Hold < 0 {
-		return nil, nil, usagef("--delay and --hold must not be negative")
 	}
 	b.Delay, b.Hold = client.Duration(orZero(x.Delay)), client.Duration(orZero(x.Hold))
 	b.CORS, b.Refuse, b.Tunnel = orZero(x.Cors), orZero(x.Refuse), orZero(x.Tunnel)

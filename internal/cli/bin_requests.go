@@ -117,8 +117,8 @@ func (x *binRequestCmd) Run(c *console) error {
 	ref := x.Request
 	var r *client.BinRequest
 	if x.Wait != 0 {
-		if ref != "latest" || x.Wait < 0 {
-			return usagef("--wait goes with the latest request, and must not be negative")
+		if ref != "latest" {
+			return usagef("--wait goes with the latest request")
 		}
 		if r, err = h.Next(c.ctx, 0, x.Wait); err != nil {
 			return err

@@ -66,8 +66,8 @@ func demoFolder(c *console) (string, error) {
 
 // Run shows the demo until it is interrupted, and leaves nothing behind.
 func (x *demoOrdersCmd) Run(c *console) (err error) {
-	if x.Rate < 0.1 || x.Rate > 1000 || x.For < 0 {
-		return usagef("--rate must be from 0.1 to 1000, and --for not negative")
+	if x.Rate < 0.1 || x.Rate > 1000 {
+		return usagef("--rate must be from 0.1 to 1000")
 	}
 	dir, err := demoFolder(c)
 	if err != nil {

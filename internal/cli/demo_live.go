@@ -52,8 +52,8 @@ type liveDemo struct {
 
 // Run shows the demo until it is interrupted, and leaves nothing behind.
 func (x *demoLiveCmd) Run(c *console) (err error) {
-	if x.Rate < 0.1 || x.Rate > 100 || x.For < 0 {
-		return usagef("--rate must be from 0.1 to 100, and --for not negative")
+	if x.Rate < 0.1 || x.Rate > 100 {
+		return usagef("--rate must be from 0.1 to 100")
 	}
 	dir, err := demoFolder(c)
 	if err != nil {

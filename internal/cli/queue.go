@@ -204,8 +204,8 @@ func (x *queueLeaseCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if x.Max < 1 || x.Wait < 0 || x.Visibility < 0 {
-		return usagef("--max must be at least 1, and no time negative")
+	if x.Max < 1 {
+		return usagef("--max must be at least 1")
 	}
 	events, err := q.Lease(c.ctx, client.LeaseRequest{Max: x.Max, Wait: client.Duration(x.Wait), Visibility: client.Duration(x.Visibility), Consumer: x.Consumer})
 	if err != nil {
@@ -258,9 +258,6 @@ func (x *queueNackCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if x.Delay < 0 {
-		return usagef("--delay: must not be negative")
-	}
 	out, err := q.Nack(c.ctx, x.Delay, x.Receipts...)
 	if err != nil {
 		return err
@@ -278,9 +275,6 @@ func (x *queueExtendCmd) Run(c *console) error {
 	q, err := x.handle(c)
 	if err != nil {
 		return err
-	}
-	if x.Visibility < 0 {
-		return usagef("--visibility: must not be negative")
 	}
 	out, err := q.Extend(c.ctx, x.Visibility, x.Receipts...)
 	if err != nil {

@@ -41,8 +41,8 @@ func (x *queueWorkCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if x.Count < 0 || x.Timeout < 0 || x.Drain < 0 || x.Delay != nil && *x.Delay < 0 {
-		return usagef("--count and times must not be negative")
+	if x.Count < 0 {
+		return usagef("--count must not be negative")
 	}
 	ctx, stop := context.WithCancel(c.ctx)
 	defer stop()

@@ -12,8 +12,8 @@ import (
 	"github.com/posthornhq/posthorn/internal/config"
 )
 
-// durationMapper reads every duration of the grammar as the server's options do, so that days may come first. The
-// word after a flag is its value also with a minus before it: then the error says what is wrong with it.
+// durationMapper reads every duration of the grammar as the server's options do: days may come first, none is
+// negative. The word after a flag is its value also with a minus before it: then the error says what is wrong with it.
 func durationMapper(ctx *kong.DecodeContext, target reflect.Value) error {
 	s, err := timeWord(ctx)
 	if err != nil {

@@ -51,7 +51,7 @@ func (x *tokenRotateCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	if x.Overlap < 0 || x.Overlap > 24*time.Hour {
+	if x.Overlap > 24*time.Hour {
 		return usagef("--overlap: must be 0s to 24h")
 	}
 	if err := cl.RotateTokens(c.ctx, tenant, client.TokenRotation{Overlap: (*client.Duration)(&x.Overlap)}); err != nil {
