@@ -49,7 +49,7 @@ export default english({
   "queues.form.tries": { one: "{n} try", other: "{n} tries" },
   "queues.leased": "Leased",
   "queues.leased.title": "Workers have them now",
-  "queues.leases": "Lent now",
+  "queues.leases": "Leased now",
   "queues.leases.by": "Worker",
   "queues.leases.left": "Lease",
   "queues.leases.more": { one: "Show {n} more", other: "Show {n} more" },
