@@ -3,33 +3,18 @@ package app
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 
 	"github.com/posthornhq/posthorn/client"
-	"github.com/posthornhq/posthorn/internal/config"
 	"github.com/posthornhq/posthorn/internal/event"
 )
 
 // BenchmarkEndpointsByLane lists those of 5,000 endpoints whose lanes wait, which are none: as many as one request looks at.
 // Beside it are a search that finds nothing, which looks at as many without their lanes, and a page with the lanes' states.
 func BenchmarkEndpointsByLane(b *testing.B) {
-	cfg, err := config.Load([]string{"--listen", "127.0.0.1:0", "--data", b.TempDir(), "--root-key", testRoot}, nil, os.ReadFile)
-	if err != nil {
-		b.Fatal(err)
-	}
-	a, err := New(b.Context(), cfg, Options{Log: io.Discard})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer a.close()
-	tenant, err := a.store.PutTenant(b.Context(), event.Tenant{Name: "acme"}, 0)
-	if err != nil {
-		b.Fatal(err)
-	}
+	a, tenant := benchApp(b)
 	for i := range 5000 {
 		e := event.Endpoint{ID: event.NewEndpointID(), Tenant: tenant.ID, URL: fmt.Sprintf("https://example.com/hooks/%d", i), Types: []string{"order.*", "user.created"}}
 		if _, err := a.store.PutEndpoint(b.Context(), e, 0, 0); err != nil {

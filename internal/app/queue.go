@@ -80,7 +80,7 @@ func queueDesc(name, help string) *prometheus.Desc {
 }
 
 var (
-	queueDepth = queueDesc("depth", "Events after a queue's cursor, whether selected or not, and its open ones.")
+	queueDepth = queueDesc("depth", "A queue's open events, and those from the next one to be given on, whether selected or not.")
 	queueOpen  = queueDesc("open", "Events of a queue that are leased, delayed or parked.")
 	queueDead  = queueDesc("dead_letters", "Events of a queue that were leased too often without an ack.")
 	queueAge   = queueDesc("age_seconds", "Age of the oldest event that a queue is not done with.")

@@ -28,7 +28,9 @@ func BenchmarkStats(b *testing.B) {
 	}
 }
 
-func benchStats(b *testing.B, of func(i int) int) {
+// benchApp is a server with one tenant, acme, which ends with the benchmark.
+func benchApp(b *testing.B) (*App, event.Tenant) {
+	b.Helper()
 	cfg, err := config.Load([]string{"--listen", "127.0.0.1:0", "--data", b.TempDir(), "--root-key", testRoot}, nil, os.ReadFile)
 	if err != nil {
 		b.Fatal(err)
@@ -37,11 +39,16 @@ func benchStats(b *testing.B, of func(i int) int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer a.close()
+	b.Cleanup(func() { a.close() })
 	tenant, err := a.store.PutTenant(b.Context(), event.Tenant{Name: "acme"}, 0)
 	if err != nil {
 		b.Fatal(err)
 	}
+	return a, tenant
+}
+
+func benchStats(b *testing.B, of func(i int) int) {
+	a, tenant := benchApp(b)
 	ids := make([]event.EndpointID, 50)
 	texts := make([]string, len(ids))
 	for i := range ids {

@@ -282,3 +282,22 @@ func TestDepthLooksSoFar(t *testing.T) {
 		}
 	})
 }
+
+// TestStatsLooksSoFar: the figures of all queues together look at a bounded number of other queues' events.
+func TestStatsLooksSoFar(t *testing.T) {
+	in(t, func(t *testing.T, b *bench) {
+		for i := range 10 {
+			b.create(event.Queue{Name: fmt.Sprint("q", i), Start: 1, Select: event.Selection{Filter: `key == "mine"`}})
+		}
+		for range 30 {
+			b.publish(slices.Repeat([]string{"other"}, 100)...)
+		}
+		list, _, err := b.Stats(t.Context(), 10)
+		if err != nil || len(list) != 10 {
+			t.Fatal(list, err)
+		}
+		if first, last := list[0], list[9]; first.Depth != 0 || last.Depth != 3000 || last.Oldest.IsZero() {
+			t.Errorf("first %+v, last %+v", first, last)
+		}
+	})
+}

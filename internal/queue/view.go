@@ -34,7 +34,8 @@ func (m *Manager) View(ctx context.Context, q *event.Queue) (event.QueueView, er
 		v.Cursor, v.Expired = c.Version, c.Expired
 		stored.show(&v, now)
 	}
-	return v, m.addLog(ctx, name{q.Tenant, q.Name}, &v)
+	look := lookEvents
+	return v, m.addLog(ctx, name{q.Tenant, q.Name}, &v, &look)
 }
 
 // Leases returns the events of a queue whose leases hold, with version > after, in version order, at most limit. Like View it
@@ -80,12 +81,16 @@ func held(items iter.Seq[event.QueueItem], after int64, limit int, now time.Time
 	return out[:min(limit, len(out))]
 }
 
-// lookEvents is how many events after the cursor addLog looks at, about, for one that the queue selects.
-const lookEvents = 1000
+// lookEvents is how many events after the cursor View looks at, about, for one that the queue selects; statsLook how many Stats
+// looks at for all queues together, which are asked for again and again.
+const (
+	lookEvents = 1000
+	statsLook  = 20_000
+)
 
 // addLog adds what the log says to a view: the head, the depth and the age. A queue from which nobody leases passes no events, so
-// those that it does not select are passed here, as far as one look goes.
-func (m *Manager) addLog(ctx context.Context, n name, v *event.QueueView) error {
+// those that it does not select are passed here, as long as look lasts.
+func (m *Manager) addLog(ctx context.Context, n name, v *event.QueueView, look *int) error {
 	p, err := m.cfg.Store.ReadTenant(ctx, n.tenant, v.Cursor, 1, 1)
 	if err != nil {
 		return mapError(err)
@@ -93,8 +98,11 @@ func (m *Manager) addLog(ctx context.Context, n name, v *event.QueueView) error 
 	v.Head = p.Head
 	passed, first := max(v.Cursor, p.Oldest-1), time.Time{}
 	if len(p.Events) > 0 {
-		if passed, first, err = m.passed(ctx, n, p); err != nil {
-			return mapError(err)
+		first = p.Events[0].Received
+		if *look > 0 {
+			if passed, first, err = m.passed(ctx, n, p, look); err != nil {
+				return mapError(err)
+			}
 		}
 	}
 	v.Depth = int64(v.Open) + max(0, p.Head-passed)
@@ -105,8 +113,8 @@ func (m *Manager) addLog(ctx context.Context, n name, v *event.QueueView) error 
 }
 
 // passed returns the version before the first event of a page, or of those that follow, that a queue selects, and when that one was
-// received; after so many others, those of the last it has looked at.
-func (m *Manager) passed(ctx context.Context, n name, p store.Page) (version int64, received time.Time, err error) {
+// received; after as many others as look allows, those of the last it has looked at.
+func (m *Manager) passed(ctx context.Context, n name, p store.Page, look *int) (version int64, received time.Time, err error) {
 	cfg, err := m.cfg.Store.Queue(ctx, n.tenant, n.queue)
 	if err != nil {
 		return 0, time.Time{}, err
@@ -115,13 +123,17 @@ func (m *Manager) passed(ctx context.Context, n name, p store.Page) (version int
 	if err != nil {
 		return 0, time.Time{}, err
 	}
-	for looked := 0; len(p.Events) > 0 && looked < lookEvents; looked += len(p.Events) {
+	for len(p.Events) > 0 {
+		*look -= len(p.Events)
 		for i := range p.Events {
 			ev := &p.Events[i]
 			if selector.Matches(ev) {
 				return ev.Version - 1, ev.Received, nil
 			}
 			version, received = ev.Version, ev.Received
+		}
+		if *look <= 0 {
+			break
 		}
 		if p, err = m.cfg.Store.ReadTenant(ctx, n.tenant, version, readEvents, readBytes); err != nil {
 			return 0, time.Time{}, err
@@ -180,6 +192,7 @@ const (
 // where it was leased before.
 func (m *Manager) Stats(ctx context.Context, most int) (list []Stat, rest event.QueueView, err error) {
 	heads := map[event.TenantID]int64{}
+	look := statsLook
 	after := event.QueueID(0)
 	for seen := 0; seen < statsScan; {
 		page, err := m.cfg.Store.QueueSummaries(ctx, after, statsPage)
@@ -189,7 +202,7 @@ func (m *Manager) Stats(ctx context.Context, most int) (list []Stat, rest event.
 		seen += len(page)
 		after = page[len(page)-1].Queue
 		for i := range page {
-			v, err := m.stat(ctx, &page[i], len(list) < most, heads)
+			v, err := m.stat(ctx, &page[i], len(list) < most, &look, heads)
 			switch {
 			case err != nil:
 				return list, rest, err
@@ -207,7 +220,7 @@ func (m *Manager) Stats(ctx context.Context, most int) (list []Stat, rest event.
 }
 
 // stat is the figures of one queue; exact ones read the log for the queue, others once for a tenant.
-func (m *Manager) stat(ctx context.Context, s *store.QueueSummary, exact bool, heads map[event.TenantID]int64) (event.QueueView, error) {
+func (m *Manager) stat(ctx context.Context, s *store.QueueSummary, exact bool, look *int, heads map[event.TenantID]int64) (event.QueueView, error) {
 	v := event.QueueView{Cursor: s.Cursor.Version, Open: s.Cursor.Open, Oldest: s.Cursor.Oldest, Expired: s.Cursor.Expired, Dead: s.Dead}
 	m.mu.Lock()
 	open := m.queues[name{s.Tenant, s.Name}]
@@ -216,7 +229,7 @@ func (m *Manager) stat(ctx context.Context, s *store.QueueSummary, exact bool, h
 		open.glance(s.Queue, &v)
 	}
 	if exact {
-		return v, m.addLog(ctx, name{s.Tenant, s.Name}, &v)
+		return v, m.addLog(ctx, name{s.Tenant, s.Name}, &v, look)
 	}
 	head, ok := heads[s.Tenant]
 	if !ok {

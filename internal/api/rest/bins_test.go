@@ -280,6 +280,16 @@ func newBins(t *testing.T) *bins {
 	return b
 }
 
+// client is the Go client of one who may manage.
+func (b *bins) client(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.New(b.url, "manager")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func (b *bins) keep(t *testing.T, line string) {
 	t.Helper()
 	if _, err := b.Keep(t.Context(), b.box.ID, event.Request{Head: []byte(line + " HTTP/1.1\r\n"), Body: []byte("line 1\nline 2\r\n")}, "", event.Answer{}); err != nil {
@@ -360,10 +370,7 @@ func TestBinStream(t *testing.T) {
 func TestBinFollow(t *testing.T) {
 	t.Parallel()
 	b := newBins(t)
-	c, err := client.New(b.url, "manager")
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := b.client(t)
 	box := c.Bin("box")
 	b.keep(t, "GET /1")
 	ctx, cancel := context.WithCancel(t.Context())
@@ -468,11 +475,7 @@ func TestBinStreamEnds(t *testing.T) {
 func TestBinWait(t *testing.T) {
 	t.Parallel()
 	b := newBins(t)
-	c, err := client.New(b.url, "manager")
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := c.Bin("box")
+	box := b.client(t).Bin("box")
 	if r, err := box.Next(t.Context(), 0, 10*time.Millisecond); err != nil || r != nil {
 		t.Errorf("nothing came: %v %v", r, err)
 	}
